@@ -9,7 +9,8 @@ The socket is a SEQPACKET pair, so a message arrives whole or not at all.
 from __future__ import annotations
 
 import socket
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -74,15 +75,17 @@ ToWorker = Result | Status | Event
 class GuardianLink:
     """One end of the SEQPACKET pair; never blocks.
 
+    `receives` is ToGuardian or ToWorker, whichever this end takes.
+
     `send` may be called by any thread (the kernel keeps messages whole);
     `receive` belongs to one thread.
     """
 
-    def __init__(self, sock: socket.socket, receives: type) -> None:
+    def __init__(self, sock: socket.socket, receives: Any) -> None:
         sock.setblocking(False)
         self._sock = sock
         self._encode = msgspec.msgpack.Encoder().encode
-        self._decode = msgspec.msgpack.Decoder(receives).decode
+        self._decode: Callable[[bytes], Struct] = msgspec.msgpack.Decoder(receives).decode
 
     def fileno(self) -> int:
         return self._sock.fileno()
@@ -116,8 +119,7 @@ class GuardianLink:
             raise LinkClosed(f"the other process is gone: {exc}") from exc
         if not data:
             raise LinkClosed("the other process has closed its end")
-        message: Struct = self._decode(data)
-        return message
+        return self._decode(data)
 
     def close(self) -> None:
         self._sock.close()
