@@ -1,0 +1,36 @@
+"""What holds for every test: no display, no wall clock in Hypothesis, and no silent skip of the root tier.
+
+A test that needs root, or a tool only CI has, calls `pytest.skip` with the
+reason (or uses `skipif`).  Where PYNET_REQUIRE_ROOT_TIER=1 is set (`.ci/run`
+does as root), such a skip of a test marked `root` is a failure: CI may not
+turn green because the faults were never injected.  (Skip in the test or a
+fixture: a skip of a whole module carries no marker and would pass unseen.)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import pytest
+from hypothesis import settings
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before anything imports Qt
+
+# Two shared cores: how long an example takes says nothing about the code.
+settings.register_profile("pynet", deadline=None)
+settings.load_profile("pynet")
+
+NO_SKIP = os.environ.get("PYNET_REQUIRE_ROOT_TIER") == "1"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if NO_SKIP and report.skipped and item.get_closest_marker("root"):
+        why = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"{why}\nPYNET_REQUIRE_ROOT_TIER=1: the root tier must run here, not be skipped"
+    return report
