@@ -60,6 +60,12 @@ class CameraSeen(Struct, frozen=True, kw_only=True, tag=True):
     captured_ns: int
 
 
+class WorkerReady(Struct, frozen=True, kw_only=True, tag=True):
+    """The worker's gateway listens: said once, and the guardian tells systemd."""
+
+    port: int
+
+
 class Result(Struct, frozen=True, kw_only=True, tag=True):
     """The answer to the Request of the same id."""
 
@@ -68,7 +74,7 @@ class Result(Struct, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
-ToGuardian = Request | Labelled | Scan | Odometry | CameraSeen
+ToGuardian = Request | Labelled | Scan | Odometry | CameraSeen | WorkerReady
 ToWorker = Result | Status | Event
 
 

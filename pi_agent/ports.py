@@ -1,0 +1,84 @@
+"""What the agent asks of hardware: one small Protocol a device.
+
+The adapters behind them are the only files that import gpiozero or picamera2;
+the simulated car uses the same ones on other pins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from pynet_car.messages import CameraFrame, Odometry, Scan, StreamInfo
+
+
+@dataclass(frozen=True, slots=True)
+class NeutralWrite:
+    """Bytes that make one output neutral when they stand at `offset` of a board's file."""
+
+    path: str
+    offset: int
+    value: bytes
+
+
+class Drivetrain(Protocol):
+    """Motor and steering.  Owned by one thread: the guardian's."""
+
+    @property
+    def describe(self) -> str:
+        """What the outputs are, for a person: "simulated board, motor on 12/13, servo on 19"."""
+
+    def neutral_writes(self) -> tuple[NeutralWrite, ...]:
+        """The writes neutral.py must do if we die; known before `claim`."""
+
+    def claim(self) -> None:
+        """Take the outputs, neutral.
+
+        Raises:
+            HardwareError: They are not there, or somebody else's.
+        """
+
+    def set(self, duty: float, steering: float) -> None:
+        """Put out signed motor duty and steering, each in [-1, 1].
+
+        Raises:
+            HardwareError: The outputs refuse; what they put out now is unknown.
+        """
+
+    def neutral(self) -> None:
+        """Motor off, wheels straight.  Idempotent; safe after a failed `set`; never raises."""
+
+    def close(self) -> None:
+        """Neutral, then give the outputs back.  Idempotent; never raises."""
+
+
+class Camera(Protocol):
+    """One lens.  Owned by the thread that iterates `frames`; `close` may come from another."""
+
+    def frames(self) -> Iterator[CameraFrame]:
+        """Each new frame; blocks until it is there, ends after `close`.
+
+        Raises:
+            HardwareError: The camera is gone.  Open it anew.
+        """
+
+    def close(self) -> None: ...
+
+
+class Sensor(Protocol):
+    """One measuring device.  Owned by the thread that calls `read`; `close` may come from another."""
+
+    @property
+    def info(self) -> StreamInfo: ...
+
+    def read(self) -> Scan | Odometry:
+        """The next measurement; blocks until it is there.
+
+        A head that fails is a Reading in state fault, not an exception.
+
+        Raises:
+            HardwareError: The whole sensor is gone, or closed.
+        """
+
+    def close(self) -> None: ...
