@@ -1,0 +1,61 @@
+"""Socket swarms for Python: what scripts import."""
+
+from pynet.backend2 import (
+    DataType,
+    bytes_to_int,
+    bytes_to_str,
+    from_bytes,
+    int_to_bytes,
+    safe_print,
+    str_to_bytes,
+    to_bytes,
+)
+from pynet_core.client import Batch, Client, Pong, Sink
+from pynet_core.controller import Controller, PairId
+from pynet_core.errors import (
+    DeadlineExceeded,
+    LinkClosed,
+    LinkError,
+    LocalProtocolError,
+    PoolFull,
+    ProtocolError,
+    PynetError,
+    Refused,
+    RemoteProtocolError,
+    SubroutineError,
+)
+from pynet_core.gateway import Gateway
+from pynet_core.subroutines import Peer, caller
+from pynet_core.subscription import StreamStats, Subscription
+
+__all__ = [
+    "Batch",
+    "Client",
+    "Controller",
+    "DataType",
+    "DeadlineExceeded",
+    "Gateway",
+    "LinkClosed",
+    "LinkError",
+    "LocalProtocolError",
+    "PairId",
+    "Peer",
+    "Pong",
+    "PoolFull",
+    "ProtocolError",
+    "PynetError",
+    "Refused",
+    "RemoteProtocolError",
+    "Sink",
+    "StreamStats",
+    "SubroutineError",
+    "Subscription",
+    "bytes_to_int",
+    "bytes_to_str",
+    "caller",
+    "from_bytes",
+    "int_to_bytes",
+    "safe_print",
+    "str_to_bytes",
+    "to_bytes",
+]

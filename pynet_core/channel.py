@@ -1,0 +1,208 @@
+"""One socket behind send and receive: frames in, frames out, every OSError translated once.
+
+Linux-only socket options live here and are skipped elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import struct
+import sys
+from collections import deque
+from typing import Final
+
+from pynet_core.clock import Deadline
+from pynet_core.errors import DeadlineExceeded, LinkClosed, RemoteProtocolError
+from pynet_core.session import Session
+from pynet_core.wire import Frame, FrameDecoder, encode, encode_header
+
+if sys.platform == "linux":
+    import fcntl
+
+RECEIVE_BYTES: Final = 2 * 1024  # a reply; a large bytes object per call costs more than a second recv
+RECEIVE_MAX_BYTES: Final = 256 * 1024
+JOIN_BELOW_BYTES: Final = 16 * 1024  # header + body in one bytes object up to here, two in one sendmsg above
+LATEST_SNDBUF_BYTES: Final = 64 * 1024  # a stale item waits in the mailbox, not in the kernel
+LATEST_USER_TIMEOUT_MS: Final = 4000
+KEEPALIVE_S: Final = 1  # idle, and between probes
+KEEPALIVE_PROBES: Final = 3
+
+_DONTWAIT: Final = getattr(socket, "MSG_DONTWAIT", 0)
+_SIOCOUTQNSD: Final = 0x894B  # Linux: bytes in the send queue that have not been sent yet
+
+
+class PlainChannel:
+    """A TCP connection that carries frames, checked by a Session.
+
+    One thread owns it.  `abort` is for everybody: it wakes the owner with LinkClosed.
+    """
+
+    def __init__(self, sock: socket.socket, session: Session) -> None:
+        self._sock = sock
+        self._decoder = FrameDecoder()
+        self._received: deque[Frame] = deque()
+        self._size = RECEIVE_BYTES
+        self.session = session
+        _tune(sock)
+
+    def opened(self) -> None:
+        """WELCOME has passed: bodies may be large from now on."""
+        self._decoder.opening = False
+
+    def keep_latest(self) -> None:
+        """This pair carries newest-only items: hold little in the kernel, give a dead link up soon."""
+        _set(self._sock, socket.SOL_SOCKET, "SO_SNDBUF", LATEST_SNDBUF_BYTES)
+        self.give_up_soon()
+
+    def give_up_soon(self) -> None:
+        """Unacknowledged for 4 s means gone.  Not for readers that may pause: it would cut them."""
+        _set(self._sock, socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", LATEST_USER_TIMEOUT_MS)
+
+    def send(self, frame: Frame) -> None:
+        """Send one frame; waits while the peer does not read.
+
+        Raises:
+            LocalProtocolError: Too large, or not our turn; nothing was sent.
+            LinkClosed: The connection is gone.
+        """
+        length = len(frame.body)
+        try:
+            if length < JOIN_BELOW_BYTES:
+                data = encode(frame)
+                self.session.send(frame)
+                self._sock.sendall(data)
+                return
+            header = encode_header(frame, length)
+            self.session.send(frame)
+            sent = self._sock.sendmsg([header, frame.body])
+            if sent < len(header):
+                self._sock.sendall(header[sent:])
+                sent = len(header)
+            if sent < len(header) + length:
+                self._sock.sendall(memoryview(frame.body)[sent - len(header) :])
+        except OSError as exc:
+            raise LinkClosed(f"connection lost while sending: {_words(exc)}") from exc
+
+    def receive(self, timeout_s: float | None = None, what: str = "peer") -> Frame:
+        """Wait for the next frame that means something.
+
+        Raises:
+            DeadlineExceeded: Nothing whole within `timeout_s`.
+            LinkClosed: The peer closed, or the connection broke.
+            RemoteProtocolError: The peer broke the wire format, or the order of frames.
+        """
+        deadline = Deadline(timeout_s, what)
+        while True:
+            while self._received:
+                frame = self._received.popleft()
+                if self.session.receive(frame):
+                    return frame
+            self._read(deadline)
+
+    def poll(self) -> Frame | None:
+        """The next frame if it is there already; None when not.
+
+        Raises:
+            LinkClosed, RemoteProtocolError: As `receive`.
+        """
+        while True:
+            while self._received:
+                frame = self._received.popleft()
+                if self.session.receive(frame):
+                    return frame
+            if not _DONTWAIT and not select.select([self._sock], [], [], 0)[0]:
+                return None
+            try:
+                data = self._sock.recv(RECEIVE_BYTES, _DONTWAIT)
+            except BlockingIOError:
+                return None
+            except OSError as exc:
+                raise LinkClosed(f"connection lost: {_words(exc)}") from exc
+            self._feed(data)
+
+    def _read(self, deadline: Deadline) -> None:
+        size = max(self._size, min(self._decoder.missing_bytes, RECEIVE_MAX_BYTES))
+        try:
+            timeout_s = deadline.remaining_s()
+            if timeout_s != self._sock.gettimeout():
+                self._sock.settimeout(timeout_s)
+            try:
+                data = self._sock.recv(size)
+            finally:
+                if timeout_s is not None:
+                    self._sock.settimeout(None)
+        except DeadlineExceeded:
+            raise
+        except TimeoutError:
+            deadline.remaining_s()
+            return
+        except OSError as exc:
+            raise LinkClosed(f"connection lost: {_words(exc)}") from exc
+        # A full read means that more waits: ask for more at once.  A short one goes back to small.
+        self._size = min(self._size * 4, RECEIVE_MAX_BYTES) if len(data) == size else RECEIVE_BYTES
+        self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
+        if not data:
+            try:
+                self._decoder.end()
+            except RemoteProtocolError as exc:
+                raise LinkClosed(f"connection lost: {exc}") from exc
+            raise LinkClosed("the peer closed the connection")
+        self._received.extend(self._decoder.feed(data))
+
+    def unsent_bytes(self) -> int:
+        """Bytes that wait in the kernel for the link; 0 where it cannot be told."""
+        if sys.platform != "linux":
+            return 0
+        try:
+            answer = fcntl.ioctl(self._sock, _SIOCOUTQNSD, b"\0\0\0\0")
+        except OSError as exc:
+            raise LinkClosed(f"connection lost: {_words(exc)}") from exc
+        unsent: int = struct.unpack("i", answer)[0]
+        return unsent
+
+    def peer_has_gone(self) -> bool:
+        """The peer has closed, even if bytes of it are still unread.  Any thread; never blocks."""
+        gone = getattr(select, "POLLRDHUP", 0)
+        try:
+            if gone:
+                poll = select.poll()
+                poll.register(self._sock, gone)
+                return bool(poll.poll(0))
+            if not select.select([self._sock], [], [], 0)[0]:
+                return False
+            return not self._sock.recv(1, socket.MSG_PEEK)
+        except (OSError, ValueError):
+            return True
+
+    def abort(self) -> None:
+        """End the connection now and wake its owner.  Any thread; idempotent."""
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Give the socket back.  Its owner only; idempotent."""
+        self._sock.close()
+
+
+def _tune(sock: socket.socket) -> None:
+    sock.settimeout(None)
+    _set(sock, socket.IPPROTO_TCP, "TCP_NODELAY", 1)
+    _set(sock, socket.SOL_SOCKET, "SO_KEEPALIVE", 1)
+    _set(sock, socket.IPPROTO_TCP, "TCP_KEEPIDLE", KEEPALIVE_S)
+    _set(sock, socket.IPPROTO_TCP, "TCP_KEEPINTVL", KEEPALIVE_S)
+    _set(sock, socket.IPPROTO_TCP, "TCP_KEEPCNT", KEEPALIVE_PROBES)
+
+
+def _set(sock: socket.socket, level: int, option: str, value: int) -> None:
+    number = getattr(socket, option, None)
+    if number is not None:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(level, number, value)
+
+
+def _words(exc: OSError) -> str:
+    return exc.strerror or str(exc)

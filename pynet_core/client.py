@@ -1,0 +1,365 @@
+"""The controller's end of one pair: ask for streams, batches and buffers, one at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self
+
+from pynet_core.channel import PlainChannel
+from pynet_core.errors import (
+    DeadlineExceeded,
+    LinkClosed,
+    LinkError,
+    LocalProtocolError,
+    ProtocolError,
+    RemoteProtocolError,
+    SubroutineError,
+)
+from pynet_core.subscription import Subscription
+from pynet_core.wire import Call, Failure, Flag, Frame, Kind, pack_call, unpack_body
+
+_log = logging.getLogger(__name__)
+
+CLOSE_TIMEOUT_S: Final = 1.0
+CANCEL_TIMEOUT_S: Final = 2.0  # a cancelled stream that has not ended by then has a stuck generator
+STOP_TIMEOUT_S: Final = 0.5  # the same, for a Subscription that is stopped
+STOP_POLL_S: Final = 0.05
+CONTROL_UNSENT_BYTES: Final = 256  # two drive commands: a third would only be older
+SINK_UNSENT_BYTES: Final = 4 * 1024
+
+StreamCallback = Callable[[str, int, bytes], object]
+_NO_ARGUMENTS: Final[list[Any]] = []
+
+
+class Batch(bytes):
+    """What a batch function returned; `ident` is what it gave along, 0 when nothing."""
+
+    ident: int = 0
+
+
+class Pong(NamedTuple):
+    """The answer to a ping."""
+
+    message: str
+    rtt_ns: int
+    offset_ns: int  # gateway's monotonic clock minus ours, +- rtt_ns / 2
+
+
+class Client:
+    """One pair with a gateway; made by `Controller.get_client`.
+
+    One operation at a time, from one thread at a time: open another client
+    for what is to run beside it.  A failing subroutine costs the call, not the pair.
+    """
+
+    def __init__(self, channel: PlainChannel, purpose: str, *, verbose: bool = False) -> None:
+        self._channel = channel
+        self._purpose = purpose
+        self._verbose = verbose
+        self.connected = True
+        self.stamp_ns = 0  # gateway's clock when the newest stream item was yielded
+        self.replaced = 0  # items skipped on newest-only streams since this pair was opened
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def ping(self, message: str = "ping") -> Pong:
+        """Ask for an echo: is it alive, how far, and how far apart are the clocks.
+
+        Raises:
+            LinkError: The connection is gone.
+        """
+        sent_ns = time.monotonic_ns()
+        self._send(Frame(Kind.PING, 0, str(message).encode()))
+        frame = self._receive()
+        back_ns = time.monotonic_ns()
+        pong = Pong(
+            frame.body.decode(errors="replace"),
+            back_ns - sent_ns,
+            frame.stamp_ns - (sent_ns + back_ns) // 2,
+        )
+        if self._verbose:
+            print(f"Response from Handler: {pong.message} ({pong.rtt_ns / 1e6:.2f} ms)")
+        return pong
+
+    def get_subroutine_batch(self, name: str, arguments: list[Any] = _NO_ARGUMENTS, **kwargs: Any) -> Batch:
+        """Call a function on the gateway; returns the bytes it returns, with their ident.
+
+        Raises:
+            SubroutineError: It failed, does not exist, or is a generator.
+            LinkError: The connection is gone.
+        """
+        frame = self._call(Kind.BATCH, name, arguments, kwargs)
+        batch = Batch(frame.body)
+        batch.ident = frame.ident
+        return batch
+
+    def send_subroutine_batch(
+        self, name: str = "", buffer: Any = None, arguments: list[Any] = _NO_ARGUMENTS, **kwargs: Any
+    ) -> int:
+        """Call a function with bytes, which it finds in `kwargs['buffer']`; returns the int it returns.
+
+        No bytes, no such key.  What is not an int comes back as 0.
+
+        Raises:
+            SubroutineError: It failed, does not exist, or is a generator.
+            LinkError: The connection is gone.
+        """
+        return self._call(Kind.BUFFER, name, arguments, kwargs, buffer).ident
+
+    def open_buffer(self, name: str, arguments: list[Any] = _NO_ARGUMENTS, **kwargs: Any) -> Sink:
+        """Call the same function again and again, one way: `sink.put(buffer)` awaits no reply.
+
+        Raises:
+            SubroutineError: No such function, not allowed, or a generator.
+            LinkError: The connection is gone.
+        """
+        self._call(Kind.SINK, name, arguments, kwargs)
+        unsent = CONTROL_UNSENT_BYTES if self._purpose in ("safety", "control") else SINK_UNSENT_BYTES
+        return Sink(self._channel, name, unsent)
+
+    def get_subroutine_stream(
+        self,
+        name: str,
+        callback: StreamCallback,
+        eos_callback: Callable[[str], object] | None = None,
+        arguments: list[Any] = _NO_ARGUMENTS,
+        **kwargs: Any,
+    ) -> None:
+        """Receive a generator's items: `callback(name, ident, buffer)`, in this thread, until it ends.
+
+        The callback ends it by returning False; one that raises ends it and
+        the exception comes out here.  `eos_callback(name)` is called when the
+        generator ends by itself, and only then.
+
+        Raises:
+            SubroutineError: The generator failed, does not exist, or is none.
+            DeadlineExceeded: It was ended but hangs; the pair has been closed.
+            LinkError: The connection is gone.
+        """
+        if self._stream(name, callback, arguments, kwargs) and eos_callback is not None:
+            eos_callback(name)
+
+    def subscribe(
+        self,
+        name: str,
+        callback: StreamCallback | None = None,
+        arguments: list[Any] = _NO_ARGUMENTS,
+        on_end: Callable[[BaseException | None], object] | None = None,
+        **kwargs: Any,
+    ) -> Subscription:
+        """Receive a stream in a thread of its own; this pair is its until `stop`.
+
+        With a callback it is called in that thread.  Without, iterate:
+        `for ident, buffer in subscription`.  `on_end(error)` is called once,
+        in that thread, when the stream has ended for any reason.
+        """
+
+        def draw(on_item: StreamCallback, stopping: threading.Event) -> None:
+            self._stream(name, on_item, arguments, kwargs, stopping)
+
+        return Subscription(name, self, draw, callback, on_end)
+
+    def close_handler(self) -> None:
+        """Close this pair and give its place in the gateway's pool back; idempotent."""
+        self.close()
+
+    def close(self) -> None:
+        """Close this pair; waits up to 1 s for the gateway to have freed its place.  Idempotent."""
+        if not self.connected:
+            return
+        self.connected = False
+        try:
+            self._channel.send(Frame(Kind.CLOSE_HANDLER))
+            self._channel.receive(CLOSE_TIMEOUT_S, "the gateway's close")
+        except (LinkError, ProtocolError):
+            pass  # closed, which was the wish; in the middle of something it is simply cut
+        self._channel.close()
+
+    def abort(self) -> None:
+        """Cut the connection now, from any thread; whoever waits in it gets LinkClosed."""
+        self._channel.abort()
+
+    def close_gateway(self) -> None:
+        """Stop the whole gateway; needs role admin.
+
+        Raises:
+            SubroutineError: Not allowed.
+            LinkError: The connection is gone.
+        """
+        self._send(Frame(Kind.CLOSE_GATEWAY))
+        self._check(self._receive(), "close_gateway")
+        self.connected = False
+        self._channel.close()
+
+    def _call(
+        self, kind: Kind, name: str, arguments: list[Any], kwargs: dict[str, Any], buffer: Any = None
+    ) -> Frame:
+        self._request(kind, name, arguments, kwargs, buffer)
+        frame = self._receive()
+        self._check(frame, name)
+        return frame
+
+    def _stream(
+        self,
+        name: str,
+        callback: StreamCallback,
+        arguments: list[Any],
+        kwargs: dict[str, Any],
+        stopping: threading.Event | None = None,
+    ) -> bool:
+        """True when the generator ended by itself, False when the callback or `stopping` ended it."""
+        self._request(Kind.STREAM, name, arguments, kwargs)
+        while True:
+            frame = self._next(stopping)
+            if frame is None:
+                self._cancel(name, STOP_TIMEOUT_S)
+                return False
+            if frame.kind != Kind.ITEM:
+                self._check(frame, name)
+                return True
+            self.stamp_ns = frame.stamp_ns
+            self.replaced += frame.replaced
+            try:
+                wanted = callback(name, frame.ident, frame.body)
+            except BaseException:
+                self._cancel(name, CANCEL_TIMEOUT_S)
+                raise
+            if wanted is False:
+                self._cancel(name, CANCEL_TIMEOUT_S)
+                return False
+            if frame.flags & Flag.CREDITED:
+                self._send(Frame(Kind.CREDIT, 1))
+
+    def _next(self, stopping: threading.Event | None) -> Frame | None:
+        """The next frame of a stream; None once `stopping` is set."""
+        if stopping is None:
+            try:
+                return self._receive()
+            except KeyboardInterrupt:
+                self._channel.abort()  # where in a frame this hit is unknown: the pair is of no more use
+                raise
+        while not stopping.is_set():
+            try:
+                return self._receive(STOP_POLL_S)
+            except DeadlineExceeded:
+                continue
+        return None
+
+    def _cancel(self, name: str, timeout_s: float) -> None:
+        """End the running stream and read what was on its way."""
+        end = time.monotonic() + timeout_s
+        try:
+            self._send(Frame(Kind.CANCEL))
+            while self._receive(max(0.001, end - time.monotonic())).kind == Kind.ITEM:
+                pass
+        except DeadlineExceeded:
+            self._drop()
+            raise DeadlineExceeded(
+                f"stream {name!r} has not ended {timeout_s:g} s after it was cancelled: "
+                "its generator is stuck; this pair is closed"
+            ) from None
+
+    def _request(
+        self, kind: Kind, name: str, arguments: list[Any], kwargs: dict[str, Any], buffer: Any = None
+    ) -> None:
+        head = pack_call(Call(name=name, arguments=list(arguments), kwargs=kwargs))
+        body = head if buffer is None else head + memoryview(buffer).cast("B")
+        self._send(Frame(kind, len(head), body))
+
+    def _send(self, frame: Frame) -> None:
+        if not self.connected:
+            raise LinkClosed("this pair is closed; get another client")
+        try:
+            self._channel.send(frame)
+        except LinkError:
+            self._drop()
+            raise
+        except LocalProtocolError as exc:
+            raise LocalProtocolError(f"{exc}; one thing at a time: get another client for the other") from exc
+
+    def _receive(self, timeout_s: float | None = None) -> Frame:
+        try:
+            return self._channel.receive(timeout_s, "the gateway's answer")
+        except DeadlineExceeded:
+            raise
+        except (LinkError, RemoteProtocolError):
+            self._drop()
+            raise
+
+    def _check(self, frame: Frame, name: str) -> None:
+        if frame.kind == Kind.ERROR:
+            failure = unpack_body(frame.body, Failure)
+            raise SubroutineError(name, failure.error, failure.reason, frame.ident)
+
+    def _drop(self) -> None:
+        self.connected = False
+        self._channel.close()
+
+
+class Sink:
+    """Puts buffers into one subroutine, one way; its pair does nothing else until `close`.
+
+    It drops rather than queues: a put while the link still holds old ones is
+    not sent, so that what arrives is never old.
+    """
+
+    def __init__(self, channel: PlainChannel, name: str, max_unsent_bytes: int) -> None:
+        self._channel = channel
+        self._name = name
+        self._max_unsent_bytes = max_unsent_bytes
+        self._is_open = True
+        self.dropped = 0
+
+    def put(self, buffer: bytes) -> bool:
+        """Send one buffer; False when the link is congested and it was dropped.
+
+        Raises:
+            SubroutineError: The function failed on an earlier buffer; the sink is closed.
+            LinkError: The connection is gone, or the sink is closed.
+        """
+        if not self._is_open:
+            raise LinkClosed(f"the sink of {self._name!r} is closed; open it again")
+        self._raise_failure(self._channel.poll())
+        if self._channel.unsent_bytes() > self._max_unsent_bytes:
+            self.dropped += 1
+            return False
+        self._channel.send(Frame(Kind.PUT, 0, buffer))
+        return True
+
+    def close(self) -> None:
+        """Wait until every buffer has been taken; the pair is then free for other things.
+
+        Raises:
+            SubroutineError: The function failed on one of them.
+            LinkError: The connection is gone.
+        """
+        if self._is_open:
+            self._is_open = False
+            self._raise_failure(self._channel.poll())
+            self._channel.send(Frame(Kind.END))
+            self._raise_failure(self._channel.receive())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if exc is None:
+            self.close()
+
+    def _raise_failure(self, frame: Frame | None) -> None:
+        if frame is not None and frame.kind == Kind.ERROR:
+            self._is_open = False
+            failure = unpack_body(frame.body, Failure)
+            raise SubroutineError(self._name, failure.error, failure.reason, frame.ident)

@@ -1,0 +1,29 @@
+"""Deadlines: an instant on the monotonic clock, made from a duration."""
+
+from __future__ import annotations
+
+import time
+
+from pynet_core.errors import DeadlineExceeded
+
+
+class Deadline:
+    """The instant `timeout_s` from now; never, when that is None."""
+
+    def __init__(self, timeout_s: float | None, what: str) -> None:
+        self._timeout_s = timeout_s
+        self._at = None if timeout_s is None else time.monotonic() + timeout_s
+        self._what = what
+
+    def remaining_s(self) -> float | None:
+        """Seconds left, more than 0; None when there is no end.
+
+        Raises:
+            DeadlineExceeded: It has passed.
+        """
+        if self._at is None:
+            return None
+        left_s = self._at - time.monotonic()
+        if left_s <= 0:
+            raise DeadlineExceeded(f"{self._what}: nothing within {self._timeout_s:g} s")
+        return left_s

@@ -1,0 +1,335 @@
+"""The listening side of a swarm: accepts pairs, gives each a Handler out of a pool, and can stop them all."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, Literal, Self
+
+from pynet_core.channel import PlainChannel
+from pynet_core.errors import LinkError
+from pynet_core.handler import Handler, NotAdmitted
+from pynet_core.pump import Pumps
+from pynet_core.session import Session
+from pynet_core.subroutines import Keep, Peer, Registry
+from pynet_core.wire import MAX_CONTROL_BYTES, MAX_ITEM_BYTES, Hello, Welcome
+
+_log = logging.getLogger(__name__)
+
+DEFAULT_PORT: Final = 1857
+DEFAULT_POOLSIZE: Final = 5
+MAX_UNPROVEN: Final = 16  # connections that have not said HELLO yet; each lives 2 s at most
+MAX_STUCK: Final = 16  # threads left behind in a subroutine whose peer has gone
+WATCH_PERIOD_S: Final = 0.5
+STOP_WAIT_S: Final = 2.0
+PURPOSES: Final = ("safety", "control", "stream", "bulk")
+
+OnPair = Callable[[Peer, Literal["opened", "closed"]], object]
+
+
+class Gateway:
+    """Offers subroutines to any number of controllers.
+
+    `port` 0 takes a free one; `gw.port` then says which.  Without an identity
+    it listens on this machine only.  `on_pair(peer, 'opened' | 'closed')` is
+    called in the pair's own thread.
+    """
+
+    def __init__(
+        self,
+        port: int = DEFAULT_PORT,
+        max_poolsize: int = DEFAULT_POOLSIZE,
+        download_dir: str = "",
+        *,
+        host: str | None = None,
+        name: str = "",
+        on_pair: OnPair | None = None,
+    ) -> None:
+        if not isinstance(port, int) or not 0 <= port <= 65535:
+            raise ValueError(f"port must be 0 to 65535, got {port!r}")
+        if max_poolsize < 1:
+            raise ValueError(f"max_poolsize must be at least 1, got {max_poolsize}")
+        self.port = port
+        self.max_poolsize = max_poolsize
+        self.download_dir = download_dir
+        self.host = _loopback(host)
+        self.name = name or socket.gethostname()
+        self.registry = Registry()
+        self.pumps = Pumps()
+        self._on_pair = on_pair
+        self._lock = threading.Lock()
+        self._unproven: set[Handler] = set()
+        self._live: set[Handler] = set()
+        self._stuck: set[Handler] = set()  # their peer has gone, their subroutine has not come back
+        self._room = threading.Semaphore(MAX_UNPROVEN)
+        self._listener: socket.socket | None = None
+        self._threads: list[threading.Thread] = []
+        self._stopping = threading.Event()
+        self._stopped = threading.Event()
+        self._stopped.set()
+
+    def add_subroutine(
+        self,
+        name: str,
+        subroutine: Callable[..., Any],
+        *,
+        shared: bool = False,
+        keep: Keep = "every",
+        role: str = "viewer",
+    ) -> None:
+        """Offer a function or generator function under a name; a later one of that name replaces it.
+
+        `shared`: one generator feeds all subscribers.  `keep='latest'`: a slow
+        subscriber skips to the newest item; `'every'`: it gets each one, or
+        an error when a shared stream leaves it 256 behind.
+        `role`: viewer, driver or admin, the least a caller must be.
+
+        Raises:
+            ValueError, TypeError: What is wrong with the arguments.
+        """
+        self.registry.add(name, subroutine, shared=shared, keep=keep, role=role)
+
+    def remove_subroutine(self, name: str) -> None:
+        """Offer it no longer; calls and streams that run go on.
+
+        Raises:
+            UnknownSubroutine: Nothing of that name.
+        """
+        self.registry.remove(name)
+
+    @property
+    def is_running(self) -> bool:
+        return not self._stopped.is_set()
+
+    def start(self, blocking: bool = False) -> None:
+        """Listen.  With `blocking`, return only when the gateway has been stopped (Ctrl-C stops it).
+
+        Raises:
+            LinkError: The address cannot be listened on, or the gateway runs already.
+        """
+        if self.is_running:
+            raise LinkError(f"this gateway already listens on port {self.port}")
+        self._listener = _listen(self.host, self.port)
+        self.port = self._listener.getsockname()[1]
+        self._stopping.clear()
+        self._stopped.clear()
+        self._threads = [
+            threading.Thread(target=self._accept, args=(self._listener,), name="pynet accept", daemon=True),
+            threading.Thread(target=self._watch, name="pynet watch", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+        _log.info("gateway listens on %s port %d, this machine only", self.host, self.port)
+        if blocking:
+            try:
+                self._stopped.wait()
+            except KeyboardInterrupt:
+                self.stop()
+
+    def stop(self) -> list[str]:
+        """Close every pair and end every thread, within 2 s; idempotent.
+
+        Returns the subroutines whose code has not come back: their threads
+        cannot be ended, hold no connection, and end when the code returns.
+        """
+        listener, self._listener = self._listener, None
+        if listener is None:
+            self._stopped.wait(STOP_WAIT_S)
+            return []
+        self._stopping.set()
+        _wake_and_close(listener)
+        for thread in self._threads:
+            thread.join(STOP_WAIT_S)  # no new handlers after this
+        self.pumps.stop()
+        with self._lock:
+            handlers = self._unproven | self._live | self._stuck
+        for handler in handlers:
+            handler.abort()
+        end = time.monotonic() + STOP_WAIT_S
+        stuck = {h.running or "?" for h in handlers if not h.join(max(0.0, end - time.monotonic()))}
+        stuck |= set(self.pumps.join(max(0.0, end - time.monotonic())))
+        for name in sorted(stuck):
+            _log.warning("gateway stopped, but subroutine %r is stuck and keeps its thread", name)
+        self._stopped.set()
+        return sorted(stuck)
+
+    def stop_soon(self) -> None:
+        """Stop, from a thread of its own: a handler cannot wait for itself."""
+        threading.Thread(target=self.stop, name="pynet stop", daemon=True).start()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # Called by handlers, in their threads.
+
+    def admit(self, handler: Handler, hello: Hello) -> tuple[Peer, Welcome]:
+        """Give the handler a place in the pool.
+
+        Raises:
+            NotAdmitted: 500 bad purpose or an attempt that is not newer, 503 pool full.
+        """
+        if hello.purpose not in PURPOSES:
+            raise NotAdmitted(
+                500, f"purpose must be one of {', '.join(PURPOSES)}, got {hello.purpose[:32]!r}"
+            )
+        peer = Peer(
+            controller_id=hello.controller_id.hex(),
+            pair_id=hello.pair_id.hex(),
+            purpose=hello.purpose,
+            name=hello.name[:64],
+            role="admin",  # loopback only: whoever runs here may do all
+        )
+        earlier = self._same_pair(hello)
+        if earlier is not None:
+            assert earlier.hello is not None
+            if hello.attempt <= earlier.hello.attempt:
+                raise NotAdmitted(500, f"attempt {hello.attempt} of this pair is not newer than the open one")
+            earlier.abort()
+            self.retire(earlier)  # before the new one opens, so that on_pair hears closed, then opened
+        with self._lock:
+            if len(self._live) >= self.max_poolsize:
+                raise NotAdmitted(
+                    503, f"the pool of {self.max_poolsize} is full; close a pair or raise max_poolsize"
+                )
+            handler.hello, handler.peer = hello, peer
+            self._unproven.discard(handler)
+            self._live.add(handler)
+        self._room.release()
+        self._tell(peer, "opened")
+        return peer, Welcome(
+            gateway=self.name,
+            role=peer.role,
+            max_item_bytes=MAX_ITEM_BYTES,
+            max_control_bytes=MAX_CONTROL_BYTES,
+        )
+
+    def retire(self, handler: Handler) -> None:
+        """Take the handler's place back; idempotent, any thread."""
+        with self._lock:
+            if handler in self._unproven:
+                self._unproven.discard(handler)
+                self._room.release()
+            was_live = handler in self._live
+            self._live.discard(handler)
+            self._stuck.discard(handler)
+        if was_live and handler.peer is not None:
+            self._tell(handler.peer, "closed")
+
+    def _same_pair(self, hello: Hello) -> Handler | None:
+        with self._lock:
+            for other in self._live:
+                known = other.hello
+                if known and (known.controller_id, known.pair_id) == (hello.controller_id, hello.pair_id):
+                    return other
+        return None
+
+    def _tell(self, peer: Peer, what: Literal["opened", "closed"]) -> None:
+        if self._on_pair is None:
+            return
+        try:
+            self._on_pair(peer, what)
+        except Exception:  # not our code
+            _log.exception("on_pair(%s, %r) failed", peer.pair_id, what)
+
+    def _accept(self, listener: socket.socket) -> None:
+        while not self._stopping.is_set():
+            if not self._room.acquire(timeout=WATCH_PERIOD_S):
+                continue  # newcomers wait in the kernel's backlog until one has said HELLO or run out of time
+            try:
+                sock, address = listener.accept()
+            except OSError as exc:
+                self._room.release()
+                if self._stopping.is_set():
+                    return
+                # Out of descriptors, or the peer gave up in the backlog: no reason to stop listening.
+                _log.warning("accept failed: %s", exc)
+                self._stopping.wait(WATCH_PERIOD_S)
+                continue
+            handler = Handler(PlainChannel(sock, Session("gateway")), self, f"{address[0]}:{address[1]}")
+            with self._lock:
+                self._unproven.add(handler)
+            handler.start()
+
+    def _watch(self) -> None:
+        """Free the places of peers that have gone while their subroutine does not come back."""
+        suspects: set[Handler] = set()
+        while not self._stopping.wait(WATCH_PERIOD_S):
+            with self._lock:
+                live = set(self._live)
+            gone = {handler for handler in live if handler.running and handler.peer_has_gone()}
+            for handler in gone & suspects:  # seen twice: its thread had time to notice by itself
+                self._leave_behind(handler)
+            suspects = gone
+
+    def _leave_behind(self, handler: Handler) -> None:
+        with self._lock:
+            if len(self._stuck) >= MAX_STUCK or handler not in self._live:
+                return
+        name = handler.running
+        self.retire(handler)
+        with self._lock:
+            self._stuck.add(handler)
+            count = len(self._stuck)
+        if handler.join(0):
+            self.retire(handler)  # it came back meanwhile
+            return
+        _log.warning(
+            "peer %s has gone, but subroutine %r does not return: place freed, thread kept (%d of %d)",
+            handler.address,
+            name,
+            count,
+            MAX_STUCK,
+        )
+
+
+def _loopback(host: str | None) -> str:
+    """The address to listen on.
+
+    Raises:
+        ValueError: It is not this machine's own, which needs an identity.
+    """
+    if host in (None, "", "localhost"):
+        return "127.0.0.1"
+    assert host is not None
+    try:
+        is_loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise ValueError(
+            f"host {host!r} is not loopback: without an identity anybody could call; "
+            "leave host out to listen on this machine only"
+        )
+    return host
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as exc:
+        listener.close()
+        raise LinkError(
+            f"cannot listen on {host} port {port}: {exc.strerror}; choose another port or stop who has it"
+        ) from exc
+    return listener
+
+
+def _wake_and_close(listener: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        listener.shutdown(socket.SHUT_RDWR)  # wakes accept() on Linux
+    listener.close()

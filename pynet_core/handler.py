@@ -1,0 +1,297 @@
+"""The gateway's end of one pair: a thread that reads requests and runs subroutines for its peer."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Protocol
+
+from pynet_core.channel import PlainChannel
+from pynet_core.errors import LinkError, ProtocolError, PynetError, RemoteProtocolError
+from pynet_core.mailbox import TooSlow
+from pynet_core.pump import Pumps, UserCodeFailed, as_bytes, items
+from pynet_core.subroutines import (
+    NotAllowed,
+    Peer,
+    Registry,
+    Role,
+    Subroutine,
+    UnknownSubroutine,
+    WrongUse,
+    set_caller,
+)
+from pynet_core.wire import (
+    MAGIC,
+    WIRE_VERSION,
+    Call,
+    Failure,
+    Flag,
+    Frame,
+    Hello,
+    Kind,
+    Welcome,
+    pack_body,
+    unpack_body,
+    unpack_call,
+)
+
+_log = logging.getLogger(__name__)
+
+HELLO_TIMEOUT_S: Final = 2.0
+CREDIT_POLL_S: Final = 0.05  # a newest-only stream looks at its socket at least this often
+CANCEL_POLL_NS: Final = 1_000_000  # an every-item stream looks at its socket at most this often
+
+
+_CODES: Final[dict[type[Exception], int]] = {UnknownSubroutine: 404, NotAllowed: 403}
+
+
+class NotAdmitted(Exception):
+    """This peer gets no place; `code` and text go back in a REFUSAL."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class Host(Protocol):
+    """What a Handler needs of its gateway."""
+
+    registry: Registry
+    pumps: Pumps
+
+    def admit(self, handler: Handler, hello: Hello) -> tuple[Peer, Welcome]:
+        """Give the handler a place; raises NotAdmitted."""
+
+    def retire(self, handler: Handler) -> None:
+        """Take the place back; idempotent."""
+
+    def stop_soon(self) -> None:
+        """Stop the gateway, from a thread of its own."""
+
+
+class Handler:
+    """Serves one pair until it closes.  Its thread owns the channel."""
+
+    def __init__(self, channel: PlainChannel, host: Host, address: str) -> None:
+        self._channel = channel
+        self._host = host
+        self.address = address
+        self.hello: Hello | None = None
+        self.peer: Peer | None = None
+        self.running = ""  # the subroutine whose code runs now
+        self._thread = threading.Thread(target=self._run, name=f"pynet handler {address}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def abort(self) -> None:
+        """End the pair from any thread."""
+        self._channel.abort()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the thread; False when it is still stuck in a subroutine."""
+        if self._thread is not threading.current_thread():
+            self._thread.join(timeout_s)
+            return not self._thread.is_alive()
+        return True
+
+    def peer_has_gone(self) -> bool:
+        return self._channel.peer_has_gone()
+
+    def _run(self) -> None:
+        why = "closed by peer"
+        try:
+            self._open()
+            while self._serve(self._channel.receive()):
+                pass
+        except NotAdmitted as exc:
+            why = f"refused with {exc.code}: {exc}"
+        except LinkError as exc:
+            why = str(exc)
+        except ProtocolError as exc:
+            why = f"broke the protocol: {exc}"
+            _log.warning("%s %s", self.address, why)
+        finally:
+            self._host.retire(self)
+            self._channel.close()  # last: a controller that has seen this end finds the place free
+            _log.debug("pair with %s ended: %s", self.address, why)
+
+    def _open(self) -> None:
+        frame = self._channel.receive(HELLO_TIMEOUT_S, "HELLO")
+        try:
+            if frame.ident != WIRE_VERSION:
+                raise NotAdmitted(426, f"peer speaks wire {frame.ident}, this gateway {WIRE_VERSION}")
+            hello = unpack_body(frame.body, Hello)
+            if hello.magic != MAGIC or len(hello.controller_id) != 16 or len(hello.pair_id) != 8:
+                raise RemoteProtocolError("peer sent a HELLO that is not pynet's")
+            self.peer, welcome = self._host.admit(self, hello)
+        except NotAdmitted as exc:
+            failure = pack_body(Failure(error="Refused", reason=str(exc)))
+            self._channel.send(Frame(Kind.REFUSAL, exc.code, failure))
+            raise
+        set_caller(self.peer)
+        if self.peer.purpose in ("safety", "control"):
+            self._channel.give_up_soon()
+        self._channel.opened()
+        self._channel.send(Frame(Kind.WELCOME, 200, pack_body(welcome)))
+
+    def _serve(self, frame: Frame) -> bool:
+        """Do what one request asks; False when the pair is done."""
+        match frame.kind:
+            case Kind.PING:
+                self._channel.send(Frame(Kind.PONG, 0, frame.body, time.monotonic_ns()))
+            case Kind.CLOSE_HANDLER:
+                return False
+            case Kind.CLOSE_GATEWAY:
+                self._close_gateway()
+            case _:
+                self._request(frame)
+        return True
+
+    def _close_gateway(self) -> None:
+        assert self.peer is not None
+        if Role.parse(self.peer.role) < Role.ADMIN:
+            self._fail(
+                NotAllowed(f"closing the gateway needs role admin, {self.peer.name} is {self.peer.role}")
+            )
+            return
+        self._channel.send(Frame(Kind.REPLY))
+        self._host.stop_soon()
+
+    def _request(self, frame: Frame) -> None:
+        assert self.peer is not None
+        call, buffer = unpack_call(frame)
+        try:
+            subroutine = self._host.registry.find(call.name, self.peer)
+        except (UnknownSubroutine, NotAllowed) as exc:
+            self._fail(exc)
+            return
+        kwargs = {**call.kwargs, "buffer": buffer} if buffer else call.kwargs
+        self.running = call.name
+        try:
+            match frame.kind:
+                case Kind.STREAM:
+                    self._stream(subroutine, call, kwargs)
+                case Kind.SINK:
+                    self._sink(subroutine, call)
+                case _:
+                    self._call(frame.kind, subroutine, call, kwargs)
+        finally:
+            self.running = ""
+
+    def _call(self, kind: int, subroutine: Subroutine, call: Call, kwargs: dict[str, Any]) -> None:
+        try:
+            result = subroutine.call(call.arguments, kwargs)
+            reply = _batch_reply(result) if kind == Kind.BATCH else _buffer_reply(result)
+        except Exception as exc:  # not our code: told to the peer
+            self._fail(exc)
+            return
+        self._channel.send(reply)
+
+    def _sink(self, subroutine: Subroutine, call: Call) -> None:
+        if subroutine.is_generator:
+            self._fail(WrongUse(f"{subroutine.name!r} is a generator; ask for it as a stream"))
+            return
+        self._channel.send(Frame(Kind.REPLY))
+        while (frame := self._channel.receive()).kind == Kind.PUT:
+            kwargs = {**call.kwargs, "buffer": frame.body} if frame.body else call.kwargs
+            try:
+                subroutine.call(call.arguments, kwargs)
+            except Exception as exc:  # not our code: told to the peer, and ends the sink
+                self._fail(exc)
+                return
+        self._channel.send(Frame(Kind.END))
+
+    def _stream(self, subroutine: Subroutine, call: Call, kwargs: dict[str, Any]) -> None:
+        def start() -> Iterator[Any]:
+            return subroutine.start(call.arguments, kwargs)
+
+        try:
+            if subroutine.shared and (call.arguments or kwargs):
+                self._fail(WrongUse(f"{subroutine.name!r} is shared by all; it takes no arguments"))
+                return
+            if subroutine.shared or subroutine.keep == "latest":
+                self._stream_pumped(subroutine, start)
+            else:
+                self._stream_own(start)
+        except UserCodeFailed as exc:
+            self._fail(exc.cause)
+            return
+        except TooSlow as exc:
+            self._fail(exc)
+            return
+        self._channel.send(Frame(Kind.END))
+
+    def _stream_own(self, start: Callable[[], Iterator[Any]]) -> None:
+        """Every item of a generator that runs in this thread; TCP holds it back."""
+        polled_ns = time.monotonic_ns()
+        with contextlib.closing(items(start)) as produced:
+            for ident, body, stamp_ns in produced:
+                if stamp_ns - polled_ns > CANCEL_POLL_NS:
+                    polled_ns = stamp_ns
+                    if self._channel.poll() is not None:  # only CANCEL is legal here
+                        return
+                self._channel.send(Frame(Kind.ITEM, ident, body, stamp_ns))
+
+    def _stream_pumped(self, subroutine: Subroutine, start: Callable[[], Iterator[Any]]) -> None:
+        """Items of a generator that runs in a pump: the newest for each credit, or each in turn."""
+        newest = subroutine.keep == "latest"
+        if newest:
+            self._channel.keep_latest()
+        pump, box = self._host.pumps.subscribe(
+            subroutine.name, subroutine.keep, start, shared=subroutine.shared
+        )
+        told = 0
+        try:
+            while True:
+                if newest and not self._channel.session.credit:
+                    if self._channel.receive().kind == Kind.CANCEL:
+                        return
+                    continue
+                item = box.take(CREDIT_POLL_S)
+                while (frame := self._channel.poll()) is not None:
+                    if frame.kind == Kind.CANCEL:
+                        return
+                if item is None:
+                    if box.is_closed:
+                        return
+                    continue
+                replaced, told = box.replaced - told, box.replaced
+                self._channel.send(
+                    Frame(
+                        Kind.ITEM,
+                        item.ident,
+                        item.body,
+                        item.stamp_ns,
+                        Flag.CREDITED if newest else Flag.NONE,
+                        replaced,
+                    )
+                )
+        finally:
+            self._host.pumps.unsubscribe(pump, box)
+
+    def _fail(self, exc: Exception) -> None:
+        """Tell the peer in its words; the traceback stays here, in the log."""
+        code = _CODES.get(type(exc), 500)
+        # The peer's mistakes need no traceback here; a bug in the subroutine does.
+        ours = isinstance(exc, PynetError)
+        _log.warning("subroutine %r failed: %r", self.running, exc, exc_info=None if ours else exc)
+        reason = str(exc)[:4096]
+        self._channel.send(
+            Frame(Kind.ERROR, code, pack_body(Failure(error=type(exc).__name__, reason=reason)))
+        )
+
+
+def _batch_reply(result: Any) -> Frame:
+    ident = 0
+    if isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], int):
+        ident, result = result
+    return Frame(Kind.REPLY, ident, as_bytes(result))
+
+
+def _buffer_reply(result: Any) -> Frame:
+    # A bool is an int to Python but not to scripts of the ancestor, for which only an exact int counts.
+    return Frame(Kind.REPLY, int(result) if isinstance(result, int) and not isinstance(result, bool) else 0)

@@ -1,0 +1,178 @@
+"""Hand-overs between threads: only the newest item, or all of them up to a limit; and one to many."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import Final, Generic, Protocol, TypeVar
+
+from pynet_core.errors import PynetError
+
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
+
+QUEUE_ITEMS: Final = 256  # of a subscriber that must see every item: 5 s of a 50 Hz stream
+
+
+class TooSlow(PynetError):
+    """A subscriber that must see every item fell QUEUE_ITEMS behind."""
+
+
+class Box(Protocol[T_contra]):
+    """What a Broadcast can put into."""
+
+    def put(self, item: T_contra) -> None: ...
+
+    def close(self, error: BaseException | None = None) -> None: ...
+
+
+class Mailbox(Generic[T]):
+    """A place for one item: a new item replaces an unread one.
+
+    Camera frames and drive commands go through here.  A queue would turn a
+    slow reader into growing latency; this turns it into a lower rate.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._item: T | None = None
+        self._unread = False
+        self._closed = False
+        self._error: BaseException | None = None
+        self.replaced = 0  # items replaced before anyone read them
+
+    def put(self, item: T) -> None:
+        """Leave the newest item; after `close` it is dropped."""
+        with self._changed:
+            if self._closed:
+                return
+            self.replaced += self._unread
+            self._item, self._unread = item, True
+            self._changed.notify()
+
+    def peek(self) -> T | None:
+        """The newest item, read or not; None before the first."""
+        with self._changed:
+            return self._item
+
+    def take(self, timeout_s: float | None = None) -> T | None:
+        """Wait for an unread item; None when `timeout_s` passes first or it was closed.
+
+        Raises:
+            BaseException: What `close` was given, once the last item has been read.
+        """
+        with self._changed:
+            if not (self._unread or self._closed):
+                self._changed.wait_for(lambda: self._unread or self._closed, timeout_s)
+            if self._unread:
+                self._unread = False
+                return self._item
+            if self._error is not None:
+                raise self._error
+            return None
+
+    @property
+    def is_closed(self) -> bool:
+        """No item waits and none will come."""
+        with self._changed:
+            return self._closed and not self._unread
+
+    def close(self, error: BaseException | None = None) -> None:
+        """No more items; readers get the last one, then `error` if there is one."""
+        with self._changed:
+            self._closed, self._error = True, error
+            self._changed.notify_all()
+
+
+class Queue(Generic[T]):
+    """Every item in order, up to QUEUE_ITEMS; whoever falls further behind gets TooSlow."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._items: deque[T] = deque()
+        self._closed = False
+        self._error: BaseException | None = None
+        self.replaced = 0  # always: nothing is skipped here
+
+    def put(self, item: T) -> None:
+        """Add an item; one too many closes the queue with TooSlow."""
+        with self._changed:
+            if self._closed:
+                return
+            if len(self._items) >= QUEUE_ITEMS:
+                self._items.clear()
+                self._closed = True
+                self._error = TooSlow(f"too slow: fell {QUEUE_ITEMS} items behind")
+            else:
+                self._items.append(item)
+            self._changed.notify()
+
+    def take(self, timeout_s: float | None = None) -> T | None:
+        """Wait for the next item; None when `timeout_s` passes first or it was closed.
+
+        Raises:
+            BaseException: What `close` was given, once the last item has been read.
+        """
+        with self._changed:
+            if not (self._items or self._closed):
+                self._changed.wait_for(lambda: self._items or self._closed, timeout_s)
+            if self._items:
+                return self._items.popleft()
+            if self._error is not None:
+                raise self._error
+            return None
+
+    @property
+    def is_closed(self) -> bool:
+        """No item waits and none will come."""
+        with self._changed:
+            return self._closed and not self._items
+
+    def close(self, error: BaseException | None = None) -> None:
+        """No more items; readers get those that wait, then `error` if there is one."""
+        with self._changed:
+            if not self._closed:
+                self._closed, self._error = True, error
+            self._changed.notify_all()
+
+
+class Broadcast(Generic[T]):
+    """One producer, any number of boxes; a slow one harms nobody."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._boxes: tuple[Box[T], ...] = ()
+        self._closed = False
+
+    def put(self, item: T) -> None:
+        """Give the item to every box there is now."""
+        for box in self._boxes:
+            box.put(item)
+
+    def subscribe(self) -> Mailbox[T]:
+        """A new Mailbox that gets every item from now on."""
+        box: Mailbox[T] = Mailbox()
+        self.add(box)
+        return box
+
+    def add(self, box: Box[T]) -> None:
+        """Give this box every item from now on; closed at once if the producer has ended."""
+        with self._lock:
+            if not self._closed:
+                self._boxes = (*self._boxes, box)
+                return
+        box.close()
+
+    def remove(self, box: Box[T]) -> int:
+        """Forget the box; returns how many are left."""
+        with self._lock:
+            self._boxes = tuple(other for other in self._boxes if other is not box)
+            return len(self._boxes)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """The producer has ended: close every box."""
+        with self._lock:
+            self._closed = True
+            boxes, self._boxes = self._boxes, ()
+        for box in boxes:
+            box.close(error)

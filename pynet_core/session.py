@@ -1,0 +1,143 @@
+"""Which frame is legal when, for both ends of a pair.  No sockets, no threads, no clock.
+
+One operation at a time: a controller asks, the gateway answers, the pair is
+idle again.  What one end sends may cross what the other has sent; those
+crossings are in the tables: a CREDIT or CANCEL that crosses END, a PUT that
+crosses ERROR.  They are legal, and `receive` says that they mean nothing.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final, Literal
+
+from pynet_core.errors import LocalProtocolError, RemoteProtocolError
+from pynet_core.wire import Flag, Frame, Kind
+
+STREAM_WINDOW: Final = 1  # credited items in flight: then a thin link is one item stale, not seconds
+
+
+class State(enum.Enum):
+    OPENING = "before HELLO"
+    GREETED = "between HELLO and WELCOME"
+    IDLE = "idle"
+    PINGING = "in a ping"
+    CALLING = "in a call"
+    STREAMING = "in a stream"
+    CANCELLED = "in a cancelled stream"
+    SINK_OPENING = "opening a sink"
+    SINKING = "in a sink"
+    SINK_ENDING = "ending a sink"
+    CLOSED = "closed"
+
+
+_Table = dict[State, dict[Kind, State]]
+
+_CONTROLLER_SENDS: Final[_Table] = {
+    State.OPENING: {Kind.HELLO: State.GREETED},
+    State.IDLE: {
+        Kind.PING: State.PINGING,
+        Kind.BATCH: State.CALLING,
+        Kind.BUFFER: State.CALLING,
+        Kind.STREAM: State.STREAMING,
+        Kind.SINK: State.SINK_OPENING,
+        Kind.CLOSE_HANDLER: State.CLOSED,
+        Kind.CLOSE_GATEWAY: State.CALLING,
+    },
+    State.STREAMING: {Kind.CREDIT: State.STREAMING, Kind.CANCEL: State.CANCELLED},
+    State.SINKING: {Kind.PUT: State.SINKING, Kind.END: State.SINK_ENDING},
+}
+_GATEWAY_SENDS: Final[_Table] = {
+    State.GREETED: {Kind.WELCOME: State.IDLE, Kind.REFUSAL: State.CLOSED},
+    State.PINGING: {Kind.PONG: State.IDLE},
+    State.CALLING: {Kind.REPLY: State.IDLE, Kind.ERROR: State.IDLE},
+    State.STREAMING: {Kind.ITEM: State.STREAMING, Kind.END: State.IDLE, Kind.ERROR: State.IDLE},
+    State.CANCELLED: {Kind.END: State.IDLE, Kind.ERROR: State.IDLE},
+    State.SINK_OPENING: {Kind.REPLY: State.SINKING, Kind.ERROR: State.IDLE},
+    State.SINKING: {Kind.ERROR: State.IDLE},
+    State.SINK_ENDING: {Kind.END: State.IDLE, Kind.ERROR: State.IDLE},
+}
+# What the controller may still see of a stream after its CANCEL is what the gateway sent before reading it.
+_CONTROLLER_RECEIVES: Final[_Table] = {
+    **_GATEWAY_SENDS,
+    State.CANCELLED: {**_GATEWAY_SENDS[State.CANCELLED], Kind.ITEM: State.CANCELLED},
+}
+# What the gateway may still see after it has ended an operation; gone with the next request.
+_CROSSINGS: Final = {
+    State.STREAMING: frozenset({Kind.CREDIT, Kind.CANCEL}),
+    State.SINKING: frozenset({Kind.PUT, Kind.END}),
+}
+_NO_CROSSINGS: Final[frozenset[Kind]] = frozenset()
+
+
+class Session:
+    """One end of a pair: checks every frame that leaves or arrives, and counts credit.
+
+    Owned by the thread that owns the pair.
+    """
+
+    def __init__(self, role: Literal["controller", "gateway"]) -> None:
+        at_gateway = role == "gateway"
+        self._sends = _GATEWAY_SENDS if at_gateway else _CONTROLLER_SENDS
+        self._receives = _CONTROLLER_SENDS if at_gateway else _CONTROLLER_RECEIVES
+        self._at_gateway = at_gateway
+        self._crossings = _NO_CROSSINGS
+        self._in_flight = 0  # credited items sent (gateway) or received (controller), credit not yet returned
+        self.state = State.OPENING
+
+    @property
+    def credit(self) -> int:
+        """How many more credited items the gateway's end may send now."""
+        return STREAM_WINDOW - self._in_flight
+
+    def send(self, frame: Frame) -> None:
+        """We are about to send this.
+
+        Raises:
+            LocalProtocolError: It is not our turn; nothing may be sent.
+        """
+        after = self._sends.get(self.state, {}).get(frame.kind)  # type: ignore[call-overload]
+        if after is None:
+            raise LocalProtocolError(f"cannot send {Kind(frame.kind).name}: this pair is {self.state.value}")
+        if frame.kind == Kind.ITEM and frame.flags & Flag.CREDITED:
+            if not self.credit:
+                raise LocalProtocolError("no credit left for another item")
+            self._in_flight += 1
+        elif frame.kind == Kind.CREDIT:
+            if frame.ident != 1 or not self._in_flight:
+                raise LocalProtocolError("credit for an item that did not come")
+            self._in_flight -= 1
+        if self._at_gateway and after is State.IDLE:
+            self._crossings = _CROSSINGS.get(self.state, _NO_CROSSINGS)
+        self._move(after)
+
+    def receive(self, frame: Frame) -> bool:
+        """The peer has sent this; False when it only crossed what we sent and means nothing.
+
+        Raises:
+            RemoteProtocolError: It was not the peer's turn; close the connection.
+        """
+        after = self._receives.get(self.state, {}).get(frame.kind)  # type: ignore[call-overload]
+        if after is None:
+            if self.state is State.IDLE and frame.kind in self._crossings:
+                return False
+            raise RemoteProtocolError(f"peer sent {Kind(frame.kind).name} while {self.state.value}")
+        if frame.kind == Kind.CREDIT:
+            if frame.ident != 1 or not self._in_flight:
+                raise RemoteProtocolError(f"peer gave credit {frame.ident} with {self._in_flight} in flight")
+            self._in_flight -= 1
+        elif frame.kind == Kind.ITEM and frame.flags & Flag.CREDITED:
+            if not self.credit:
+                raise RemoteProtocolError("peer sent an item without credit")
+            self._in_flight += 1
+        self._move(after)
+        return True
+
+    def _move(self, after: State) -> None:
+        if after is self.state:
+            return
+        if after is State.IDLE or self.state is State.IDLE:
+            self._in_flight = 0
+        if self.state is State.IDLE:
+            self._crossings = _NO_CROSSINGS
+        self.state = after

@@ -1,0 +1,170 @@
+"""The registry: name -> subroutine, what it may be used for, who may use it, and who is calling."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from pynet_core.errors import PynetError
+
+Keep = Literal["every", "latest"]
+MAX_NAME_CHARS: Final = 256
+
+
+class Role(enum.IntEnum):
+    """What a peer may do; each role may do all that the lower ones may."""
+
+    VIEWER = 0
+    DRIVER = 1
+    ADMIN = 2
+
+    @classmethod
+    def parse(cls, name: str) -> Role:
+        """The role called `name`.
+
+        Raises:
+            ValueError: There is none.
+        """
+        try:
+            return cls[name.upper()]
+        except (KeyError, AttributeError):
+            raise ValueError(f"role must be viewer, driver or admin, got {name!r}") from None
+
+
+class UnknownSubroutine(PynetError):
+    """Nothing is registered under that name."""
+
+
+class NotAllowed(PynetError):
+    """The peer's role is too low."""
+
+
+class WrongUse(PynetError, TypeError):
+    """A stream was asked for as a call, a call as a stream, or arguments given where none go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The far end of one pair, as a subroutine sees it."""
+
+    controller_id: str  # hex; the same for all pairs of one Controller
+    pair_id: str  # hex; kept over reconnects
+    purpose: str  # safety | control | stream | bulk
+    name: str  # for people
+    role: str  # viewer | driver | admin
+
+
+_current = threading.local()
+
+
+def caller() -> Peer:
+    """Who called the subroutine that runs in this thread.
+
+    Raises:
+        LookupError: No subroutine runs here, or it is a shared generator, which runs for everybody.
+    """
+    peer: Peer | None = getattr(_current, "peer", None)
+    if peer is None:
+        raise LookupError("no caller: not inside a subroutine, or inside a shared generator")
+    return peer
+
+
+def set_caller(peer: Peer) -> None:
+    """Say who is calling for the rest of this thread's life."""
+    _current.peer = peer
+
+
+@dataclass(frozen=True, slots=True)
+class Subroutine:
+    """One registered function or generator function, checked."""
+
+    name: str
+    function: Callable[..., Any]
+    shared: bool
+    keep: Keep
+    role: Role
+    is_generator: bool
+
+    def start(self, arguments: list[Any], kwargs: dict[str, Any]) -> Iterator[Any]:
+        """The generator of one stream.
+
+        Raises:
+            WrongUse: It is no generator function; it does not run then.
+            TypeError: The arguments do not fit.
+        """
+        if not self.is_generator:
+            raise WrongUse(f"{self.name!r} is no generator; call it as a batch, or let it yield")
+        generator: Iterator[Any] = self.function(*arguments, **kwargs)
+        return generator
+
+    def call(self, arguments: list[Any], kwargs: dict[str, Any]) -> Any:
+        """What the function returns.
+
+        Raises:
+            WrongUse: It is a generator.
+            TypeError: The arguments do not fit.
+        """
+        if self.is_generator:
+            raise WrongUse(f"{self.name!r} is a generator; ask for it as a stream")
+        return self.function(*arguments, **kwargs)
+
+
+class Registry:
+    """Subroutines by name; any thread may use it at any time."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Subroutine] = {}
+
+    def add(self, name: str, function: Callable[..., Any], *, shared: bool, keep: str, role: str) -> None:
+        """Register under a name; a second one of that name replaces the first.
+
+        Raises:
+            ValueError, TypeError: What is wrong, and what would be right.
+        """
+        if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_CHARS:
+            raise ValueError(f"a subroutine's name is 1 to {MAX_NAME_CHARS} characters, got {name!r}")
+        if not callable(function):
+            raise TypeError(f"subroutine {name!r} is not callable but {type(function).__name__}")
+        if keep not in ("every", "latest"):
+            raise ValueError(f"keep must be 'every' or 'latest', got {keep!r}")
+        is_generator = _is_generator_function(function)
+        if (shared or keep == "latest") and not is_generator:
+            raise TypeError(f"subroutine {name!r} is no generator: shared and keep are for streams")
+        self._by_name[name] = Subroutine(
+            name, function, shared, "latest" if keep == "latest" else "every", Role.parse(role), is_generator
+        )
+
+    def remove(self, name: str) -> None:
+        """Forget it; streams that run go on.
+
+        Raises:
+            UnknownSubroutine: Nothing of that name.
+        """
+        if self._by_name.pop(name, None) is None:
+            raise UnknownSubroutine(f"no subroutine {name!r} to remove")
+
+    def find(self, name: str, peer: Peer) -> Subroutine:
+        """The subroutine of that name, if this peer may use it.
+
+        Raises:
+            UnknownSubroutine, NotAllowed
+        """
+        found = self._by_name.get(name)
+        if found is None:
+            raise UnknownSubroutine(f"no subroutine {name!r} is registered")
+        if Role.parse(peer.role) < found.role:
+            raise NotAllowed(f"{name!r} needs role {found.role.name.lower()}, {peer.name} is {peer.role}")
+        return found
+
+
+def _is_generator_function(function: Callable[..., Any]) -> bool:
+    while isinstance(function, functools.partial):
+        function = function.func
+    if not inspect.isroutine(function) and callable(function):  # an object with __call__
+        function = getattr(function, "__call__", function)  # noqa: B004
+    return inspect.isgeneratorfunction(function)

@@ -1,0 +1,141 @@
+"""A stream that runs in a thread of its own until it is stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from pynet_core.errors import PynetError
+
+_log = logging.getLogger(__name__)
+
+STOP_WAIT_S: Final = 1.0  # END comes within 0.5 s or the pair is cut, then the thread ends
+HAND_OVER_POLL_S: Final = 0.05
+
+OnItem = Callable[[str, int, bytes], object]
+
+
+class Pair(Protocol):
+    """What a Subscription needs of its client."""
+
+    stamp_ns: int
+    replaced: int
+
+    def abort(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStats:
+    """Counted since the subscription began."""
+
+    items: int
+    payload_bytes: int
+    replaced: int  # skipped by the gateway for newer ones
+    stamp_ns: int  # gateway's clock at the newest item
+
+
+class Subscription:
+    """Calls back, or is iterated over, until the stream ends or `stop`."""
+
+    def __init__(
+        self,
+        name: str,
+        pair: Pair,
+        draw: Callable[[OnItem, threading.Event], None],
+        callback: OnItem | None,
+        on_end: Callable[[BaseException | None], object] | None,
+    ) -> None:
+        self.name = name
+        self.error: BaseException | None = None  # what ended it, when not `stop` or its natural end
+        self._pair = pair
+        self._draw = draw
+        self._callback = callback or self._hand_over
+        self._on_end = on_end
+        self._iterable = callback is None
+        # One place: the stream waits until the reader has taken the item, as it would for a callback.
+        self._handed: queue.Queue[tuple[int, bytes]] = queue.Queue(maxsize=1)
+        self._items = 0
+        self._payload_bytes = 0
+        self._replaced_before = pair.replaced
+        self._stopping = threading.Event()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"pynet stream {name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def stats(self) -> StreamStats:
+        return StreamStats(
+            self._items,
+            self._payload_bytes,
+            self._pair.replaced - self._replaced_before,
+            self._pair.stamp_ns,
+        )
+
+    @property
+    def has_ended(self) -> bool:
+        return self._ended.is_set()
+
+    def stop(self) -> None:
+        """End the stream and its thread; the pair is free again, or cut if the generator is stuck."""
+        self._stopping.set()
+        if self._thread is threading.current_thread():
+            return  # from the callback: ends when it returns
+        self._thread.join(STOP_WAIT_S)
+        if self._thread.is_alive():  # in a callback that does not return
+            self._pair.abort()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for the end; False when `timeout_s` passes first."""
+        return self._ended.wait(timeout_s)
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        """(ident, buffer) of each item, until the stream ends.
+
+        Raises:
+            TypeError: It calls back instead.
+            PynetError: What ended the stream.
+        """
+        if not self._iterable:
+            raise TypeError(f"the subscription to {self.name!r} has a callback; leave that out to iterate")
+        while True:
+            ended = self._ended.is_set()  # before the look: what came before the end is still given
+            with contextlib.suppress(queue.Empty):
+                yield self._handed.get(timeout=HAND_OVER_POLL_S)
+                continue
+            if ended:
+                break
+        if self.error is not None:
+            raise self.error
+
+    def _run(self) -> None:
+        try:
+            self._draw(self._on_item, self._stopping)
+        except PynetError as exc:
+            if not self._stopping.is_set():
+                self.error = exc
+        except Exception as exc:  # the callback is not our code: reported, and ends its stream only
+            _log.exception("callback of stream %r failed", self.name)
+            self.error = exc
+        self._ended.set()
+        if self._on_end is not None:
+            try:
+                self._on_end(self.error)
+            except Exception:  # not our code
+                _log.exception("on_end of stream %r failed", self.name)
+
+    def _on_item(self, name: str, ident: int, buffer: bytes) -> object:
+        self._items += 1
+        self._payload_bytes += len(buffer)
+        wanted = self._callback(name, ident, buffer)
+        return False if self._stopping.is_set() else wanted
+
+    def _hand_over(self, name: str, ident: int, buffer: bytes) -> None:
+        while not self._stopping.is_set():
+            with contextlib.suppress(queue.Full):
+                self._handed.put((ident, buffer), timeout=HAND_OVER_POLL_S)
+                return

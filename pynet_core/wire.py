@@ -1,0 +1,247 @@
+"""Wire format: bytes to frames and back.  No sockets, no threads, no clock.
+
+A frame is a header of 24 bytes, little-endian, and a body:
+
+    uint32  length of the body
+    uint32  kind (8 bits), flags (8 bits), replaced (16 bits)
+    int64   ident
+    int64   stamp: the sender's monotonic ns, 0 when it has none to tell
+
+What `ident` means depends on the kind; see `Kind`.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from pynet_core.errors import LocalProtocolError, RemoteProtocolError
+
+WIRE_VERSION: Final = 1
+MAGIC: Final = "pynet"
+
+_HEADER: Final = struct.Struct("<IIqq")
+HEADER_BYTES: Final = _HEADER.size
+
+MAX_OPENING_BYTES: Final = 4 * 1024  # before WELCOME: a HELLO is about 120 B
+MAX_CONTROL_BYTES: Final = 64 * 1024  # arguments, errors; large data goes as a buffer
+MAX_ITEM_BYTES: Final = 64 * 1024 * 1024  # a raw 4056x3040 RGBX picture is 49 MB
+MAX_REPLACED: Final = 0xFFFF  # 16 bits; more is told as this
+
+
+class Kind(enum.IntEnum):
+    """What a frame is, who sends it, and what its ident and body are."""
+
+    HELLO = 1  # controller; ident: wire version; body: Hello
+    WELCOME = 2  # gateway; ident 200; body: Welcome
+    REFUSAL = 3  # gateway; ident: 401, 403, 426, 500 or 503; body: Failure
+    PING = 4  # controller; body: anything
+    PONG = 5  # gateway; body: the same
+    STREAM = 6  # controller; ident: bytes of the Call; body: Call, then the buffer
+    BATCH = 7  # controller; as STREAM
+    BUFFER = 8  # controller; as STREAM
+    SINK = 9  # controller; as STREAM
+    ITEM = 10  # gateway; ident and body as the generator gave them
+    CREDIT = 11  # controller; ident: how many more items it will take
+    CANCEL = 12  # controller: no more items, please
+    END = 13  # gateway: the stream is over; controller: no more puts; gateway: all of them done
+    REPLY = 14  # gateway; ident and body as the function gave them
+    ERROR = 15  # gateway; ident: 403, 404, 500; body: Failure
+    PUT = 16  # controller; body: one buffer for the sink
+    CLOSE_HANDLER = 17  # controller: this pair is done
+    CLOSE_GATEWAY = 18  # controller: stop the whole gateway
+
+
+class Flag(enum.IntFlag):
+    """Bits 8-15 of the second header word."""
+
+    NONE = 0
+    CREDITED = 1  # ITEM: cost one credit; give it back when it is consumed
+
+
+_KINDS: Final = frozenset(int(kind) for kind in Kind)
+_LARGE: Final = frozenset({Kind.STREAM, Kind.BATCH, Kind.BUFFER, Kind.SINK, Kind.ITEM, Kind.REPLY, Kind.PUT})
+
+
+class Frame(Struct, frozen=True, gc=False):
+    """One frame; see `Kind` for what ident and body mean."""
+
+    kind: int
+    ident: int = 0
+    body: bytes = b""
+    stamp_ns: int = 0
+    flags: int = 0
+    replaced: int = 0  # ITEM: items skipped since the one before, newest-wins streams only
+
+
+class Hello(Struct, frozen=True, kw_only=True):
+    """Who calls: bodies of HELLO stay decodable by every later version."""
+
+    magic: str
+    capabilities: tuple[str, ...]
+    controller_id: bytes  # 16 bytes, one for each Controller
+    pair_id: bytes  # 8 bytes, kept over reconnects
+    attempt: int  # counts up with each reconnect of the pair
+    purpose: str
+    name: str  # for people
+
+
+class Welcome(Struct, frozen=True, kw_only=True):
+    gateway: str
+    role: str
+    max_item_bytes: int
+    max_control_bytes: int
+
+
+class Failure(Struct, frozen=True, kw_only=True):
+    """An exception on its way to the peer: its type's name and its message, never a traceback."""
+
+    error: str
+    reason: str
+
+
+class Call(Struct, frozen=True, kw_only=True):
+    """Which subroutine, and what it is called with."""
+
+    name: str
+    arguments: list[Any] = []
+    kwargs: dict[str, Any] = {}
+
+
+_T = TypeVar("_T", bound=Struct)
+pack_body: Final = msgspec.msgpack.Encoder().encode
+
+
+def unpack_body(body: bytes, kind: type[_T]) -> _T:
+    """A typed body.
+
+    Raises:
+        RemoteProtocolError: These bytes are not one.
+    """
+    try:
+        return msgspec.msgpack.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:  # ValidationError is a DecodeError
+        raise RemoteProtocolError(f"peer sent a bad {kind.__name__}: {exc}") from exc
+
+
+def pack_call(call: Call) -> bytes:
+    """The Call's own bytes.
+
+    Raises:
+        LocalProtocolError: The arguments are too large, or of a type that cannot travel.
+    """
+    try:
+        head = pack_body(call)
+    except (TypeError, OverflowError, UnicodeEncodeError) as exc:
+        raise LocalProtocolError(
+            f"arguments of {call.name!r} cannot travel: {exc}; "
+            "use numbers, strings, bytes, lists and dicts, or send the bytes as buffer"
+        ) from exc
+    if len(head) > MAX_CONTROL_BYTES:
+        raise LocalProtocolError(
+            f"arguments of {call.name!r} are {len(head)} B, limit {MAX_CONTROL_BYTES} B; "
+            "send large data as buffer"
+        )
+    return head
+
+
+def unpack_call(frame: Frame) -> tuple[Call, bytes]:
+    """The Call in a request frame, and its buffer: b'' when it has none.
+
+    Raises:
+        RemoteProtocolError: The two do not fit the frame.
+    """
+    if not 0 <= frame.ident <= min(len(frame.body), MAX_CONTROL_BYTES):
+        raise RemoteProtocolError(f"peer says its call is {frame.ident} B of {len(frame.body)} B")
+    return unpack_body(frame.body[: frame.ident], Call), frame.body[frame.ident :]
+
+
+def limit_bytes(kind: int, *, opening: bool) -> int:
+    """The largest body a frame of this kind may have."""
+    if opening:
+        return MAX_OPENING_BYTES
+    return MAX_ITEM_BYTES if kind in _LARGE else MAX_CONTROL_BYTES
+
+
+def encode_header(frame: Frame, length: int) -> bytes:
+    """The 24 bytes before a body of this length.
+
+    Raises:
+        LocalProtocolError: The body is too large for its kind, or the ident for 64 bits.
+    """
+    if length > MAX_CONTROL_BYTES and length > limit_bytes(frame.kind, opening=False):
+        limit = limit_bytes(frame.kind, opening=False)
+        raise LocalProtocolError(f"{Kind(frame.kind).name} of {length} B, limit {limit} B")
+    word = frame.kind | frame.flags << 8 | min(frame.replaced, MAX_REPLACED) << 16
+    try:
+        return _HEADER.pack(length, word, frame.ident, frame.stamp_ns)
+    except struct.error as exc:
+        raise LocalProtocolError(f"ident {frame.ident} does not fit a signed 64-bit integer") from exc
+
+
+def encode(frame: Frame) -> bytes:
+    """The whole frame as bytes."""
+    return encode_header(frame, len(frame.body)) + frame.body
+
+
+class FrameDecoder:
+    """Turn a byte stream, split anywhere, into frames."""
+
+    def __init__(self) -> None:
+        self._partial = bytearray()  # a frame that has begun, never more than that
+        self._needed = HEADER_BYTES  # bytes in _partial at which it can be looked at again
+        self.opening = True  # until WELCOME only small bodies are taken
+
+    @property
+    def missing_bytes(self) -> int:
+        """How many more bytes complete the frame, or the header, that has begun."""
+        return self._needed - len(self._partial)
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Add received bytes; return the frames they complete, in order.
+
+        Raises:
+            RemoteProtocolError: Unknown kind, or a length over the limit: told by
+                the header alone, so a peer cannot make us hold what it claims.
+        """
+        if self._partial:
+            self._partial += data
+            if len(self._partial) < self._needed:
+                return []
+            data = bytes(self._partial)
+            self._partial = bytearray()
+        frames: list[Frame] = []
+        start, end = 0, len(data)
+        self._needed = HEADER_BYTES
+        while end - start >= HEADER_BYTES:
+            length, word, ident, stamp_ns = _HEADER.unpack_from(data, start)
+            kind = word & 0xFF
+            if kind not in _KINDS:
+                raise RemoteProtocolError(f"peer sent a frame of unknown kind {kind}")
+            if (length > MAX_OPENING_BYTES) and length > limit_bytes(kind, opening=self.opening):
+                limit = limit_bytes(kind, opening=self.opening)
+                raise RemoteProtocolError(f"peer announced {length} B, limit {limit} B")
+            stop = start + HEADER_BYTES + length
+            if stop > end:
+                self._needed = HEADER_BYTES + length
+                break
+            frames.append(
+                Frame(kind, ident, data[start + HEADER_BYTES : stop], stamp_ns, word >> 8 & 0xFF, word >> 16)
+            )
+            start = stop
+        if start < end:
+            self._partial += data[start:] if start else data
+        return frames
+
+    def end(self) -> None:
+        """The peer closed.
+
+        Raises:
+            RemoteProtocolError: It stopped in the middle of a frame.
+        """
+        if self._partial:
+            raise RemoteProtocolError(f"peer closed {len(self._partial)} B into a frame")
