@@ -54,6 +54,10 @@ class Client:
 
     One operation at a time, from one thread at a time: open another client
     for what is to run beside it.  A failing subroutine costs the call, not the pair.
+
+    `timeout_s` is how long a call or ping may wait for its answer; None, the
+    default, is for ever: a dead peer is told by TCP within 4 s.  An answer
+    that comes too late would be taken for the next one's, so the pair is closed.
     """
 
     def __init__(self, channel: PlainChannel, purpose: str, *, verbose: bool = False) -> None:
@@ -61,6 +65,7 @@ class Client:
         self._purpose = purpose
         self._verbose = verbose
         self.connected = True
+        self.timeout_s: float | None = None
         self.stamp_ns = 0  # gateway's clock when the newest stream item was yielded
         self.replaced = 0  # items skipped on newest-only streams since this pair was opened
 
@@ -80,7 +85,7 @@ class Client:
         """
         sent_ns = time.monotonic_ns()
         self._send(Frame(Kind.PING, 0, str(message).encode()))
-        frame = self._receive()
+        frame = self._answer()
         back_ns = time.monotonic_ns()
         pong = Pong(
             frame.body.decode(errors="replace"),
@@ -197,7 +202,7 @@ class Client:
             LinkError: The connection is gone.
         """
         self._send(Frame(Kind.CLOSE_GATEWAY))
-        self._check(self._receive(), "close_gateway")
+        self._check(self._answer(), "close_gateway")
         self.connected = False
         self._channel.close()
 
@@ -205,7 +210,7 @@ class Client:
         self, kind: Kind, name: str, arguments: list[Any], kwargs: dict[str, Any], buffer: Any = None
     ) -> Frame:
         self._request(kind, name, arguments, kwargs, buffer)
-        frame = self._receive()
+        frame = self._answer()
         self._check(frame, name)
         return frame
 
@@ -293,6 +298,13 @@ class Client:
         except DeadlineExceeded:
             raise
         except (LinkError, RemoteProtocolError):
+            self._drop()
+            raise
+
+    def _answer(self) -> Frame:
+        try:
+            return self._receive(self.timeout_s)
+        except DeadlineExceeded:
             self._drop()
             raise
 
