@@ -1,0 +1,1 @@
+"""Sensor plugins and what runs them; `proximity` and `encoder` are the first two."""

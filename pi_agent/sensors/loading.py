@@ -1,0 +1,86 @@
+"""Sensor plugins: found through the entry-point group `pynet.sensors`, checked, and never fatal.
+
+A plugin is a class: `Plugin(config: AgentConfig, settings: Settings)` gives a
+`ports.Sensor`; `settings` is its own [sensors.NAME] section.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Final, Protocol
+
+from pi_agent.config import AgentConfig
+from pi_agent.ports import Sensor
+from pynet_car.messages import StreamInfo
+from pynet_core.errors import ConfigError
+
+GROUP: Final = "pynet.sensors"
+
+log = logging.getLogger(__name__)
+
+
+class EntryPoint(Protocol):
+    """As much of `importlib.metadata.EntryPoint` as is used."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def value(self) -> str: ...
+
+    def load(self) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The sensors that run, and what is to be said of those that do not."""
+
+    sensors: tuple[Sensor, ...]
+    broken: tuple[StreamInfo, ...]  # `.state` is the reason
+
+
+def load_sensors(
+    config: AgentConfig, reserved: Iterable[str], entry_points: Iterable[EntryPoint] | None = None
+) -> Loaded:
+    """Make every installed plugin; one that cannot be is logged and listed, and the rest go on.
+
+    A plugin's stream bears its entry point's name, which must not be one of
+    `reserved`: the names that the agent offers for itself.
+    """
+    if entry_points is None:
+        entry_points = metadata.entry_points(group=GROUP)
+    sensors: dict[str, Sensor] = {}
+    broken: list[StreamInfo] = []
+    found = sorted(entry_points, key=lambda point: (point.name, point.value))
+    for point in found:
+        try:
+            if point.name in sensors or point.name in reserved:
+                raise ConfigError(f"the name {point.name!r} is taken")
+            sensors[point.name] = _make(point, config)
+        except Exception as exc:  # the plugin's code, not ours: contain whatever it raises
+            reason = f"{type(exc).__name__}: {exc}"
+            log.warning("sensor plugin %s (%s) refused: %s", point.name, point.value, reason, exc_info=exc)
+            broken.append(StreamInfo(name=point.name, title=point.name, unit="", period_s=0.0, state=reason))
+    for name in config.sensors.keys() - {point.name for point in found}:
+        log.warning("[sensors.%s] in the settings belongs to no installed plugin", name)
+    return Loaded(tuple(sensors.values()), tuple(broken))
+
+
+def _make(point: EntryPoint, config: AgentConfig) -> Sensor:
+    plugin = point.load()
+    if not callable(plugin):
+        raise TypeError(f"{point.value} is no class but a {type(plugin).__name__}")
+    sensor = plugin(config, config.sensors.get(point.name, {}))
+    info = getattr(sensor, "info", None)
+    if not isinstance(info, StreamInfo):
+        raise TypeError(f"{point.value}: info is no StreamInfo but a {type(info).__name__}")
+    if info.name != point.name:
+        raise ValueError(f"{point.value}: info.name is {info.name!r}, its entry point says {point.name!r}")
+    for method in ("read", "close"):
+        if not callable(getattr(sensor, method, None)):
+            raise TypeError(f"{point.value} has no {method}()")
+    made: Sensor = sensor
+    return made
