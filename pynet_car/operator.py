@@ -1,0 +1,408 @@
+"""Drive one car over the swarm: lease, arm, drive, stop.  No Qt: for scripts, pilots and the window."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from msgspec import Struct
+
+from pynet_car.lines import AskLine, DriveLine, Keeper, StreamLine
+from pynet_car.messages import (
+    DEFAULT_PORT,
+    Arm,
+    CameraFrame,
+    Description,
+    DriveCommand,
+    Event,
+    Lease,
+    Odometry,
+    Priority,
+    Scan,
+    State,
+    Status,
+    Verdict,
+    decode,
+    encode,
+)
+from pynet_core.client import Pong
+from pynet_core.controller import Controller
+from pynet_core.errors import DeadlineExceeded, LinkClosed, LinkError, PynetError
+from pynet_core.mailbox import Mailbox
+
+_log = logging.getLogger(__name__)
+_Message = TypeVar("_Message", bound=Struct)
+
+SEND_PERIOD_S: Final = 0.02  # 50 Hz
+RENEW_WITHIN_S: Final = 0.2
+STATUS_LIFESPAN_S: Final = 1.0  # without Status for this long nobody should think he drives
+ARM_TIMEOUT_S: Final = 2.0
+LEASE_TIMEOUT_S: Final = 1.0  # from the grant to the Status that shows it
+E_STOP_TIMEOUT_S: Final = 2.0
+RTT_MEMORY: Final = 20  # pings; the shortest of them gives the clock offset
+
+
+class CarRefused(PynetError):
+    """The car said no; `verdict` says what kind of no, the text why and the way out."""
+
+    def __init__(self, verdict: Verdict, reason: str) -> None:
+        super().__init__(reason)
+        self.verdict = verdict
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """One sampled stick, as it is sent again and again, and the neutral that follows it unrenewed."""
+
+    command: bytes
+    neutral: bytes
+    made_s: float  # monotonic
+
+
+class Operator:
+    """One driver of one car.
+
+        with Operator("rover.local") as car:
+            car.arm()
+            car.drive(throttle=0.3, steering=0.0)
+
+    `drive` sends what you want now; call it again at least every
+    `renew_within_s`, or the car gets one neutral and then nothing.  Callbacks
+    run in a thread for each stream.  Lost links mend themselves; after one the
+    car is disarmed or in failsafe, and nothing old is sent again.
+    """
+
+    def __init__(
+        self,
+        host: str = "",
+        port: int = DEFAULT_PORT,
+        *,
+        name: str = "",
+        priority: Priority = Priority.SCRIPT,
+        renew_within_s: float = RENEW_WITHIN_S,
+        timeout_s: float = 5.0,
+    ) -> None:
+        """Connect; raises LinkError when there is no car, or it is full."""
+        self._controller = Controller(host, port, name=name)
+        self._priority = priority
+        self._renew_within_s = renew_within_s
+        self._where = f"{host or 'this machine'} port {port}"
+        self._changed = threading.Event()
+        self._new_status = threading.Condition()
+        self._status: Status | None = None
+        self._status_at_s = 0.0
+        self._on_status: tuple[Callable[[Status], None], ...] = ()
+        self._seq = itertools.count(step=2)  # each wish has two commands: itself and its neutral
+        self._wishes: Mailbox[_Wish] = Mailbox()
+        self._pongs: list[Pong] = []
+        self._closed = False
+        self._echoes = tuple(StreamLine("status", self._take_status, self._changed) for _ in range(2))
+        self._drives = tuple(DriveLine("drive", self._changed) for _ in range(2))
+        self._control = AskLine("control", self._changed, self._take_pong)
+        self._safety = AskLine("safety", self._changed)
+        self._streams: list[StreamLine] = []
+        self._keeper = Keeper(self._controller, self._changed)
+        self._sender = threading.Thread(target=self._send, name="pynet drive sender", daemon=True)
+        try:
+            self._keeper.open(
+                (*self._echoes, *self._drives, self._control, self._safety), self._echoes, timeout_s
+            )
+            self._sender.start()
+            self._await_status(timeout_s)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # What the car says.
+
+    @property
+    def id(self) -> str:
+        """What `Status.holder` says when this operator has the lease."""
+        return self._controller.id
+
+    @property
+    def status(self) -> Status:
+        """The newest Status; look at `status_age_s` before believing it."""
+        status = self._status
+        assert status is not None, "the constructor waited for one"
+        return status
+
+    @property
+    def status_age_s(self) -> float:
+        """Seconds since the newest Status came in."""
+        return time.monotonic() - self._status_at_s
+
+    @property
+    def is_connected(self) -> bool:
+        return self.status_age_s <= STATUS_LIFESPAN_S
+
+    @property
+    def has_lease(self) -> bool:
+        return self.status.holder == self.id
+
+    @property
+    def link_error(self) -> PynetError | None:
+        """Why the newest attempt to mend the link failed; None while it is whole."""
+        return self._keeper.error
+
+    @property
+    def rtt_ns(self) -> int | None:
+        """The newest round trip to the car; None before the first."""
+        return self._pongs[-1].rtt_ns if self._pongs else None
+
+    def car_now_ns(self) -> int:
+        """The car's monotonic clock now, as well as the pings tell; minus a stamp gives an age."""
+        best = min(self._pongs, key=lambda pong: pong.rtt_ns, default=None)
+        return time.monotonic_ns() + (best.offset_ns if best else 0)
+
+    def describe(self) -> Description:
+        """What the car is and offers."""
+        return decode(self._control.fetch("describe"), Description)
+
+    def on_status(self, callback: Callable[[Status], None]) -> None:
+        """Call back with every new Status, in a stream's thread."""
+        self._on_status = (*self._on_status, callback)
+
+    def on_frame(self, callback: Callable[[CameraFrame], None]) -> StreamLine:
+        """Call back with the camera's newest frame; a slow callback skips frames, it never lags."""
+        return self._subscribe("camera", CameraFrame, callback)
+
+    def on_proximity(self, callback: Callable[[Scan], None]) -> StreamLine:
+        """Call back with the newest reading of every ranger."""
+        return self._subscribe("proximity", Scan, callback)
+
+    def on_odometry(self, callback: Callable[[Odometry], None]) -> StreamLine:
+        """Call back with the newest motion by the wheel encoders."""
+        return self._subscribe("encoder", Odometry, callback)
+
+    def on_event(self, callback: Callable[[Event], None]) -> StreamLine:
+        """Call back with every event, in order."""
+        return self._subscribe("events", Event, callback)
+
+    # What the driver wants.
+
+    def lease(self, *, take: bool = False) -> None:
+        """Become the one driver; `take` displaces an equal.
+
+        Raises:
+            CarRefused: Somebody else drives.
+            LinkError: No answer.
+        """
+        self._ask("lease", encode(Lease(priority=self._priority, take=take)))
+        self._await(lambda status: status.holder == self.id, LEASE_TIMEOUT_S, "the lease")
+
+    def release(self) -> None:
+        """Give the lease back."""
+        self._ask("release")
+
+    def arm(self, timeout_s: float = ARM_TIMEOUT_S) -> None:
+        """Let the motors follow: take the lease if nobody has it, arm, and hold neutral until armed.
+
+        Raises:
+            CarRefused: Somebody else drives, or it is in E_STOP.
+            LinkError: No answer, or not armed within `timeout_s`.
+        """
+        if not self.has_lease:
+            self.lease()
+        self.wish(0.0, 0.0)
+        self._ask("arm", encode(Arm(answers_ns=self.status.stamp_ns)))
+        deadline_s = time.monotonic() + timeout_s
+        while (status := self.status).state is not State.ARMED:
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                raise DeadlineExceeded(f"not armed within {timeout_s:g} s: {status.reason}")
+            self.wish(0.0, 0.0)
+            self._await_next(status, left_s)
+
+    def disarm(self) -> None:
+        """Motors may not turn until armed again."""
+        self._ask("disarm")
+
+    def reset(self) -> None:
+        """Leave E_STOP for DISARMED."""
+        self._ask("reset")
+
+    def e_stop(self, timeout_s: float = E_STOP_TIMEOUT_S) -> None:
+        """Stop the car and keep it stopped until `reset`; needs no lease.  Tries until confirmed.
+
+        Raises:
+            LinkError: Not confirmed within `timeout_s`.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        error: PynetError | None = None
+        while time.monotonic() < deadline_s:
+            for line in (self._safety, self._control):
+                try:
+                    line.ask("e_stop")
+                    return
+                except PynetError as exc:
+                    error = exc
+            if self.is_connected and self.status.state is State.E_STOP:
+                return
+            time.sleep(SEND_PERIOD_S)
+        raise LinkError(f"E-STOP not confirmed within {timeout_s:g} s: {error}") from error
+
+    def drive(self, throttle: float, steering: float) -> None:
+        """Send what you want now, each in [-1, 1]: + forward, + left.
+
+        It answers the newest Status there is at this call, so call it from
+        the code that looked at the road or the stick.
+
+        Raises:
+            CarRefused: Not armed, or the lease is somebody else's.
+            LinkClosed: No Status for 1 s: what you see is old.
+            ValueError: Out of range.
+        """
+        status = self.status
+        if not self.is_connected:
+            raise LinkClosed(f"no word from {self._where} for {self.status_age_s:.1f} s")
+        if status.holder != self.id:
+            raise CarRefused(Verdict.NO_LEASE, _nobody_or(status) + "; call lease() or arm() first")
+        if status.state in (State.DISARMED, State.E_STOP):
+            raise CarRefused(Verdict.DISARMED, f"{status.state}: {status.reason}")
+        self.wish(throttle, steering)
+
+    def wish(self, throttle: float, steering: float) -> None:
+        """As `drive`, but never refuses: nothing leaves without the lease, and the car judges the rest.
+
+        Raises:
+            ValueError: Out of range.
+        """
+        status = self.status
+        if status.holder != self.id:
+            return
+        seq = next(self._seq)
+
+        def command(seq: int, throttle: float, steering: float) -> bytes:
+            return encode(
+                DriveCommand(
+                    session=status.session,
+                    seq=seq,
+                    throttle=throttle,
+                    steering=steering,
+                    answers_ns=status.stamp_ns,
+                )
+            )
+
+        # The neutral answers the same Status as its wish: only who samples the stick may stamp.
+        wish = _Wish(command(seq, throttle, steering), command(seq + 1, 0.0, 0.0), time.monotonic())
+        self._wishes.put(wish)
+
+    def close(self) -> None:
+        """Neutral, disarm, give the lease back, end every thread.  Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        status = self._status
+        if status is not None and self.is_connected and status.holder == self.id:
+            try:
+                self.disarm()
+                self.release()
+            except PynetError as exc:
+                _log.warning("could not disarm while closing: %s", exc)
+        self._wishes.close()
+        self._keeper.close()
+        if self._sender.ident is not None:
+            self._sender.join()
+        for stream in (*self._echoes, *self._streams):
+            stream.close()
+        for line in (*self._drives, self._control, self._safety):
+            line.close()
+
+    # Threads of ours.
+
+    def _send(self) -> None:
+        """The sender's thread: the newest wish at once, and again at 50 Hz while it is young."""
+        wish: _Wish | None = None
+        while not self._wishes.is_closed:
+            newer = self._wishes.take(SEND_PERIOD_S)
+            wish = newer or wish
+            if wish is None:
+                continue
+            renewed = newer is not None or time.monotonic() - wish.made_s <= self._renew_within_s
+            for line in self._drives:
+                line.put(wish.command if renewed else wish.neutral)
+            if not renewed:
+                wish = None
+
+    def _take_status(self, data: bytes) -> None:
+        try:
+            status = decode(data, Status)
+        except ValueError as exc:
+            _log.warning("skipped a Status that is none: %s", exc)
+            return
+        with self._new_status:
+            known = self._status
+            if known is not None and known.boot == status.boot and known.stamp_ns >= status.stamp_ns:
+                return  # the other pair was faster
+            self._status, self._status_at_s = status, time.monotonic()
+            self._new_status.notify_all()
+        for callback in self._on_status:
+            callback(status)
+
+    def _take_pong(self, pong: Pong) -> None:
+        self._pongs = [*self._pongs[1 - RTT_MEMORY :], pong]
+
+    def _subscribe(self, name: str, kind: type[_Message], callback: Callable[[_Message], None]) -> StreamLine:
+        def on_bytes(data: bytes) -> None:
+            try:
+                message = decode(data, kind)
+            except ValueError as exc:
+                line.undecodable += 1
+                _log.warning("stream %r: skipped an item that is no %s: %s", name, kind.__name__, exc)
+                return
+            callback(message)
+
+        line = StreamLine(name, on_bytes, self._changed)
+        self._streams.append(line)
+        self._keeper.add(line)
+        return line
+
+    def _ask(self, name: str, buffer: bytes = b"") -> None:
+        verdict = Verdict(self._control.ask(name, buffer))
+        if verdict is not Verdict.TAKEN:
+            raise CarRefused(verdict, f"{name}: {_why(verdict, self.status)}")
+
+    def _await_status(self, timeout_s: float) -> None:
+        with self._new_status:
+            if not self._new_status.wait_for(lambda: self._status is not None, timeout_s):
+                raise DeadlineExceeded(f"{self._where} sends no Status within {timeout_s:g} s")
+
+    def _await_next(self, seen: Status, timeout_s: float) -> None:
+        with self._new_status:
+            self._new_status.wait_for(lambda: self._status is not seen, timeout_s)
+
+    def _await(self, holds: Callable[[Status], bool], timeout_s: float, what: str) -> None:
+        with self._new_status:
+            if not self._new_status.wait_for(lambda: holds(self.status), timeout_s):
+                raise DeadlineExceeded(f"{what}: granted, but no Status shows it within {timeout_s:g} s")
+
+
+def _nobody_or(status: Status) -> str:
+    return f"{status.holder_name} drives" if status.holder else "nobody holds the lease"
+
+
+def _why(verdict: Verdict, status: Status) -> str:
+    match verdict:
+        case Verdict.NO_LEASE:
+            return f"{_nobody_or(status)}; take the lease first"
+        case Verdict.DISARMED:
+            return f"the car is {status.state}: {status.reason}"
+        case Verdict.STALE:
+            return "it answered a Status too old; the link stalls, or this computer does"
+        case _:
+            return verdict.name.lower()
