@@ -1,0 +1,161 @@
+"""Start the simulated car: the world and the agent as processes of their own, in a folder of their own.
+
+For the demo, the proofs and tests.  The world is started here and not by the
+agent's guardian, so that it outlives a killed guardian, as a real one would.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from pynet_core.errors import LinkError
+
+START_TIMEOUT_S: Final = 20.0
+STOP_TIMEOUT_S: Final = 5.0
+_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+
+
+class SimulatedCar:
+    """A world and an agent that run until `close`.
+
+    `runtime_dir` holds the board, the camera's socket and what the agent keeps
+    while it runs; by default a temporary folder.  `port` is where the agent
+    listens; a free one by default.
+    """
+
+    def __init__(
+        self,
+        *,
+        runtime_dir: Path | None = None,
+        port: int | None = None,
+        world_arguments: Sequence[str] = (),
+        agent_arguments: Sequence[str] = (),
+    ) -> None:
+        self._folder = contextlib.ExitStack()
+        if runtime_dir is None:
+            runtime_dir = Path(self._folder.enter_context(tempfile.TemporaryDirectory(prefix="pynet-car-")))
+        self.runtime_dir = runtime_dir
+        self.state_dir = runtime_dir / "state"
+        self.port = port if port is not None else _free_port()
+        self._agent_arguments = tuple(agent_arguments)
+        self.world: subprocess.Popen[bytes] | None = None
+        self.agent: subprocess.Popen[bytes] | None = None
+        try:
+            self.state_dir.mkdir(parents=True, exist_ok=True)
+            where = ("--runtime-dir", str(runtime_dir))
+            self.world = _start("pynet_car.world", *where, *world_arguments)
+            self.start_agent()
+            self.wait_until_ready()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def board_path(self) -> Path:
+        return self.runtime_dir / "board"
+
+    def start_agent(self) -> None:
+        """Start the guardian, which starts its worker; for tests that have ended the last one."""
+        self.agent = _start(
+            "pi_agent",
+            "run",
+            "--runtime-dir",
+            str(self.runtime_dir),
+            "--state-dir",
+            str(self.state_dir),
+            "--port",
+            str(self.port),
+            *self._agent_arguments,
+        )
+
+    def wait_until_ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
+        """Return once the agent's gateway listens.
+
+        Raises:
+            LinkError: It does not within `timeout_s`, or a process has ended.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        while time.monotonic() < deadline_s:
+            for name, process in (("world", self.world), ("agent", self.agent)):
+                assert process is not None
+                if process.poll() is not None:
+                    raise LinkError(
+                        f"the {name} ended with exit code {process.returncode}; it says why above"
+                    )
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", self.port), 0.5).close()
+                return
+            time.sleep(0.02)
+        raise LinkError(f"the agent does not listen on port {self.port} after {timeout_s:g} s")
+
+    @property
+    def guardian_pid(self) -> int:
+        assert self.agent is not None
+        return self.agent.pid
+
+    @property
+    def worker_pid(self) -> int:
+        """The worker there is now.
+
+        Raises:
+            LinkError: There is none.
+        """
+        pid = self.guardian_pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        if not children:
+            raise LinkError("the guardian has no worker at the moment")
+        return int(children[0])
+
+    @property
+    def world_pid(self) -> int:
+        assert self.world is not None
+        return self.world.pid
+
+    def close(self) -> None:
+        """End agent and world; idempotent."""
+        for process in (self.agent, self.world):
+            if process is not None and process.poll() is None:
+                process.send_signal(signal.SIGCONT)  # a test may have stopped it
+                process.terminate()
+                try:
+                    process.wait(STOP_TIMEOUT_S)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+        self._folder.close()
+
+
+def cpu_s(pid: int) -> float:
+    """Processor time that this process has used so far, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
+def _start(module: str, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", module, *arguments], stdin=subprocess.DEVNULL)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
