@@ -1,0 +1,93 @@
+"""What turns a camera into the offered stream: the newest frame, encoded once, and a word when it stalls."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from pi_agent.ports import Camera
+from pynet_car.messages import CameraFrame, Event, Severity, encode
+from pynet_core.errors import HardwareError
+
+STALL_NS: Final = 1_000_000_000  # without a frame: the pilot must stop, a human may creep
+RETRY_S: Final = 1.0
+STOP_S: Final = 0.5  # a camera that hangs in the driver is left behind
+
+log = logging.getLogger(__name__)
+
+
+class CameraFeed:
+    """Takes the frames of one camera in a thread of its own.
+
+    `publish` gets each frame encoded, `seen` its capture time; both and `tell`
+    are called in that thread.  A camera that fails is told once and iterated
+    anew each second.  One that hangs is told by whoever calls `watch`.
+    """
+
+    def __init__(
+        self,
+        camera: Camera,
+        *,
+        publish: Callable[[bytes], None],
+        seen: Callable[[int], None],
+        tell: Callable[[Event], None],
+        retry_s: float = RETRY_S,
+    ) -> None:
+        self._camera = camera
+        self._publish = publish
+        self._seen = seen
+        self._tell = tell
+        self._retry_s = retry_s
+        self._newest_ns = time.monotonic_ns()
+        self._trouble = ""  # '' while frames come
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
+
+    @property
+    def state(self) -> str:
+        """'ok', or why no frames come."""
+        return self._trouble or "ok"
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and close the camera; idempotent."""
+        self._stopping.set()
+        self._camera.close()
+        if self._thread.is_alive():
+            self._thread.join(STOP_S)
+
+    def watch(self, now_ns: int) -> None:
+        """Tell if the frames have stalled; call it now and then, from one thread."""
+        if not self._trouble and now_ns - self._newest_ns > STALL_NS:
+            self._trouble = "stalled, no frame for 1 s"
+            self._say(Severity.WARNING, "camera_stalled", self._trouble)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                for frame in self._camera.frames():
+                    self._take(frame)
+            except HardwareError as exc:
+                was, self._trouble = self._trouble, f"fails: {exc}"
+                if not was:
+                    log.warning("camera %s", self._trouble)
+                    self._say(Severity.ERROR, "camera_fault", self._trouble)
+            self._stopping.wait(self._retry_s)
+
+    def _take(self, frame: CameraFrame) -> None:
+        self._newest_ns = time.monotonic_ns()
+        if self._trouble:
+            self._trouble = ""
+            self._say(Severity.INFO, "camera_back", "sends frames again")
+        self._publish(encode(frame))
+        self._seen(frame.captured_ns)
+
+    def _say(self, severity: Severity, kind: str, text: str) -> None:
+        self._tell(
+            Event(captured_ns=time.monotonic_ns(), severity=severity, kind=kind, text=f"The camera {text}.")
+        )
