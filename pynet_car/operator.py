@@ -320,7 +320,8 @@ class Operator:
             self._sender.join()
         for stream in (*self._echoes, *self._streams):
             stream.close()
-        for line in (*self._drives, self._control, self._safety):
+        others: tuple[DriveLine | AskLine, ...] = (*self._drives, self._control, self._safety)
+        for line in others:
             line.close()
 
     # Threads of ours.
