@@ -1,0 +1,94 @@
+"""What the window shows at one moment: plain values, no Qt.
+
+`link.py` builds one View for each repaint from the newest messages; every card
+draws from it and keeps no state of the robot of its own.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from pynet_car.messages import Description, Event, Odometry, Reading, State, Status
+
+
+class Connection(enum.Enum):
+    NONE = "no robot chosen"
+    CONNECTING = "first attempt runs"
+    UP = "Status comes in"
+    LOST = "was up; tries every 0.5 s"
+
+
+class Quality(enum.Enum):
+    """Of the link, by the worst gap between Status messages in the last 10 s."""
+
+    GOOD = "Good"  # < 100 ms
+    FAIR = "Fair"  # < 150 ms
+    WEAK = "Weak"  # < 250 ms
+    BAD = "Bad"
+    LOST = "Lost"  # silent for 300 ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkView:
+    quality: Quality = Quality.LOST
+    rtt_ms: float | None = None
+    silent_s: float = 0.0
+    worst_gap_ms: float | None = None  # in the last 10 s
+    command_age_ms: float | None = None  # at the guardian
+    pictures_dropped: float | None = None  # share, [0, 1]
+    failsafe_trips: int = 0
+    history: tuple[tuple[float, float | None], ...] = ()  # (seconds ago, rtt ms; None = silence), 30 s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RangeView:
+    """One proximity channel: where it looks and what it says."""
+
+    reading: Reading
+    bearing_rad: float  # 0 ahead, + left
+    age_s: float
+    is_stale: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriveView:
+    """What the driver asks, and what stands in the way."""
+
+    source: str = "Keys"  # or "Gamepad · hold LB", "Pad"
+    throttle: float = 0.0  # asked, [-1, 1]
+    steering: float = 0.0
+    limit: float = 0.5  # (0, 1], of throttle
+    hint: str = ""  # "Click the picture to drive", "Let go first", ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventView:
+    event: Event
+    at_s: float  # wall clock, for people
+    count: int = 1  # the same text repeated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Everything the cards draw from, except the picture and the charts' samples."""
+
+    connection: Connection = Connection.NONE
+    address: str = ""
+    robot_name: str = ""
+    simulated: bool = False
+    connection_error: str = ""  # LOOK's words, with the next step
+    status: Status | None = None
+    status_age_s: float = 0.0
+    state: State | None = None  # as told, or as the guardian's rules must have made of it
+    is_assumed: bool = False  # Status is older than 300 ms
+    has_lease: bool = False
+    e_stop_unconfirmed: bool = False  # sent 150 ms ago, no Status says so yet
+    link: LinkView = field(default_factory=LinkView)
+    drive: DriveView = field(default_factory=DriveView)
+    odometry: Odometry | None = None
+    odometry_age_s: float = 0.0
+    ranges: tuple[RangeView, ...] = ()
+    description: Description | None = None
+    events: tuple[EventView, ...] = ()  # newest first
+    picture_age_s: float | None = None  # None before the first
