@@ -54,7 +54,8 @@ def load_sensors(
         entry_points = metadata.entry_points(group=GROUP)
     sensors: dict[str, Sensor] = {}
     broken: list[StreamInfo] = []
-    found = sorted(entry_points, key=lambda point: (point.name, point.value))
+    # Ours first: the guardian brakes by proximity, and a plugin may not take its name.
+    found = sorted(entry_points, key=lambda point: (not point.value.startswith("pi_agent."), point.name))
     for point in found:
         try:
             if point.name in sensors or point.name in reserved:

@@ -117,6 +117,12 @@ def test_a_name_taken_twice_or_by_the_agent_is_refused() -> None:
     ]
 
 
+def test_a_plugin_cannot_take_the_place_of_a_sensor_of_ours() -> None:
+    ours, other = Point("battery", Battery, "pi_agent.sensors.battery:B"), Point("battery", NoRead, "a:A")
+    loaded = load_sensors(AgentConfig(), (), [other, ours])
+    assert isinstance(loaded.sensors[0], Battery)
+
+
 def test_settings_for_a_plugin_that_is_not_there_are_said(caplog: pytest.LogCaptureFixture) -> None:
     load_sensors(AgentConfig(sensors={"batery": {}}), (), [Point("battery", Battery)])
     assert "[sensors.batery] in the settings belongs to no installed plugin" in caplog.text

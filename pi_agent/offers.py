@@ -1,0 +1,245 @@
+"""What the robot offers on its gateway, by name, and how each name reaches the guardian or a sensor.
+
+Nothing is decided here: a command is labelled with who sent it and handed over
+at once, an event waits for the guardian's own answer.  Streams carry what was
+published last (camera, sensors, status) or every item (events).
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, Literal, TypeVar
+
+from msgspec import Struct
+
+from pi_agent.link import GuardianLink, Labelled, PeerGone, Request, Result, ToWorker
+from pynet_car.messages import (
+    Arm,
+    Description,
+    Disarm,
+    DriveCommand,
+    EStop,
+    Event,
+    Lease,
+    Odometry,
+    Release,
+    Reset,
+    Scan,
+    State,
+    Status,
+    Verdict,
+    decode,
+    encode,
+)
+from pynet_core.errors import DeadlineExceeded, PynetError
+from pynet_core.gateway import Gateway
+from pynet_core.mailbox import Broadcast, Mailbox, Queue
+from pynet_core.subroutines import Peer, caller
+
+ANSWER_S: Final = 0.1  # ten of the guardian's ticks
+GONE_S: Final = 2.0  # a guardian that hangs longer is killed by its watchdog, and we with it
+TO_GUARDIAN: Final = ("proximity", "encoder")  # the sensors it judges by; a plugin may not pose as them
+OWN_STREAMS: Final = ("camera", "status", "events", "telemetry")
+OWN_CALLS: Final = ("drive", "path", "lease", "release", "arm", "disarm", "reset", "e_stop", "describe")
+OWN_NAMES: Final = frozenset({*OWN_STREAMS, *OWN_CALLS})  # not for plugins, offered yet or not
+
+log = logging.getLogger(__name__)
+_Message = TypeVar("_Message", bound=Struct)
+
+
+class GuardianSilent(DeadlineExceeded):
+    """The guardian takes no message or gives no answer; the watchdog will see to it."""
+
+
+class BadMessage(PynetError, ValueError):
+    """The peer's bytes are not the message this subroutine takes."""
+
+
+class Offers:
+    """The robot's subroutines.
+
+    `deliver` belongs to the thread that reads the guardian's link; `publish`
+    and `tell` may be called by any; the rest runs in handlers' threads.
+    """
+
+    def __init__(self, link: GuardianLink, describe: Callable[[], Description]) -> None:
+        self._link = link
+        self._describe = describe
+        self._status: Status | None = None
+        self._streams: dict[str, Broadcast[bytes]] = {"status": Broadcast(), "events": Broadcast()}
+        self._ids = itertools.count(1)
+        self._waiting: dict[int, Mailbox[Result]] = {}
+        self._lock = threading.Lock()
+        self._drive_pairs: dict[str, set[str]] = {}  # controller id -> pairs that have sent commands
+
+    # Set-up.
+
+    def register(self, gateway: Gateway, streams: Iterable[str]) -> None:
+        """Add every subroutine; `streams` names the camera, if there is one, and the sensors."""
+        for name in streams:
+            self._streams[name] = Broadcast()
+        for name, broadcast in self._streams.items():
+            keep: Literal["every", "latest"] = "every" if name == "events" else "latest"
+            gateway.add_subroutine(name, _stream(broadcast, keep), shared=True, keep=keep)
+        for name, subroutine in {
+            "drive": self._drive,
+            "lease": self._lease,
+            "arm": self._arm,
+            "release": self._ask_for(Release()),
+            "disarm": self._ask_for(Disarm()),
+            "reset": self._ask_for(Reset()),
+        }.items():
+            gateway.add_subroutine(name, subroutine, role="driver")
+        gateway.add_subroutine("e_stop", self._ask_for(EStop()), role="viewer")
+        gateway.add_subroutine("describe", lambda: encode(self._describe()), role="viewer")
+
+    def on_pair(self, peer: Peer, what: Literal["opened", "closed"]) -> None:
+        """The gateway's on_pair: tells the guardian when a driver's last drive pair has closed."""
+        if what == "closed" and self._was_last_drive_pair(peer):
+            self._tell_gone(peer)
+
+    def close(self) -> None:
+        """End every stream."""
+        for broadcast in self._streams.values():
+            broadcast.close()
+
+    # What comes up from the guardian and from our own threads.
+
+    def deliver(self, message: ToWorker) -> None:
+        """Pass on one message of the guardian."""
+        match message:
+            case Status():
+                self._status = message
+                self._streams["status"].put(encode(message))
+            case Event():
+                self.tell(message)
+            case Result():
+                waiting = self._waiting.get(message.id)
+                if waiting is not None:
+                    waiting.put(message)
+
+    def tell(self, event: Event) -> None:
+        """Send an event to everybody who listens."""
+        self._streams["events"].put(encode(event))
+
+    def publish(self, name: str, measurement: Scan | Odometry) -> None:
+        """A sensor's newest measurement: to who streams it, and to the guardian if it judges by it."""
+        if name in TO_GUARDIAN:
+            self._link.send(measurement)  # a full link drops it: the next one is newer
+        self._streams[name].put(encode(measurement))
+
+    def publish_frame(self, frame: bytes) -> None:
+        """The camera's newest frame, encoded."""
+        self._streams["camera"].put(frame)
+
+    # Subroutines; each in its peer's handler thread.
+
+    def _drive(self, buffer: bytes = b"") -> int:
+        """Hand one command over; the verdict is what the newest Status lets expect."""
+        command = _decode(buffer, DriveCommand, "drive")
+        peer = caller()
+        self._note_drive_pair(peer)
+        if not self._link.send(Labelled(peer=peer.controller_id, command=command)):
+            return Verdict.STALE  # the guardian hangs; by its next tick this command is old
+        return self._expect(command, peer)
+
+    def _expect(self, command: DriveCommand, peer: Peer) -> Verdict:
+        status = self._status
+        if status is None or status.holder != peer.controller_id or status.session != command.session:
+            return Verdict.NO_LEASE
+        if time.monotonic_ns() - command.answers_ns > status.lifespan_ms * 1_000_000:
+            return Verdict.STALE
+        return Verdict.TAKEN if status.state is State.ARMED else Verdict.DISARMED
+
+    def _lease(self, buffer: bytes = b"") -> int:
+        return self._ask(_decode(buffer, Lease, "lease") if buffer else Lease())
+
+    def _arm(self, buffer: bytes = b"") -> int:
+        return self._ask(_decode(buffer, Arm, "arm"))
+
+    def _ask_for(self, event: Release | Disarm | Reset | EStop) -> Callable[..., int]:
+        def ask(buffer: bytes = b"") -> int:
+            return self._ask(event)
+
+        return ask
+
+    def _ask(self, event: Lease | Release | Arm | Disarm | EStop | Reset) -> int:
+        """The guardian's own answer to one event."""
+        peer = caller()
+        number = next(self._ids)
+        answer: Mailbox[Result] = Mailbox()
+        self._waiting[number] = answer
+        try:
+            request = Request(id=number, peer=peer.controller_id, peer_name=peer.name, event=event)
+            if not self._link.send(request):
+                raise GuardianSilent("guardian silent: it takes no more messages")
+            result = answer.take(ANSWER_S)
+        finally:
+            del self._waiting[number]
+        if result is None:
+            raise GuardianSilent(f"guardian silent: no answer within {ANSWER_S * 1000:.0f} ms")
+        return result.code
+
+    # Drive pairs.
+
+    def _note_drive_pair(self, peer: Peer) -> None:
+        pairs = self._drive_pairs.get(peer.controller_id)
+        if pairs is None or peer.pair_id not in pairs:
+            with self._lock:
+                self._drive_pairs.setdefault(peer.controller_id, set()).add(peer.pair_id)
+
+    def _was_last_drive_pair(self, peer: Peer) -> bool:
+        with self._lock:
+            pairs = self._drive_pairs.get(peer.controller_id, set())
+            if peer.pair_id not in pairs:
+                return False
+            pairs.discard(peer.pair_id)
+            if not pairs:
+                del self._drive_pairs[peer.controller_id]
+            return not pairs
+
+    def _tell_gone(self, peer: Peer) -> None:
+        """An event must not vanish, and this one has no caller to tell: try until it is taken."""
+        request = Request(id=next(self._ids), peer=peer.controller_id, peer_name=peer.name, event=PeerGone())
+        deadline_s = time.monotonic() + GONE_S
+        while not self._link.send(request):
+            if time.monotonic() > deadline_s:
+                log.error("guardian silent: it was not told that %s has gone", peer.name)
+                return
+            time.sleep(0.01)
+
+
+def _stream(broadcast: Broadcast[bytes], keep: Literal["every", "latest"]) -> Callable[[], Iterator[bytes]]:
+    """A generator function of what is put into `broadcast`, for the gateway to share."""
+    running: list[Mailbox[bytes] | Queue[bytes]] = []
+
+    def stream() -> Iterator[bytes]:
+        box: Mailbox[bytes] | Queue[bytes] = Queue() if keep == "every" else Mailbox()
+        # The gateway shares one generator, so the one before has lost its last subscriber and was told to
+        # stop; it would see that only when the next item comes, and an event may be hours away.
+        for old in running:
+            old.close()
+        running[:] = [box]
+        broadcast.add(box)
+        try:
+            while not box.is_closed:
+                item = box.take()
+                if item is not None:
+                    yield item
+        finally:
+            broadcast.remove(box)
+
+    return stream
+
+
+def _decode(buffer: bytes, kind: type[_Message], name: str) -> _Message:
+    try:
+        return decode(buffer, kind)
+    except ValueError as exc:
+        raise BadMessage(
+            f"{name!r} takes a {kind.__name__}, got {len(buffer)} B that are none: {exc}"
+        ) from exc
