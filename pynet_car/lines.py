@@ -183,7 +183,7 @@ class AskLine:
         self._changed = changed
         self._on_pong = on_pong
         self._ping_at_s = 0.0
-        self._lock = threading.Lock()
+        self._opened = threading.Condition()  # also the lock: one request at a time
         self._client: Client | None = None
 
     @property
@@ -193,8 +193,9 @@ class AskLine:
 
     def open(self, client: Client) -> None:
         client.timeout_s = ASK_TIMEOUT_S
-        with self._lock:
+        with self._opened:
             self._client = client
+            self._opened.notify_all()
 
     def ask(self, name: str, buffer: bytes = b"") -> int:
         """The int that the car's subroutine returns.
@@ -223,13 +224,13 @@ class AskLine:
             client.abort()
 
     def close(self) -> None:
-        with self._lock:
+        with self._opened:
             if self._client is not None:
                 self._client.close()
 
     def _use(self, request: Callable[[Client], _T]) -> _T:
-        with self._lock:
-            if self._client is None or not self._client.connected:
+        with self._opened:
+            if not self._opened.wait_for(lambda: self.is_up, ASK_TIMEOUT_S) or self._client is None:
                 raise LinkClosed("no link to the car")
             try:
                 return request(self._client)
