@@ -1,4 +1,4 @@
-"""What turns a camera into the offered stream: the newest frame, encoded once, and a word when it stalls."""
+"""The thread that takes a camera's frames, and tells when they stall."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from pi_agent.ports import Camera
-from pynet_car.messages import CameraFrame, Event, Severity, encode
+from pynet_car.messages import CameraFrame, Event, Severity
 from pynet_core.errors import HardwareError
 
 STALL_NS: Final = 1_000_000_000  # without a frame: the pilot must stop, a human may creep
@@ -22,23 +22,21 @@ log = logging.getLogger(__name__)
 class CameraFeed:
     """Takes the frames of one camera in a thread of its own.
 
-    `publish` gets each frame encoded, `seen` its capture time; both and `tell`
-    are called in that thread.  A camera that fails is told once and iterated
-    anew each second.  One that hangs is told by whoever calls `watch`.
+    `publish` and `tell` are called in that thread.  A camera that fails is told
+    once and iterated anew each second.  One that hangs is told by whoever calls
+    `watch`.
     """
 
     def __init__(
         self,
         camera: Camera,
-        *,
-        publish: Callable[[bytes], None],
-        seen: Callable[[int], None],
+        publish: Callable[[CameraFrame], None],
         tell: Callable[[Event], None],
+        *,
         retry_s: float = RETRY_S,
     ) -> None:
         self._camera = camera
         self._publish = publish
-        self._seen = seen
         self._tell = tell
         self._retry_s = retry_s
         self._newest_ns = time.monotonic_ns()
@@ -84,8 +82,7 @@ class CameraFeed:
         if self._trouble:
             self._trouble = ""
             self._say(Severity.INFO, "camera_back", "sends frames again")
-        self._publish(encode(frame))
-        self._seen(frame.captured_ns)
+        self._publish(frame)
 
     def _say(self, severity: Severity, kind: str, text: str) -> None:
         self._tell(

@@ -105,6 +105,20 @@ def bearing_rad(head: HeadConfig) -> float:
     return math.radians(head.bearing_deg)
 
 
+def is_simulated(config: AgentConfig) -> bool:
+    """Whether the car is the simulated one: asked for, or this is no Raspberry Pi."""
+    return config.board == "simulated" or (config.board == "auto" and not board_model())
+
+
+def board_model() -> str:
+    """ "Raspberry Pi 5 Model B Rev 1.0"; '' on a computer that is none."""
+    try:
+        model = Path("/proc/device-tree/model").read_text("ascii", "replace").rstrip("\0")
+    except OSError:
+        return ""
+    return model if "Raspberry Pi" in model else ""
+
+
 def load_config(path: Path | str | None) -> AgentConfig:
     """The settings in this file over the defaults; None is the defaults.
 

@@ -16,9 +16,10 @@ from typing import Final, Literal, TypeVar
 
 from msgspec import Struct
 
-from pi_agent.link import GuardianLink, Labelled, PeerGone, Request, Result, ToWorker
+from pi_agent.link import CameraSeen, GuardianLink, Labelled, PeerGone, Request, Result
 from pynet_car.messages import (
     Arm,
+    CameraFrame,
     Description,
     Disarm,
     DriveCommand,
@@ -109,8 +110,8 @@ class Offers:
 
     # What comes up from the guardian and from our own threads.
 
-    def deliver(self, message: ToWorker) -> None:
-        """Pass on one message of the guardian."""
+    def deliver(self, message: Struct) -> None:
+        """Pass on one message of the guardian's, a `link.ToWorker`."""
         match message:
             case Status():
                 self._status = message
@@ -132,9 +133,10 @@ class Offers:
             self._link.send(measurement)  # a full link drops it: the next one is newer
         self._streams[name].put(encode(measurement))
 
-    def publish_frame(self, frame: bytes) -> None:
-        """The camera's newest frame, encoded."""
-        self._streams["camera"].put(frame)
+    def publish_frame(self, frame: CameraFrame) -> None:
+        """The camera's newest frame: to who streams it, and its time to the guardian."""
+        self._link.send(CameraSeen(captured_ns=frame.captured_ns))
+        self._streams["camera"].put(encode(frame))
 
     # Subroutines; each in its peer's handler thread.
 

@@ -62,6 +62,7 @@ ODOMETRY = Odometry(
     velocity_mps=0.0,
     yaw_rate_radps=0.0,
 )
+FRAME = CameraFrame(seq=1, captured_ns=5, width_px=2, height_px=2, jpeg=b"jpeg")
 EVENT = Event(captured_ns=1, severity=Severity.INFO, kind="armed", text="Armed.")
 HOLDER = "the client's"
 
@@ -101,7 +102,7 @@ class Rig:
 
     def _read_link(self) -> None:
         for message in self._messages(self.worker_end):
-            self.offers.deliver(message)  # type: ignore[arg-type]  # the link decodes ToWorker
+            self.offers.deliver(message)
 
     def _messages(self, link: GuardianLink) -> Iterator[Struct]:
         poll = select.poll()
@@ -190,13 +191,9 @@ def first_item(rig: Rig, name: str, put: Callable[[], object]) -> bytes:
 
 
 def test_each_stream_carries_what_is_published_under_its_name(rig: Rig) -> None:
-    frame = CameraFrame(seq=1, captured_ns=5, width_px=2, height_px=2, jpeg=b"jpeg")
     scan = Scan(readings=())
     now = status(rig)
-    assert (
-        decode(first_item(rig, "camera", lambda: rig.offers.publish_frame(encode(frame))), CameraFrame)
-        == frame
-    )
+    assert decode(first_item(rig, "camera", lambda: rig.offers.publish_frame(FRAME)), CameraFrame) == FRAME
     assert decode(first_item(rig, "proximity", lambda: rig.offers.publish("proximity", scan)), Scan) == scan
     assert (
         decode(first_item(rig, "encoder", lambda: rig.offers.publish("encoder", ODOMETRY)), Odometry)
@@ -211,12 +208,13 @@ def test_events_of_the_worker_itself_are_sent_too(rig: Rig) -> None:
     assert decode(first_item(rig, "events", lambda: rig.offers.tell(EVENT)), Event) == EVENT
 
 
-def test_the_guardian_gets_proximity_and_odometry_but_no_other_sensor(rig: Rig) -> None:
+def test_the_guardian_gets_proximity_odometry_and_camera_times_but_no_other_sensor(rig: Rig) -> None:
     rig.offers.publish("battery", Scan(readings=()))
     rig.offers.publish("proximity", Scan(readings=()))
     rig.offers.publish("encoder", ODOMETRY)
-    rig.until_heard(Odometry)
-    assert rig.heard == [Scan(readings=()), ODOMETRY]
+    rig.offers.publish_frame(FRAME)
+    rig.until_heard(CameraSeen)
+    assert rig.heard == [Scan(readings=()), ODOMETRY, CameraSeen(captured_ns=5)]
 
 
 def test_leaving_and_joining_a_quiet_stream_again_leaves_no_threads_behind(rig: Rig) -> None:
