@@ -1,11 +1,13 @@
 """Start the simulated car: the world and the agent as processes of their own, in a folder of their own.
 
-For the demo, the proofs and tests.  The world is started here and not by the
+For the demo, the proofs and tests; `python -m pynet_car.world.launch` runs one
+until Ctrl-C.  The world is started here and not by the
 agent's guardian, so that it outlives a killed guardian, as a real one would.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import signal
@@ -19,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from pynet_car.messages import DEFAULT_PORT
 from pynet_core.errors import LinkError
 
 START_TIMEOUT_S: Final = 20.0
@@ -144,6 +147,26 @@ class SimulatedCar:
         self._folder.close()
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="./run sim", description="run the simulated car until Ctrl-C")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"to listen on ({DEFAULT_PORT})")
+    parser.add_argument("--seed", type=int, help="of the track")
+    options = parser.parse_args(arguments)
+    world = () if options.seed is None else ("--seed", str(options.seed))
+    try:
+        with SimulatedCar(port=options.port, world_arguments=world) as car:
+            print(
+                f"The simulated car listens on port {car.port} of this machine. Ctrl-C ends it.", flush=True
+            )
+            assert car.agent is not None
+            return car.agent.wait()
+    except LinkError as exc:
+        print(f"sim: {exc}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
 def cpu_s(pid: int) -> float:
     """Processor time that this process has used so far, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -159,3 +182,7 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+if __name__ == "__main__":
+    sys.exit(main())
