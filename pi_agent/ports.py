@@ -7,19 +7,10 @@ the simulated car uses the same ones on other pins.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
+from pi_agent.neutral import NeutralWrite
 from pynet_car.messages import CameraFrame, Odometry, Scan, StreamInfo
-
-
-@dataclass(frozen=True, slots=True)
-class NeutralWrite:
-    """Bytes that make one output neutral when they stand at `offset` of a board's file."""
-
-    path: str
-    offset: int
-    value: bytes
 
 
 class Drivetrain(Protocol):

@@ -1,0 +1,116 @@
+"""The worker as a process: start it, see it die, end it and all that it started."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from pi_agent.link import GuardianLink, ToGuardian
+from pynet_core.errors import HardwareError
+
+FIRST_PAUSE_S: Final = 0.5
+LONGEST_PAUSE_S: Final = 8.0
+STEADY_S: Final = 10.0  # a worker that ran this long was well: its death starts a new count
+END_S: Final = 1.0  # from SIGTERM to SIGKILL
+_PR_SET_PDEATHSIG: Final = 1
+_SYSTEMD_VARIABLES: Final = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
+
+
+def die_with_parent() -> None:
+    """Let the kernel kill this process when the thread that started it dies; Linux only.
+
+    Call it first of all.  A parent that is dead by then is seen too, and one
+    that died before we ran our first line has closed the link.
+    """
+    parent = os.getppid()
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+class Backoff:
+    """How long to wait before the next start: 0.5 s, doubling to 8 s."""
+
+    def __init__(self) -> None:
+        self._pause_s = FIRST_PAUSE_S
+
+    def after(self, ran_s: float) -> float:
+        """The pause, given how long the one that died ran."""
+        if ran_s >= STEADY_S:
+            self._pause_s = FIRST_PAUSE_S
+        pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, LONGEST_PAUSE_S)
+        return pause_s
+
+
+class WorkerProcess:
+    """One run of the worker.  Belongs to the main thread: the kernel ties the child's life to it.
+
+    `select` may wait for it: readable is dead.
+    """
+
+    def __init__(self, command: Sequence[str]) -> None:
+        """Start `command` with `--link-fd N`, in a session and process group of its own.
+
+        Raises:
+            HardwareError: It cannot be started; later it may.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        environment = {name: os.environ[name] for name in os.environ.keys() - _SYSTEMD_VARIABLES}
+        try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    [*command, "--link-fd", str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,
+                    env=environment,
+                )
+            self._pidfd = os.pidfd_open(self._process.pid)
+        except OSError as exc:
+            ours.close()
+            raise HardwareError(f"cannot start the worker: {exc}") from exc
+        self.link = GuardianLink(ours, ToGuardian)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def fileno(self) -> int:
+        return self._pidfd
+
+    def kill(self) -> None:
+        """Kill it and all it started that did not leave its process group.  Does not wait."""
+        # Not yet reaped, so its group number still is its own.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def bury(self) -> int:
+        """After its death: kill what is left of its group; its exit code, -N for signal N."""
+        self.kill()
+        code = self._process.wait()
+        os.close(self._pidfd)
+        self.link.close()
+        return code
+
+    def ask_to_end(self) -> None:
+        # Popen.send_signal would reap it, and then its group number may be another's.
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, signal.SIGTERM)
+
+    def is_dead(self, timeout_s: float) -> bool:
+        """Whether it is, within `timeout_s`."""
+        return bool(select.select([self], [], [], timeout_s)[0])
+
+
+def worker_command(arguments: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", "pi_agent.worker", *arguments]
