@@ -54,20 +54,19 @@ def load_plan(runtime_dir: str) -> list[NeutralWrite]:
             plan = json.load(file)
     except FileNotFoundError:
         return []
-    if (
-        not isinstance(plan, dict)
-        or plan.get("version") != VERSION
-        or not isinstance(plan.get("writes"), list)
-    ):
+    if not isinstance(plan, dict) or plan.get("version") != VERSION:
         raise ValueError(f"is not a plan of version {VERSION}")
-    return [_step(step) for step in plan["writes"]]
+    steps = plan.get("writes")
+    if not isinstance(steps, list):
+        raise ValueError("has no list of writes")
+    return [_step(step) for step in steps]
 
 
 def _step(step: object) -> NeutralWrite:
     if isinstance(step, dict):
         kind, path, offset, digits = (step.get(key) for key in ("kind", "path", "offset", "hex"))
-        strings = isinstance(kind, str) and isinstance(path, str) and isinstance(digits, str)
-        if strings and isinstance(offset, int) and offset >= 0:
+        is_place = isinstance(offset, int) and offset >= 0
+        if is_place and isinstance(kind, str) and isinstance(path, str) and isinstance(digits, str):
             return kind, path, offset, bytes.fromhex(digits)
     raise ValueError(f"has a step that is none: {step!r:.80}")
 
