@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
-from pynet_car.messages import Description, Event, Odometry, Reading, State, Status
+from pynet_car.messages import Description, Event, Odometry, Reading, ReadingState, State, Status
 
 
 class Connection(enum.Enum):
@@ -27,6 +27,14 @@ class Quality(enum.Enum):
     WEAK = "Weak"  # < 250 ms
     BAD = "Bad"
     LOST = "Lost"  # silent for 300 ms
+
+
+class Focus(enum.Enum):
+    """Which controls this window may take for driving."""
+
+    DRIVE = "the picture or the pad has the focus: keys and gamepad"
+    ELSEWHERE = "another control of this window has it: gamepad only"
+    AWAY = "not in front, or a sheet or text field has it: nothing, neutral at once"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +68,7 @@ class DriveView:
     steering: float = 0.0
     limit: float = 0.5  # (0, 1], of throttle
     hint: str = ""  # "Click the picture to drive", "Let go first", ...
+    top_speed_mps: float | None = None  # at full throttle, if the robot says so; the speed bar's end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +76,40 @@ class EventView:
     event: Event
     at_s: float  # wall clock, for people
     count: int = 1  # the same text repeated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureView:
+    """The camera stream's figures over the last second."""
+
+    fps: float = 0.0
+    width_px: int = 0
+    height_px: int = 0
+    bits_per_s: float = 0.0
+    last_at_s: float = 0.0  # wall clock of the newest picture, for people
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One point for the charts.  `stream` and `channel` as in `describe`; the encoder's channels are
+    "velocity_mps" and "yaw_rate_radps"."""
+
+    stream: str
+    channel: str
+    at_s: float  # this computer's monotonic clock
+    value: float
+    state: ReadingState = ReadingState.OK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownRobot:
+    """One row of the connect sheet."""
+
+    address: str
+    name: str = ""
+    board: str = ""
+    simulated: bool = False
+    is_connected: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,3 +135,5 @@ class View:
     description: Description | None = None
     events: tuple[EventView, ...] = ()  # newest first
     picture_age_s: float | None = None  # None before the first
+    picture: PictureView = field(default_factory=PictureView)
+    waiting_s: float = 0.0  # for the first picture, or for the first answer of the robot

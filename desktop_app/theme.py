@@ -1,0 +1,196 @@
+"""How the window looks: both palettes, the type sizes, the scale, and which face is there.
+
+A `Look` is handed to every widget; none looks anything up by itself.  The
+contrast of each pair of colours is asserted in tests/desktop/test_look_theme.py.
+"""
+
+from __future__ import annotations
+
+import enum
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from PyQt5.QtCore import QSettings
+from PyQt5.QtGui import QColor, QFont, QFontDatabase, QFontMetricsF, QPalette
+
+
+class ThemeChoice(enum.StrEnum):
+    """What the person set."""
+
+    SYSTEM = "system"
+    DARK = "dark"
+    LIGHT = "light"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Palette:
+    """Colours by role.  On red and amber fills text is the same in both themes."""
+
+    name: str
+    window: QColor
+    panel: QColor
+    raised: QColor
+    line: QColor  # decoration: nothing depends on seeing it
+    edge: QColor  # borders of controls, >= 3:1
+    text: QColor
+    text2: QColor
+    text3: QColor  # hints, off, stale
+    accent: QColor
+    on_accent: QColor
+    amber: QColor  # as text
+    red: QColor  # as text
+
+
+AMBER_FILL: Final = QColor("#FFB938")
+ON_AMBER: Final = QColor("#1A1200")
+RED_FILL: Final = QColor("#C9182B")
+ON_RED: Final = QColor("#FFFFFF")
+
+# On the picture, the same in both themes: plates are dark, so is the letterbox.
+PLATE: Final = QColor(0x0A, 0x0D, 0x11, round(0.72 * 255))
+PLATE_SOLID: Final = QColor("#0A0D11")
+ON_PLATE: Final = QColor("#FFFFFF")
+ON_PLATE2: Final = QColor("#D3DAE1")
+LETTERBOX: Final = QColor("#07090B")
+
+DARK: Final = Palette(
+    name="dark",
+    window=QColor("#0D1014"),
+    panel=QColor("#161B21"),
+    raised=QColor("#212933"),
+    line=QColor("#2B3440"),
+    edge=QColor("#677484"),
+    text=QColor("#EDF1F5"),
+    text2=QColor("#AAB5C1"),
+    text3=QColor("#8793A0"),
+    accent=QColor("#5AB6FF"),
+    on_accent=QColor("#06121C"),
+    amber=QColor("#FFB938"),
+    red=QColor("#FF8078"),
+)
+LIGHT: Final = Palette(
+    name="light",
+    window=QColor("#E6EAEE"),
+    panel=QColor("#FFFFFF"),
+    raised=QColor("#F1F4F7"),
+    line=QColor("#D5DBE1"),
+    edge=QColor("#75818E"),
+    text=QColor("#12171D"),
+    text2=QColor("#434E5A"),
+    text3=QColor("#5A6571"),
+    accent=QColor("#0A5FAE"),
+    on_accent=QColor("#FFFFFF"),
+    amber=QColor("#855000"),
+    red=QColor("#B5121F"),
+)
+
+# Type sizes in design px.
+AXIS: Final = 11  # and key caps
+SECOND: Final = 12
+BODY: Final = 13
+SMALL_READOUT: Final = 15
+READOUT: Final = 18
+AGE: Final = 20  # of the picture; also the compact banner
+BANNER: Final = 22
+ROUND_TRIP: Final = 32
+STALE_AGE: Final = 40
+SPEED: Final = 44
+
+FACES: Final = ("Inter", "Segoe UI", "SF Pro Text", "Noto Sans", "DejaVu Sans Condensed")
+MONO_FACES: Final = ("JetBrains Mono", "Cascadia Mono", "SF Mono", "Noto Sans Mono", "DejaVu Sans Mono")
+MISSING: Final = "––"
+MINUS: Final = "\u2212"
+
+
+def find_face(wanted: tuple[str, ...] = FACES) -> str:
+    """The first of these faces that this machine has; the last when it has none."""
+    known = set(QFontDatabase().families())
+    return next((face for face in wanted if face in known), wanted[-1])
+
+
+def make_font(face: str, size_px: int, is_bold: bool) -> QFont:
+    font = QFont(face)
+    font.setPixelSize(size_px)
+    font.setBold(is_bold)
+    # Figures move by fractions of a pixel when the window is scaled; hinted glyphs would jump.
+    font.setHintingPreference(QFont.PreferNoHinting)
+    return font
+
+
+class Type:
+    """Fonts and widths of one face, each made once.  GUI thread."""
+
+    def __init__(self, face: str = "") -> None:
+        self.face = face or find_face()
+        self.font = lru_cache(maxsize=64)(self._font)
+        self.metrics = lru_cache(maxsize=64)(self._metrics)
+        self.width = lru_cache(maxsize=2048)(self._width)
+        self.digit = lru_cache(maxsize=64)(self._digit)
+
+    def _font(self, size_px: int, is_bold: bool = False) -> QFont:
+        return make_font(self.face, size_px, is_bold)
+
+    def _metrics(self, size_px: int, is_bold: bool = False) -> QFontMetricsF:
+        return QFontMetricsF(self.font(size_px, is_bold))
+
+    def _digit(self, size_px: int, is_bold: bool = False) -> tuple[float, bool]:
+        """Width of the widest digit, and whether all are as wide."""
+        metrics = self.metrics(size_px, is_bold)
+        widths = [metrics.horizontalAdvance(digit) for digit in "0123456789"]
+        return max(widths), max(widths) - min(widths) < 0.01
+
+    def _width(self, text: str, size_px: int, is_bold: bool = False) -> float:
+        """Width with each digit in its cell."""
+        metrics = self.metrics(size_px, is_bold)
+        cell, is_even = self.digit(size_px, is_bold)
+        if is_even or not any(char.isdigit() for char in text):
+            return metrics.horizontalAdvance(text)
+        return sum(cell if char.isdigit() else metrics.horizontalAdvance(char) for char in text)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """One theme at one scale in one face.  A new one is made when any of them changes."""
+
+    palette: Palette
+    type: Type
+    scale: float = 1.0  # physical layout px to a design px; LOOK's text zoom, as far as the window allows
+
+
+def contrast(one: QColor, other: QColor) -> float:
+    """WCAG 2 contrast ratio of two opaque colours, 1 to 21."""
+    bright, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def blend(over: QColor, under: QColor) -> QColor:
+    """What is seen where a translucent colour lies over an opaque one."""
+    alpha = over.alphaF()
+    return QColor.fromRgbF(
+        over.redF() * alpha + under.redF() * (1 - alpha),
+        over.greenF() * alpha + under.greenF() * (1 - alpha),
+        over.blueF() * alpha + under.blueF() * (1 - alpha),
+    )
+
+
+def choose_palette(choice: ThemeChoice, system: QPalette) -> Palette:
+    """The palette for this setting; SYSTEM asks the desktop's own colours."""
+    if choice is ThemeChoice.SYSTEM:
+        return DARK if system_is_dark(system) else LIGHT
+    return DARK if choice is ThemeChoice.DARK else LIGHT
+
+
+def system_is_dark(system: QPalette) -> bool:
+    if sys.platform == "win32":  # Qt 5's own palette stays light there
+        key = r"HKEY_CURRENT_USER\Software\Microsoft\Windows\CurrentVersion\Themes\Personalize"
+        return str(QSettings(key, QSettings.NativeFormat).value("AppsUseLightTheme", 1)) == "0"
+    return system.color(QPalette.Window).lightness() < system.color(QPalette.WindowText).lightness()
+
+
+def _luminance(color: QColor) -> float:
+    def linear(part: float) -> float:
+        return part / 12.92 if part <= 0.03928 else float(((part + 0.055) / 1.055) ** 2.4)
+
+    return 0.2126 * linear(color.redF()) + 0.7152 * linear(color.greenF()) + 0.0722 * linear(color.blueF())
