@@ -7,6 +7,7 @@ published last (camera, sensors, status) or every item (events).
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import threading
@@ -36,7 +37,7 @@ from pynet_car.messages import (
     decode,
     encode,
 )
-from pynet_core.errors import DeadlineExceeded, PynetError
+from pynet_core.errors import DeadlineExceeded, LinkClosed, PynetError
 from pynet_core.gateway import Gateway
 from pynet_core.mailbox import Broadcast, Mailbox, Queue
 from pynet_core.subroutines import Peer, caller
@@ -130,13 +131,18 @@ class Offers:
     def publish(self, name: str, measurement: Scan | Odometry) -> None:
         """A sensor's newest measurement: to who streams it, and to the guardian if it judges by it."""
         if name in TO_GUARDIAN:
-            self._link.send(measurement)  # a full link drops it: the next one is newer
+            self._send_newest(measurement)
         self._streams[name].put(encode(measurement))
 
     def publish_frame(self, frame: CameraFrame) -> None:
         """The camera's newest frame: to who streams it, and its time to the guardian."""
-        self._link.send(CameraSeen(captured_ns=frame.captured_ns))
+        self._send_newest(CameraSeen(captured_ns=frame.captured_ns))
         self._streams["camera"].put(encode(frame))
+
+    def _send_newest(self, message: Scan | Odometry | CameraSeen) -> None:
+        """To the guardian; a full link drops it, for the next one is newer."""
+        with contextlib.suppress(LinkClosed):  # who reads the link sees it too, and ends the process in order
+            self._link.send(message)
 
     # Subroutines; each in its peer's handler thread.
 

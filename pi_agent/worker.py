@@ -1,0 +1,185 @@
+"""The worker: the agent's child process.  Gateway, camera and sensors; no motor, no decision.
+
+    python -m pi_agent.worker --link-fd N --runtime-dir DIR [--config FILE] [--port N]
+
+Started by the guardian only, and ends with it: the link closes, or the kernel
+kills us.  Any thread that dies ends the process; the guardian then makes the
+outputs neutral and starts a new one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.metadata
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from pi_agent.camera import CameraFeed
+from pi_agent.config import AgentConfig, board_model, is_simulated, load_config
+from pi_agent.link import GuardianLink, ToWorker, WorkerReady
+from pi_agent.offers import OWN_NAMES, GuardianSilent, Offers
+from pi_agent.procs import die_with_parent
+from pi_agent.sensors.loading import load_sensors
+from pi_agent.sensors.running import SensorRunner
+from pi_agent.simulated.lens import SimulatedLens
+from pi_agent.simulated.wiring import wire
+from pynet_car.messages import Description, StreamInfo
+from pynet_core.errors import ConfigError, LinkClosed, PynetError
+from pynet_core.gateway import Gateway
+
+SWITCH_INTERVAL_S: Final = 0.0005  # a call beside a CPU-bound Python thread: 5.3 ms -> 0.75 ms
+WATCH_NS: Final = 250_000_000  # how often camera and sensors are looked after
+EXIT_ERROR: Final = 1  # a port that is taken, a device that is not there: another try may work
+EXIT_CRASH: Final = 70  # EX_SOFTWARE: a thread died
+EXIT_CONFIG: Final = 78  # EX_CONFIG: no other try will work before somebody mends the settings
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """All that runs in the child process.  Belongs to the main thread, which reads the link."""
+
+    def __init__(self, config: AgentConfig, link: GuardianLink, runtime_dir: Path) -> None:
+        """Claim the pins and load the sensors; nothing runs yet but the simulated pins.
+
+        Raises:
+            PynetError: What is wrong, in one line.
+        """
+        self._config = config
+        self._link = link
+        self._ending = contextlib.ExitStack()
+        self._simulated = is_simulated(config)
+        if self._simulated:
+            self._ending.callback(wire(runtime_dir).stop)
+        self._offers = Offers(link, self._describe)
+        loaded = load_sensors(config, OWN_NAMES)
+        self._broken = loaded.broken
+        self._sensors = [
+            SensorRunner(sensor, self._offers.publish, self._offers.tell) for sensor in loaded.sensors
+        ]
+        self._camera: CameraFeed | None = None  # on a Pi: its adapter is still to come
+        if self._simulated:
+            lens = SimulatedLens(runtime_dir)
+            self._camera = CameraFeed(lens, self._offers.publish_frame, self._offers.tell)
+        self._gateway = self._make_gateway()
+
+    def run(self) -> None:
+        """Listen, tell the guardian, and serve until it closes the link or somebody closes the gateway.
+
+        Raises:
+            PynetError: The port is taken, or the guardian is gone.
+        """
+        parts: list[SensorRunner | CameraFeed] = [*self._sensors]
+        if self._camera is not None:
+            parts.append(self._camera)
+        with self._ending:
+            self._gateway.start()
+            self._ending.callback(self._gateway.stop)
+            self._ending.callback(self._offers.close)  # streams end by themselves, before the gateway stops
+            if not self._link.send(WorkerReady(port=self._gateway.port)):
+                raise GuardianSilent("the guardian takes no messages")
+            for part in parts:
+                part.start()
+                self._ending.callback(part.stop)
+            self._serve(parts)
+
+    def _serve(self, parts: Sequence[SensorRunner | CameraFeed]) -> None:
+        poll = select.poll()
+        poll.register(self._link, select.POLLIN)
+        watch_ns = 0
+        while self._gateway.is_running:
+            poll.poll(WATCH_NS // 1_000_000)
+            try:
+                while (message := self._link.receive()) is not None:
+                    self._offers.deliver(message)
+            except LinkClosed:
+                log.info("the guardian has closed the link")
+                return
+            now_ns = time.monotonic_ns()
+            if now_ns >= watch_ns:
+                watch_ns = now_ns + WATCH_NS
+                for part in parts:
+                    part.watch(now_ns)
+        log.warning("a peer has closed the gateway; the guardian will start it again")
+
+    def _make_gateway(self) -> Gateway:
+        settings = self._config.gateway
+        try:
+            gateway = Gateway(
+                settings.port,
+                settings.max_poolsize,
+                host=settings.host,
+                name=self._config.name,
+                on_pair=self._offers.on_pair,
+            )
+        except ValueError as exc:
+            raise ConfigError(f"[gateway]: {exc}") from exc
+        streams = [sensor.info.name for sensor in self._sensors]
+        self._offers.register(gateway, [*streams, "camera"] if self._camera else streams)
+        return gateway
+
+    def _describe(self) -> Description:
+        camera = []
+        if self._camera is not None:
+            period_s = 1 / self._config.camera.fps
+            state = self._camera.state
+            camera = [StreamInfo(name="camera", title="Camera", unit="JPEG", period_s=period_s, state=state)]
+        return Description(
+            name=self._config.name,
+            board="simulated car" if self._simulated else board_model(),
+            simulated=self._simulated,
+            has_camera=self._camera is not None,
+            streams=(*camera, *(sensor.info for sensor in self._sensors), *self._broken),
+            max_throttle=self._config.drive.max_throttle,
+            lifespan_ms=self._config.drive.lifespan_ms,
+            version=importlib.metadata.version("pynet-swarm"),
+        )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The child process; returns its exit code."""
+    die_with_parent()
+    parser = argparse.ArgumentParser(prog="python -m pi_agent.worker", description=__doc__)
+    parser.add_argument("--link-fd", type=int, required=True, help="the guardian's socket, inherited")
+    parser.add_argument("--runtime-dir", type=Path, required=True)
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--port", type=int, help="in place of the one in the settings")
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="worker: %(levelname)s %(name)s: %(message)s")
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches us too; when to end is the guardian's to say
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    threading.excepthook = _end_process
+    try:
+        config = load_config(arguments.config)
+        if arguments.port is not None:
+            config = replace(config, gateway=replace(config.gateway, port=arguments.port))
+        link = GuardianLink(socket.socket(fileno=arguments.link_fd), ToWorker)
+        Worker(config, link, arguments.runtime_dir).run()
+    except PynetError as exc:
+        print(f"worker: {exc}", file=sys.stderr, flush=True)
+        return EXIT_CONFIG if isinstance(exc, ConfigError) else EXIT_ERROR
+    return 0
+
+
+def _end_process(crash: threading.ExceptHookArgs) -> None:
+    """A dead thread leaves half a robot: end at once, the guardian starts a whole one."""
+    name = crash.thread.name if crash.thread else "?"
+    log.critical("thread %r died; the worker ends", name, exc_info=crash.exc_value)
+    os._exit(EXIT_CRASH)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
