@@ -10,6 +10,7 @@ fixture: a skip of a whole module carries no marker and would pass unseen.)
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Generator
 
 import pytest
@@ -34,3 +35,12 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"{why}\nPYNET_REQUIRE_ROOT_TIER=1: the root tier must run here, not be skipped"
     return report
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of this machine that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -23,6 +23,7 @@ case "$*" in
 *version_info*) [ ! -e too-old ] ;;
 --version) echo Python 3.11.2 ;;
 "-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python; echo venv >>calls ;;
+-) [ ! -e no-libraries ] ;;
 "-m pip "*) echo "pip ${!#}" >>calls; [ ! -e offline ] || { echo "ERROR: no route" >&2; exit 1; } ;;
 *) echo "$*" >>calls; [ ! -e "fail-$2" ] ;;
 esac
@@ -86,7 +87,7 @@ def test_only_what_another_verb_lacks_is_installed(checkout: Checkout) -> None:
     checkout.run("demo", "--headless")
     checkout.calls()
     checkout.run("lint")
-    assert checkout.calls()[0] == "pip .[dev]"
+    assert checkout.calls()[0] == "pip .[desktop,dev]"
 
 
 def test_a_changed_pyproject_is_installed_again(checkout: Checkout) -> None:
@@ -135,6 +136,14 @@ def test_without_ensurepip_a_user_gets_the_line_to_type(checkout: Checkout) -> N
     assert result.returncode == 1
     assert result.stderr.endswith("Type:  sudo apt-get install -y python3.11-venv\n")
     assert checkout.calls() == []
+
+
+def test_without_qts_libraries_a_user_gets_the_line_to_type(checkout: Checkout) -> None:
+    checkout.touch("no-libraries")
+    result = checkout.run("lint")
+    assert result.returncode == 1
+    assert "Type:  sudo apt-get install -y libglib2.0-0 libgl1 " in result.stderr
+    assert checkout.calls() == ["venv"]
 
 
 def test_an_old_python_is_named_and_refused(checkout: Checkout) -> None:
