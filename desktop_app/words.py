@@ -1,0 +1,51 @@
+"""What went wrong with a robot, in words for a person, each with the next step.  Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from pynet_core.errors import DeadlineExceeded, PoolFull, PynetError, Refused, RemoteProtocolError
+from pynet_core.wire import WIRE_VERSION
+
+UNREACHABLE: Final = "No robot answers at {address}. Is it switched on, and on this network?"
+
+
+def connection_words(error: BaseException, name: str, address: str) -> str:
+    """Why there is no link; `name` is the robot's where it is known, else what was typed."""
+    robot = name or address
+    match error:
+        case PoolFull():
+            places = _number(error.reason)
+            return f"{robot} is full: {places} of {places} connections."
+        case Refused(code=401):
+            return f"{robot} does not know this laptop. Pair it."
+        case Refused(code=403):
+            return f"You may watch, not drive. An admin of {robot} can change that."
+        case Refused(code=426):
+            theirs = _number(error.reason)
+            older = "this laptop" if theirs == "?" or int(theirs) > WIRE_VERSION else "the robot"
+            return f"{robot} speaks wire {theirs}, this window {WIRE_VERSION}. Update {older}."
+        case RemoteProtocolError():
+            return f"What answers at {address} is no robot. Check the address and the port."
+        case DeadlineExceeded():
+            return UNREACHABLE.format(address=address)
+        case Refused():
+            return f"{robot} refused: {error.reason}."
+        case PynetError():
+            return f"{UNREACHABLE.format(address=address)} ({error})"
+        case _:
+            return f"{robot}: {error}"
+
+
+def _number(reason: str) -> str:
+    """The last number in a gateway's sentence: there it names its limit or its version."""
+    return (re.findall(r"\d{1,9}", reason) or ["?"])[-1]
+
+
+def silence_words(silent_s: float) -> str:
+    """While the link is lost."""
+    return f"No link for {silent_s:.0f} s. Trying every 0.5 s."
+
+
+LINK_IS_BACK: Final = "Link is back. Disarmed: press Enter to arm."
