@@ -48,9 +48,8 @@ class LinkGauge:
 
     def look(self, now_s: float, rtt_ms: float | None) -> None:
         """Note the round trip for the history; call it as often as you like."""
-        if self._trips and now_s - self._trips[-1][0] < HISTORY_PERIOD_S:
-            return
-        self._trips.append((now_s, None if self.silent_s(now_s) > SILENT_S else rtt_ms))
+        if not self._trips or now_s - self._trips[-1][0] >= HISTORY_PERIOD_S:
+            self._trips.append((now_s, None if self.silent_s(now_s) > SILENT_S else rtt_ms))
         while now_s - self._trips[0][0] > HISTORY_S:
             self._trips.popleft()
 

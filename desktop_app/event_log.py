@@ -1,4 +1,4 @@
-"""What happened, newest first: the robot's events and the window's own, equal ones counted.  Pure but for its lock."""
+"""What happened, newest first: the robot's events and the window's own, equal ones counted."""
 
 from __future__ import annotations
 

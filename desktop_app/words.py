@@ -40,7 +40,8 @@ def connection_words(error: BaseException, name: str, address: str) -> str:
 
 def _number(reason: str) -> str:
     """The last number in a gateway's sentence: there it names its limit or its version."""
-    return (re.findall(r"\d{1,9}", reason) or ["?"])[-1]
+    numbers: list[str] = re.findall(r"\d{1,9}", reason)
+    return numbers[-1] if numbers else "?"
 
 
 def silence_words(silent_s: float) -> str:

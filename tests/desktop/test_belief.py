@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,7 +83,7 @@ def test_the_worst_gap_is_the_worst_of_the_window(gaps_s: list[float]) -> None:
         now_s += gap_s
         gauge.arrived(now_s)
         arrivals.append(now_s)
-    ended = [b - a for a, b in zip(arrivals, arrivals[1:], strict=False) if now_s - b <= 10.0]
+    ended = [b - a for a, b in itertools.pairwise(arrivals) if now_s - b <= 10.0]
     assert gauge.worst_gap_s(now_s) == max(ended)
 
 
