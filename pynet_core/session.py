@@ -1,9 +1,9 @@
 """Which frame is legal when, for both ends of a pair.  No sockets, no threads, no clock.
 
 One operation at a time: a controller asks, the gateway answers, the pair is
-idle again.  What one end sends may cross what the other has sent; those
-crossings are in the tables: a CREDIT or CANCEL that crosses END, a PUT that
-crosses ERROR.  They are legal, and `receive` says that they mean nothing.
+idle again.  What one end sends may cross what the other has sent: a CREDIT or
+CANCEL that crosses END, a PUT or END that crosses ERROR.  Those are legal, and
+`receive` says that they mean nothing.
 """
 
 from __future__ import annotations
@@ -62,12 +62,6 @@ _CONTROLLER_RECEIVES: Final[_Table] = {
     **_GATEWAY_SENDS,
     State.CANCELLED: {**_GATEWAY_SENDS[State.CANCELLED], Kind.ITEM: State.CANCELLED},
 }
-# What the gateway may still see after it has ended an operation; gone with the next request.
-_CROSSINGS: Final = {
-    State.STREAMING: frozenset({Kind.CREDIT, Kind.CANCEL}),
-    State.SINKING: frozenset({Kind.PUT, Kind.END}),
-}
-_NO_CROSSINGS: Final[frozenset[Kind]] = frozenset()
 
 
 class Session:
@@ -77,11 +71,12 @@ class Session:
     """
 
     def __init__(self, role: Literal["controller", "gateway"]) -> None:
-        at_gateway = role == "gateway"
-        self._sends = _GATEWAY_SENDS if at_gateway else _CONTROLLER_SENDS
-        self._receives = _CONTROLLER_SENDS if at_gateway else _CONTROLLER_RECEIVES
-        self._at_gateway = at_gateway
-        self._crossings = _NO_CROSSINGS
+        self._at_gateway = role == "gateway"
+        self._sends = _GATEWAY_SENDS if self._at_gateway else _CONTROLLER_SENDS
+        self._receives = _CONTROLLER_SENDS if self._at_gateway else _CONTROLLER_RECEIVES
+        # Where the controller still believes to be when the gateway has just ended an operation:
+        # until its next request, frames of that operation may arrive.
+        self._believed = State.IDLE
         self._in_flight = 0  # credited items sent (gateway) or received (controller), credit not yet returned
         self.state = State.OPENING
 
@@ -108,7 +103,7 @@ class Session:
                 raise LocalProtocolError("credit for an item that did not come")
             self._in_flight -= 1
         if self._at_gateway and after is State.IDLE:
-            self._crossings = _CROSSINGS.get(self.state, _NO_CROSSINGS)
+            self._believed = self.state
         self._move(after)
 
     def receive(self, frame: Frame) -> bool:
@@ -118,9 +113,10 @@ class Session:
             RemoteProtocolError: It was not the peer's turn; close the connection.
         """
         after = self._receives.get(self.state, {}).get(frame.kind)  # type: ignore[call-overload]
-        if after is None:
-            if self.state is State.IDLE and frame.kind in self._crossings:
-                return False
+        crossed = None
+        if after is None and self._at_gateway and self.state is State.IDLE:
+            crossed = _CONTROLLER_SENDS.get(self._believed, {}).get(frame.kind)  # type: ignore[call-overload]
+        if after is None and crossed is None:
             raise RemoteProtocolError(f"peer sent {Kind(frame.kind).name} while {self.state.value}")
         if frame.kind == Kind.CREDIT:
             if frame.ident != 1 or not self._in_flight:
@@ -130,14 +126,14 @@ class Session:
             if not self.credit:
                 raise RemoteProtocolError("peer sent an item without credit")
             self._in_flight += 1
+        if crossed is not None:
+            self._believed = crossed
+            return False
         self._move(after)
         return True
 
     def _move(self, after: State) -> None:
-        if after is self.state:
-            return
-        if after is State.IDLE or self.state is State.IDLE:
+        if self.state is State.IDLE:  # a new operation: nothing of the one before can arrive any more
+            self._believed = State.IDLE
             self._in_flight = 0
-        if self.state is State.IDLE:
-            self._crossings = _NO_CROSSINGS
         self.state = after

@@ -124,7 +124,8 @@ def unpack_body(body: bytes, kind: type[_T]) -> _T:
     """
     try:
         return msgspec.msgpack.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:  # ValidationError is a DecodeError
+    # ValidationError is a DecodeError; 64 KB hold lists nested deeper than the stack.
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise RemoteProtocolError(f"peer sent a bad {kind.__name__}: {exc}") from exc
 
 
@@ -132,11 +133,13 @@ def pack_call(call: Call) -> bytes:
     """The Call's own bytes.
 
     Raises:
-        LocalProtocolError: The arguments are too large, or of a type that cannot travel.
+        LocalProtocolError: The name is no string, or the arguments are too large or cannot travel.
     """
+    if not isinstance(call.name, str):  # the peer would take it for a broken frame
+        raise LocalProtocolError(f"a subroutine's name is a string, got {call.name!r}")
     try:
         head = pack_body(call)
-    except (TypeError, OverflowError, UnicodeEncodeError) as exc:
+    except (TypeError, ValueError, OverflowError, RecursionError, BufferError) as exc:
         raise LocalProtocolError(
             f"arguments of {call.name!r} cannot travel: {exc}; "
             "use numbers, strings, bytes, lists and dicts, or send the bytes as buffer"

@@ -1,0 +1,356 @@
+"""pynet_core.session: well-behaved ends never quarrel, however late they hear each other; others do."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from pathlib import Path
+from typing import Final, Literal
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from pynet_core.errors import LocalProtocolError, RemoteProtocolError
+from pynet_core.session import STREAM_WINDOW, Session, State
+from pynet_core.wire import Flag, Frame, Kind
+
+DOC: Final = (Path(__file__).parents[2] / "docs/reference/wire-format.md").read_text()
+
+K, S = Kind, State
+# state: (what the controller may send, what the gateway may send), each with the state after it.
+# Written out by hand: what the code says is compared with this, and this with the document.
+TABLE: Final[dict[State, tuple[dict[Kind, State], dict[Kind, State]]]] = {
+    S.OPENING: ({K.HELLO: S.GREETED}, {}),
+    S.GREETED: ({}, {K.WELCOME: S.IDLE, K.REFUSAL: S.CLOSED}),
+    S.IDLE: (
+        {
+            K.PING: S.PINGING,
+            K.BATCH: S.CALLING,
+            K.BUFFER: S.CALLING,
+            K.STREAM: S.STREAMING,
+            K.SINK: S.SINK_OPENING,
+            K.CLOSE_HANDLER: S.CLOSED,
+            K.CLOSE_GATEWAY: S.CALLING,
+        },
+        {},
+    ),
+    S.PINGING: ({}, {K.PONG: S.IDLE}),
+    S.CALLING: ({}, {K.REPLY: S.IDLE, K.ERROR: S.IDLE}),
+    S.STREAMING: (
+        {K.CREDIT: S.STREAMING, K.CANCEL: S.CANCELLED},
+        {K.ITEM: S.STREAMING, K.END: S.IDLE, K.ERROR: S.IDLE},
+    ),
+    S.CANCELLED: ({}, {K.END: S.IDLE, K.ERROR: S.IDLE}),
+    S.SINK_OPENING: ({}, {K.REPLY: S.SINKING, K.ERROR: S.IDLE}),
+    S.SINKING: ({K.PUT: S.SINKING, K.END: S.SINK_ENDING}, {K.ERROR: S.IDLE}),
+    S.SINK_ENDING: ({}, {K.END: S.IDLE, K.ERROR: S.IDLE}),
+    S.CLOSED: ({}, {}),
+}
+CONTROLLER: Final = 0
+GATEWAY: Final = 1
+
+
+def path_to(state: State) -> list[tuple[int, Kind]]:
+    """The shortest way there: who sends what."""
+    ways: dict[State, list[tuple[int, Kind]]] = {S.OPENING: []}
+    while state not in ways:
+        for before, way in list(ways.items()):
+            for end in (CONTROLLER, GATEWAY):
+                for kind, after in TABLE[before][end].items():
+                    ways.setdefault(after, [*way, (end, kind)])
+    return ways[state]
+
+
+def pair_in(state: State) -> tuple[Session, Session]:
+    """Both ends, brought there together."""
+    ends = (Session("controller"), Session("gateway"))
+    for end, kind in path_to(state):
+        ends[end].send(Frame(kind))
+        ends[1 - end].receive(Frame(kind))
+    assert ends[0].state is ends[1].state is state
+    return ends
+
+
+def credited() -> Frame:
+    return Frame(K.ITEM, 1, b"x", flags=Flag.CREDITED)
+
+
+# Every kind in every state
+
+
+def test_the_table_names_every_state() -> None:
+    assert set(TABLE) == set(State)
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_frame_may_be_sent_in_the_states_of_the_table_only(state: State) -> None:
+    for kind, end in itertools.product(Kind, (CONTROLLER, GATEWAY)):
+        session = pair_in(state)[end]
+        after = TABLE[state][end].get(kind)
+        if after is None or kind is K.CREDIT:  # CREDIT needs an item that came: see below
+            with pytest.raises(LocalProtocolError):
+                session.send(Frame(kind, 1))
+            assert session.state is state
+        else:
+            session.send(Frame(kind, 1))
+            assert session.state is after
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_frame_from_the_peer_is_taken_in_the_states_of_the_table_only(state: State) -> None:
+    for kind, end in itertools.product(Kind, (CONTROLLER, GATEWAY)):
+        session = pair_in(state)[1 - end]
+        after = TABLE[state][end].get(kind)
+        if (state, kind, end) == (S.CANCELLED, K.ITEM, GATEWAY):  # was on its way when CANCEL left
+            after = S.CANCELLED
+        if after is None or kind is K.CREDIT:
+            with pytest.raises(RemoteProtocolError, match=f"peer (sent {kind.name} while|gave credit)"):
+                session.receive(Frame(kind, 1))
+            assert session.state is state
+        else:
+            assert session.receive(Frame(kind, 1))
+            assert session.state is after
+
+
+def table_row(state: State) -> str:
+    cells = [
+        ", ".join(f"{kind.name} → {after.name}" for kind, after in sends.items()) for sends in TABLE[state]
+    ]
+    return f"| {state.name} | {cells[0] or '-'} | {cells[1] or '-'} |"
+
+
+@pytest.mark.parametrize("state", State)
+def test_the_document_shows_the_same_table(state: State) -> None:
+    assert table_row(state) in DOC
+
+
+# Credit
+
+
+def test_a_credited_item_costs_the_credit_and_credit_gives_it_back() -> None:
+    controller, gateway = pair_in(S.STREAMING)
+    for _ in range(3):
+        assert gateway.credit == STREAM_WINDOW == 1
+        gateway.send(credited())
+        controller.receive(credited())
+        assert gateway.credit == 0
+        controller.send(Frame(K.CREDIT, 1))
+        gateway.receive(Frame(K.CREDIT, 1))
+
+
+def test_no_item_is_sent_or_taken_beyond_the_window() -> None:
+    controller, gateway = pair_in(S.STREAMING)
+    for _ in range(STREAM_WINDOW):
+        gateway.send(credited())
+        controller.receive(credited())
+    with pytest.raises(LocalProtocolError, match="no credit"):
+        gateway.send(credited())
+    with pytest.raises(RemoteProtocolError, match="without credit"):
+        controller.receive(credited())
+
+
+def test_items_that_are_not_credited_need_no_credit() -> None:
+    controller, gateway = pair_in(S.STREAMING)
+    for _ in range(5):
+        gateway.send(Frame(K.ITEM))
+        assert controller.receive(Frame(K.ITEM))
+    assert gateway.credit == STREAM_WINDOW
+
+
+@pytest.mark.parametrize("ident", [-1, 0, 2, 2**63 - 1])
+def test_credit_for_another_number_of_items_than_one_is_refused(ident: int) -> None:
+    controller, gateway = pair_in(S.STREAMING)
+    gateway.send(credited())
+    controller.receive(credited())
+    with pytest.raises(LocalProtocolError, match="credit"):
+        controller.send(Frame(K.CREDIT, ident))
+    with pytest.raises(RemoteProtocolError, match="credit"):
+        gateway.receive(Frame(K.CREDIT, ident))
+
+
+def test_credit_for_an_item_that_never_came_is_refused() -> None:
+    controller, gateway = pair_in(S.STREAMING)
+    with pytest.raises(LocalProtocolError, match="did not come"):
+        controller.send(Frame(K.CREDIT, 1))
+    with pytest.raises(RemoteProtocolError, match="0 in flight"):
+        gateway.receive(Frame(K.CREDIT, 1))
+
+
+def test_a_stream_begins_with_all_its_credit_whatever_the_last_one_left() -> None:
+    controller, gateway = pair_in(S.STREAMING)
+    for end, other, frame in (
+        (gateway, controller, credited()),
+        (gateway, controller, Frame(K.END)),
+        (controller, gateway, Frame(K.STREAM)),
+    ):
+        end.send(frame)
+        other.receive(frame)
+    assert gateway.credit == controller.credit == STREAM_WINDOW
+
+
+# Crossings, one by one; the machine below finds them by itself
+
+
+@pytest.mark.parametrize("ending", [K.END, K.ERROR])
+@pytest.mark.parametrize("late", [[K.CREDIT], [K.CANCEL], [K.CREDIT, K.CANCEL], []])
+def test_credit_and_cancel_that_cross_the_end_of_a_stream_mean_nothing(
+    ending: Kind, late: list[Kind]
+) -> None:
+    controller, gateway = pair_in(S.STREAMING)
+    gateway.send(credited())
+    controller.receive(credited())
+    gateway.send(Frame(ending))
+    for kind in late:
+        controller.send(Frame(kind, 1))
+    controller.receive(Frame(ending))
+    controller.send(Frame(K.STREAM))
+    assert [gateway.receive(Frame(kind, 1)) for kind in late] == [False] * len(late)
+    assert gateway.receive(Frame(K.STREAM))
+    assert gateway.state is S.STREAMING
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [[K.CREDIT, K.CREDIT], [K.CANCEL, K.CANCEL], [K.CANCEL, K.CREDIT], [K.PUT], [K.END], [K.ITEM]],
+)
+def test_more_than_a_well_behaved_controller_can_owe_is_no_crossing(extra: list[Kind]) -> None:
+    _, gateway = pair_in(S.STREAMING)
+    gateway.send(credited())
+    gateway.send(Frame(K.END))
+    for kind in extra[:-1]:
+        assert not gateway.receive(Frame(kind, 1))
+    with pytest.raises(RemoteProtocolError):
+        gateway.receive(Frame(extra[-1], 1))
+
+
+def test_puts_and_the_end_that_cross_the_error_of_a_sink_mean_nothing() -> None:
+    _, gateway = pair_in(S.SINKING)
+    gateway.send(Frame(K.ERROR))
+    assert not gateway.receive(Frame(K.PUT))
+    assert not gateway.receive(Frame(K.PUT))
+    assert not gateway.receive(Frame(K.END))
+    with pytest.raises(RemoteProtocolError, match="PUT while idle"):
+        gateway.receive(Frame(K.PUT))
+
+
+@pytest.mark.parametrize("kind", [K.CREDIT, K.CANCEL, K.PUT, K.END])
+def test_a_crossing_is_over_once_the_next_request_has_come(kind: Kind) -> None:
+    _, gateway = pair_in(S.STREAMING)
+    gateway.send(credited())
+    gateway.send(Frame(K.END))
+    gateway.receive(Frame(K.PING))
+    gateway.send(Frame(K.PONG))
+    with pytest.raises(RemoteProtocolError):
+        gateway.receive(Frame(kind, 1))
+
+
+# Any order, any delay
+
+ENDINGS: Final = {K.PONG, K.REPLY, K.ERROR, K.END, K.WELCOME, K.REFUSAL}
+
+
+class Pair(RuleBasedStateMachine):
+    """Two sessions and the wire between them, which delivers in order and as late as it likes.
+
+    Each end sends whatever the table allows in the state it believes in.
+    Frames carry the number of the operation they belong to (as stamp): no end
+    may ever take one of an earlier operation for its own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends = (Session("controller"), Session("gateway"))
+        self.wire: tuple[deque[Frame], deque[Frame]] = (deque(), deque())  # to the controller, to the gateway
+        self.operation = [0, 0]  # which one each end is in
+        self.unreturned = 0  # credited items that left the gateway, whose credit has not come back
+
+    @initialize()
+    def greet(self) -> None:
+        self._send(CONTROLLER, Frame(K.HELLO))
+        self._deliver(GATEWAY)
+        self._send(GATEWAY, Frame(K.WELCOME))
+        self._deliver(CONTROLLER)
+
+    # Streams most of all: they are where things cross.
+    @rule(kind=st.sampled_from([*[K.STREAM] * 4, K.SINK, K.SINK, K.PING, K.BATCH, K.BUFFER, K.CLOSE_GATEWAY]))
+    @precondition(lambda self: self.ends[CONTROLLER].state is S.IDLE)
+    def ask(self, kind: Kind) -> None:
+        self.operation[CONTROLLER] += 1
+        self._send(CONTROLLER, Frame(kind))
+
+    @rule()
+    @precondition(lambda self: self.ends[CONTROLLER].state is S.STREAMING)
+    @precondition(lambda self: self.ends[CONTROLLER].credit == 0)
+    def give_credit(self) -> None:
+        self._send(CONTROLLER, Frame(K.CREDIT, 1))
+
+    @rule()
+    @precondition(lambda self: self.ends[CONTROLLER].state is S.STREAMING)
+    def cancel(self) -> None:
+        self._send(CONTROLLER, Frame(K.CANCEL))
+
+    @rule(kind=st.sampled_from([K.PUT, K.PUT, K.END]))
+    @precondition(lambda self: self.ends[CONTROLLER].state is S.SINKING)
+    def put_or_end(self, kind: Kind) -> None:
+        self._send(CONTROLLER, Frame(kind))
+
+    @rule(cost=st.booleans())
+    @precondition(lambda self: self.ends[GATEWAY].state is S.STREAMING)
+    def yield_item(self, cost: bool) -> None:
+        flags = Flag.CREDITED if cost and self.ends[GATEWAY].credit else Flag.NONE
+        self._send(GATEWAY, Frame(K.ITEM, flags=flags))
+
+    @rule(data=st.data())
+    @precondition(lambda self: bool(TABLE[self.ends[GATEWAY].state][GATEWAY]))
+    def answer(self, data: st.DataObject) -> None:
+        kinds = set(TABLE[self.ends[GATEWAY].state][GATEWAY]) - {K.ITEM}
+        self._send(GATEWAY, Frame(data.draw(st.sampled_from(sorted(kinds)))))
+
+    @rule(end=st.sampled_from((CONTROLLER, GATEWAY)), count=st.integers(1, 4))
+    def deliver(self, end: Literal[0, 1], count: int) -> None:
+        for _ in range(min(count, len(self.wire[end]))):
+            self._deliver(end)
+
+    @invariant()
+    def the_window_holds(self) -> None:
+        assert 0 <= self.unreturned <= STREAM_WINDOW
+        assert all(0 <= end.credit <= STREAM_WINDOW for end in self.ends)
+
+    def teardown(self) -> None:
+        """All that is on its way arrives; both ends then believe the same."""
+        while self.wire[CONTROLLER] or self.wire[GATEWAY]:
+            for end in (CONTROLLER, GATEWAY):
+                while self.wire[end]:
+                    self._deliver(end)
+        assert self.ends[CONTROLLER].state is self.ends[GATEWAY].state
+
+    def _send(self, end: int, frame: Frame) -> None:
+        self.ends[end].send(frame)
+        if frame.flags & Flag.CREDITED:
+            self.unreturned += 1
+        elif frame.kind in ENDINGS and end == GATEWAY:
+            self.unreturned = 0
+        numbered = Frame(frame.kind, frame.ident, b"", self.operation[end], frame.flags)
+        self.wire[1 - end].append(numbered)
+
+    def _deliver(self, end: int) -> None:
+        frame = self.wire[end].popleft()
+        session = self.ends[end]
+        is_request = end == GATEWAY and frame.kind in TABLE[S.IDLE][CONTROLLER]
+        was_idle = session.state is S.IDLE
+        means_something = session.receive(frame)
+        if is_request:
+            assert was_idle and means_something
+            assert frame.stamp_ns == self.operation[GATEWAY] + 1, "operations come one by one"
+            self.operation[GATEWAY] = frame.stamp_ns
+            assert session.credit == STREAM_WINDOW
+        assert frame.stamp_ns == self.operation[end], "a late frame was taken for one of the next operation"
+        assert means_something == (is_request or not was_idle), "a crossing means nothing, all else something"
+        if means_something and frame.kind == K.CREDIT:
+            self.unreturned -= 1
+
+
+TestPair = Pair.TestCase
+TestPair.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
