@@ -102,7 +102,8 @@ class Offers:
     def on_pair(self, peer: Peer, what: Literal["opened", "closed"]) -> None:
         """The gateway's on_pair: tells the guardian when a driver's last drive pair has closed."""
         if what == "closed" and self._was_last_drive_pair(peer):
-            self._tell_gone(peer)
+            with contextlib.suppress(LinkClosed):  # a guardian that is gone needs no telling
+                self._tell_gone(peer)
 
     def close(self) -> None:
         """End every stream."""

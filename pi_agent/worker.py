@@ -157,9 +157,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, help="in place of the one in the settings")
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="worker: %(levelname)s %(name)s: %(message)s")
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches us too; when to end is the guardian's to say
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C may reach us too, but the guardian says when to end
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     threading.excepthook = _end_process
     try:

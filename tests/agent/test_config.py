@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pi_agent
-from pi_agent.config import AgentConfig, load_config, parse_config
+from pi_agent.config import AgentConfig, board_model, is_simulated, load_config, parse_config
 from pynet_core.errors import ConfigError
 
 SHIPPED = Path(pi_agent.__file__).parent / "agent.toml"
@@ -46,6 +46,12 @@ def test_heads_replace_the_default_heads() -> None:
 def test_a_plugins_section_is_passed_through_as_it_is() -> None:
     config = parse_config('[sensors.battery]\naddress = 0x48\ncells = [3.7, "x"]\n', "car.toml")
     assert config.sensors == {"battery": {"address": 0x48, "cells": [3.7, "x"]}}
+
+
+def test_only_a_raspberry_pi_is_taken_for_one() -> None:
+    assert is_simulated(AgentConfig(board="simulated"))
+    assert not is_simulated(AgentConfig(board="pi"))
+    assert is_simulated(AgentConfig(board="auto")) == (board_model() == "")
 
 
 HEAD = '[[proximity.heads]]\nname = "a"\ntrigger_pin = 1\necho_pin = 2\nbearing_deg = 0\n'

@@ -156,6 +156,11 @@ def test_commands_and_events_reach_the_guardian(start: Start) -> None:
         assert answers == [Verdict.LIMITED]
         assert request.peer_name == "tester"
 
+        guardian.link.close()  # while a driver is connected
+        code, said = guardian.ended()
+        assert code == 0
+        assert "Traceback" not in said
+
 
 def test_a_broken_plugin_is_described_and_the_rest_runs(start: Start) -> None:
     guardian = start(settings='board = "simulated"\n[sensors.encoder]\nticks = 3\n')
