@@ -69,7 +69,7 @@ class Failsafe:
         self._lifespan_ns = lifespan_ns
         self._mint = mint
         self.state = State.E_STOP if e_stopped else State.DISARMED
-        self._why = e_stopped or "just started"
+        self.why = e_stopped or "just started"  # this state; no sentence yet
         self._since_ns = 0  # when `state` began
         self._e_stop_ns = 0  # when the e-stop was last pressed
         self._stamp_ns = -1  # newest now_ns a Status can have carried
@@ -105,7 +105,7 @@ class Failsafe:
     def reason(self) -> str:
         """One sentence: why this state, and the way out of it."""
         name = self._holder_name()
-        why = self._why[:1].upper() + self._why[1:]
+        why = self.why[:1].upper() + self.why[1:]
         match self.state:
             case State.E_STOP:
                 return f"{why}: reset it, then arm."
@@ -317,7 +317,7 @@ class Failsafe:
     def _enter(self, state: State, now_ns: int, why: str) -> None:
         self.state = state
         self._since_ns = now_ns
-        self._why = why
+        self.why = why
 
     def _tell(self, now_ns: int, severity: Severity, kind: str, text: str) -> None:
         self._events.append(Event(captured_ns=now_ns, severity=severity, kind=kind, text=text))

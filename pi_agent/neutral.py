@@ -65,8 +65,9 @@ def load_plan(runtime_dir: str) -> list[NeutralWrite]:
 def _step(step: object) -> NeutralWrite:
     if isinstance(step, dict):
         kind, path, offset, digits = (step.get(key) for key in ("kind", "path", "offset", "hex"))
-        is_place = isinstance(offset, int) and offset >= 0
-        if is_place and isinstance(kind, str) and isinstance(path, str) and isinstance(digits, str):
+        if not (isinstance(kind, str) and isinstance(path, str) and isinstance(digits, str)):
+            raise ValueError(f"has a step without kind, path and hex: {step!r:.80}")
+        if isinstance(offset, int) and offset >= 0:
             return kind, path, offset, bytes.fromhex(digits)
     raise ValueError(f"has a step that is none: {step!r:.80}")
 

@@ -1,0 +1,134 @@
+"""pynet-agent: the robot daemon.  Builds the guardian, which starts all else.
+
+python -m pi_agent run --runtime-dir DIR --state-dir DIR [--config FILE] [--port N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from pi_agent.config import AgentConfig, is_simulated, load_config
+from pi_agent.diary import Diary, read_latch
+from pi_agent.drivetrain import GpioDrivetrain
+from pi_agent.guardian import Guardian
+from pi_agent.neutral import save_plan
+from pi_agent.procs import worker_command
+from pi_agent.simulated.pins import BoardFactory
+from pi_agent.supervisor import Supervisor, run
+from pi_agent.systemd import Notifier
+from pynet_car.world import BOARD_FILE
+from pynet_car.world.board import Board
+from pynet_core.errors import ConfigError, HardwareError, PynetError
+
+EXIT_ERROR: Final = 1
+EXIT_CONFIG: Final = 78  # EX_CONFIG: no other try will work before somebody mends the settings
+LOCK_FILE: Final = "guardian.lock"
+
+
+class _Stop:
+    """Set by the signals that ask us to end."""
+
+    def __init__(self) -> None:
+        self.is_asked = False
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._ask)
+
+    def _ask(self, number: int, frame: object) -> None:
+        self.is_asked = True
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The daemon; returns its exit code: 0 asked to end, 1 cannot go on, 78 wrong settings."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="agent: %(levelname)s %(message)s")
+    try:
+        config = load_config(arguments.config)
+        for folder in (arguments.runtime_dir, arguments.state_dir):
+            folder.mkdir(parents=True, exist_ok=True)
+        guard(config, arguments)
+    except PynetError as exc:
+        print(f"agent: {exc}", file=sys.stderr, flush=True)
+        return EXIT_CONFIG if isinstance(exc, ConfigError) else EXIT_ERROR
+    except OSError as exc:
+        print(f"agent: {exc}; both folders must be writable", file=sys.stderr, flush=True)
+        return EXIT_ERROR
+    return 0
+
+
+def guard(config: AgentConfig, arguments: argparse.Namespace) -> None:
+    """Own the motors until asked to end; whatever happens, they are neutral when this returns.
+
+    Raises:
+        HardwareError: The outputs cannot be had, or refuse.
+    """
+    stop = _Stop()
+    runtime_dir, state_dir = arguments.runtime_dir, arguments.state_dir
+    with contextlib.ExitStack() as ending:  # undone in reverse: outputs neutral before anything waits
+        _lock(runtime_dir, ending)
+        board = None
+        title = ""
+        if is_simulated(config):
+            board = ending.enter_context(Board.open(runtime_dir / BOARD_FILE))
+            title = "SIMULATED CAR: "
+            why = "as the settings say" if config.board == "simulated" else "this is no Raspberry Pi"
+            print(f"agent: SIMULATED CAR: {why}; its pins are {board.path}", file=sys.stderr, flush=True)
+        drivetrain = GpioDrivetrain(config.drive, BoardFactory(board) if board else None, board)
+        save_plan(runtime_dir, drivetrain.neutral_writes())
+        ending.callback(drivetrain.close)
+        drivetrain.claim()
+        diary = Diary(state_dir)
+        ending.callback(diary.close)
+        notifier = Notifier()
+        ending.callback(notifier.close)
+        guardian = Guardian(config, drivetrain, diary, e_stopped=read_latch(state_dir))
+        supervisor = Supervisor(guardian, diary, worker_command(_worker_arguments(arguments)))
+        ending.callback(supervisor.end)
+        ending.callback(notifier.stopping)
+        ending.callback(drivetrain.neutral)
+        run(guardian, supervisor, diary, notifier, title=title, is_stopping=lambda: stop.is_asked)
+
+
+def _lock(runtime_dir: Path, ending: contextlib.ExitStack) -> None:
+    """Two guardians would fight over one motor."""
+    file = ending.enter_context((runtime_dir / LOCK_FILE).open("w"))
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        raise HardwareError(f"another agent runs in {runtime_dir}; stop it first") from exc
+
+
+def _worker_arguments(arguments: argparse.Namespace) -> list[str]:
+    options = ["--runtime-dir", str(arguments.runtime_dir)]
+    if arguments.config is not None:
+        options += ["--config", str(arguments.config)]
+    if arguments.port is not None:
+        options += ["--port", str(arguments.port)]
+    return options
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="pynet-agent", description="the robot daemon")
+    parser.add_argument("verb", nargs="?", choices=["run"], default="run")
+    # systemd makes these folders and names them in the environment.
+    for option, variable, keeps in (
+        ("--runtime-dir", "RUNTIME_DIRECTORY", "what lives as long as the agent"),
+        ("--state-dir", "STATE_DIRECTORY", "what outlives it: the e-stop"),
+    ):
+        given = os.environ.get(variable)
+        parser.add_argument(option, type=Path, default=given, required=not given, help=f"for {keeps}")
+    parser.add_argument("--config", type=Path, help="agent.toml; without it, the defaults")
+    parser.add_argument("--port", type=int, help="to listen on, in place of the one in the settings")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
