@@ -15,6 +15,7 @@ from typing import Final
 from pynet_car.messages import Odometry, ReadingState
 
 SPAN_NS: Final = 50_000_000  # velocity is averaged over as many whole ticks as fit, at least one
+LATE_NS: Final = 20_000_000  # a tick may reach us that much later than its stamp: 5 ms polls, a busy core
 SILENCE_NS: Final = 250_000_000  # no tick for so long is standing still: below 0.04 m/s at 98 ticks/m
 
 
@@ -94,7 +95,7 @@ class _Wheel:
             recent.popleft()
 
     def ticks_per_s(self, now_ns: int) -> float:
-        """Signed; 0 after SILENCE_NS, and never more than the silence so far allows."""
+        """Signed; falls while no tick comes that should have, and is 0 after SILENCE_NS."""
         if len(self._recent) < 2:
             return 0.0
         (first_ns, first), (last_ns, last) = self._recent[0], self._recent[-1]
@@ -102,6 +103,7 @@ class _Wheel:
         if silence_ns > SILENCE_NS:
             return 0.0
         rate = (last - first) * 1e9 / (last_ns - first_ns)
-        # Had it kept up that rate, the next tick would be here: it moves at most one tick in this silence.
-        limit = 1e9 / silence_ns if silence_ns > 0 else math.inf
+        # Had it kept up that rate the next tick would be here, unless it is still on its way to us.
+        overdue_ns = silence_ns - LATE_NS
+        limit = 1e9 / overdue_ns if overdue_ns > 0 else math.inf
         return max(-limit, min(limit, rate))

@@ -15,6 +15,7 @@ from pi_agent.sensors.proximity import Proximity
 from pi_agent.simulated.pins import EdgePump
 from pi_agent.simulated.wiring import wire
 from pynet_car.messages import ReadingState
+from pynet_car.odometry import LATE_NS
 from pynet_car.world.board import Board
 
 CONFIG = AgentConfig()
@@ -73,6 +74,5 @@ def test_ticks_keep_the_worlds_stamps_through_the_ring(board: Board) -> None:
         pass
     sensor.close()
     assert (odometry.left_ticks, odometry.right_ticks) == (8, 8)
-    now_silent_s = (odometry.captured_ns - start_ns) * 1e-9 - 0.0775
-    expected_mps = 1 / 98 / max(0.010, now_silent_s)
-    assert odometry.velocity_mps == pytest.approx(expected_mps, rel=1e-6)
+    overdue_s = (odometry.captured_ns - LATE_NS - start_ns) * 1e-9 - 0.0775
+    assert odometry.velocity_mps == pytest.approx(1 / 98 / max(0.010, overdue_s), rel=1e-6)
