@@ -1,7 +1,7 @@
 """The simulated lens: pictures the world has rendered, from its socket.
 
-The world listens on `camera.sock` (SEQPACKET: one CameraFrame a message) and
-may come and go; we connect to whichever is there.
+The world listens there (SEQPACKET: one CameraFrame a message) and may come and
+go; we connect to whichever there is.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from typing import Final
 import msgspec
 
 from pynet_car.messages import CameraFrame
+from pynet_car.world import CAMERA_SOCKET, MAX_FRAME_BYTES
 
-SOCKET_NAME: Final = "camera.sock"
-MAX_FRAME: Final = 1024 * 1024  # bytes; 640x480 is about 25 KB, 1920x1080 at quality 90 about 400 KB
 RECONNECT_S: Final = 0.5
 WAKE_S: Final = 0.2  # how soon `close` is seen
 
@@ -30,10 +29,10 @@ class SimulatedLens:
     """A `ports.Camera` that shows the simulated world."""
 
     def __init__(self, runtime_dir: Path) -> None:
-        self._path = runtime_dir / SOCKET_NAME
+        self._path = runtime_dir / CAMERA_SOCKET
         self._closed = threading.Event()
         self._decode = msgspec.msgpack.Decoder(CameraFrame).decode
-        self._buffer = bytearray(MAX_FRAME)
+        self._buffer = bytearray(MAX_FRAME_BYTES)
 
     def frames(self) -> Iterator[CameraFrame]:
         """Each new picture, the newest when several wait; ends after `close`, not when the world is away."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from gpiozero import Device
 
 from pi_agent.simulated.pins import BoardFactory, EdgePump
+from pynet_car.world import BOARD_FILE
 from pynet_car.world.board import Board
 
 
@@ -16,7 +17,7 @@ def wire(runtime_dir: Path) -> EdgePump:
     Raises:
         HardwareError: The board cannot be opened.
     """
-    factory = BoardFactory(Board.open(runtime_dir / "board"))
+    factory = BoardFactory(Board.open(runtime_dir / BOARD_FILE))
     Device.pin_factory = factory
     pump = EdgePump(factory)
     pump.start()

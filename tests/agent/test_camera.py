@@ -12,8 +12,9 @@ import pytest
 
 from pi_agent.camera import CameraFeed
 from pi_agent.simulated import lens
-from pi_agent.simulated.lens import SOCKET_NAME, SimulatedLens
+from pi_agent.simulated.lens import SimulatedLens
 from pynet_car.messages import CameraFrame, Event, Severity, encode
+from pynet_car.world import CAMERA_SOCKET
 from pynet_core.errors import HardwareError
 
 
@@ -26,7 +27,7 @@ class World:
 
     def __init__(self, runtime_dir: Path) -> None:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._listener.bind(str(runtime_dir / SOCKET_NAME))
+        self._listener.bind(str(runtime_dir / CAMERA_SOCKET))
         self._listener.listen()
         self._listener.settimeout(10)
 
@@ -91,7 +92,7 @@ def come_and_go(runtime_dir: Path) -> None:
         sock.send(encode(frame(seq)))
         sock.close()
         world.close()
-        (runtime_dir / SOCKET_NAME).unlink()
+        (runtime_dir / CAMERA_SOCKET).unlink()
 
 
 def test_nonsense_from_the_world_is_skipped(tmp_path: Path, seeing: Iterator[CameraFrame]) -> None:
