@@ -19,7 +19,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import IO, Final, Self
 
 from pynet_car.messages import DEFAULT_PORT
 from pynet_core.errors import LinkError
@@ -34,7 +34,8 @@ class SimulatedCar:
 
     `runtime_dir` holds the board, the camera's socket and what the agent keeps
     while it runs; by default a temporary folder.  `port` is where the agent
-    listens; a free one by default.
+    listens; a free one by default.  `log` gets what both print; by default
+    it goes where our own output goes.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class SimulatedCar:
         port: int | None = None,
         world_arguments: Sequence[str] = (),
         agent_arguments: Sequence[str] = (),
+        log: IO[bytes] | None = None,
     ) -> None:
         self._folder = contextlib.ExitStack()
         if runtime_dir is None:
@@ -52,12 +54,13 @@ class SimulatedCar:
         self.state_dir = runtime_dir / "state"
         self.port = port if port is not None else _free_port()
         self._agent_arguments = tuple(agent_arguments)
+        self._log = log
         self.world: subprocess.Popen[bytes] | None = None
         self.agent: subprocess.Popen[bytes] | None = None
         try:
             self.state_dir.mkdir(parents=True, exist_ok=True)
             where = ("--runtime-dir", str(runtime_dir))
-            self.world = _start("pynet_car.world", *where, *world_arguments)
+            self.world = self._start("pynet_car.world", *where, *world_arguments)
             self.start_agent()
             self.wait_until_ready()
         except BaseException:
@@ -78,7 +81,7 @@ class SimulatedCar:
 
     def start_agent(self) -> None:
         """Start the guardian, which starts its worker; for tests that have ended the last one."""
-        self.agent = _start(
+        self.agent = self._start(
             "pi_agent",
             "run",
             "--runtime-dir",
@@ -133,6 +136,10 @@ class SimulatedCar:
         assert self.world is not None
         return self.world.pid
 
+    def _start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", module, *arguments]
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
+
     def close(self) -> None:
         """End agent and world; idempotent."""
         for process in (self.agent, self.world):
@@ -171,10 +178,6 @@ def cpu_s(pid: int) -> float:
     """Processor time that this process has used so far, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
-
-
-def _start(module: str, *arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", module, *arguments], stdin=subprocess.DEVNULL)
 
 
 def _free_port() -> int:

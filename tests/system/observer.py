@@ -44,13 +44,13 @@ def watch(board_path: Path) -> Log:
     samples: list[Sample] = []
     looks, worst_ns = 0, 0
     started_ns = before_ns = time.monotonic_ns()
-    duty, velocity_mps = float("nan"), float("nan")
+    duty, velocity_mps = 0.0, 0.0
     while not stopping:
         now_ns = time.monotonic_ns()
         looks += 1
         worst_ns, before_ns = max(worst_ns, now_ns - before_ns), now_ns
         seen = board.output(FORWARD_PIN)[0] - board.output(BACKWARD_PIN)[0]
-        moving_mps = board.read_pose().velocity_mps if looks % 8 == 0 else velocity_mps
+        moving_mps = board.read_pose().velocity_mps if looks % 8 == 0 else velocity_mps  # world: 100 Hz
         if seen != duty or moving_mps != velocity_mps:
             duty, velocity_mps = seen, moving_mps
             samples.append(Sample(now_ns, duty, velocity_mps))

@@ -1,0 +1,218 @@
+"""`./run demo --headless`: the simulated car drives itself round the track, and everything is measured.
+
+World and agent run as on a Pi, as processes of their own.  The operator here
+is scripted: it sees the true pose on the board, but its commands, and all
+that it measures, go through the sockets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from pynet_car.messages import CameraFrame, Odometry, Scan, State, Status
+from pynet_car.operator import CarRefused, Operator
+from pynet_car.world.board import Board
+from pynet_car.world.driver import Teacher
+from pynet_car.world.launch import SimulatedCar, cpu_s
+from pynet_car.world.sheet import contact_sheet
+from pynet_core.errors import DeadlineExceeded, PynetError
+
+PERIOD_S: Final = 0.02
+FIRST_ITEMS_S: Final = 10.0
+ROLL_OUT_S: Final = 2.5
+SHEET_FRAMES: Final = 12
+SHEET_PATH: Final = Path("out/demo-sheet.png")
+LOG_PATH: Final = Path("out/demo.log")
+
+
+class Log:
+    """What came in over the swarm.  Each list is filled by one stream's thread."""
+
+    def __init__(self, car: Operator, seconds: float) -> None:
+        self.frame_ages_ms: list[float] = []
+        self.frame_at_s: list[float] = []
+        self.frame_seqs: set[int] = set()
+        self.pictures: list[bytes] = []
+        self.command_ages_ms: list[float] = []
+        self.scans = 0
+        self.odometry: Odometry | None = None
+        self._car = car
+        self._picture_every_s = seconds / SHEET_FRAMES
+        car.on_frame(self._take_frame)
+        car.on_proximity(self._take_scan)
+        car.on_odometry(self._take_odometry)
+        car.on_status(self._take_status)
+
+    def _take_frame(self, frame: CameraFrame) -> None:
+        self.frame_ages_ms.append((self._car.car_now_ns() - frame.captured_ns) / 1e6)
+        self.frame_at_s.append(time.monotonic())
+        self.frame_seqs.add(frame.seq)
+        if self.frame_at_s[-1] - self.frame_at_s[0] >= len(self.pictures) * self._picture_every_s:
+            self.pictures.append(frame.jpeg)
+
+    def _take_scan(self, scan: Scan) -> None:
+        self.scans += 1
+
+    def _take_odometry(self, odometry: Odometry) -> None:
+        self.odometry = odometry
+
+    def _take_status(self, status: Status) -> None:
+        if status.state is State.ARMED and status.command_age_ns >= 0:
+            self.command_ages_ms.append(status.command_age_ns / 1e6)
+
+
+def drive(car: Operator, board: Board, seconds: float) -> int:
+    """Follow the track for a while; returns how often the car had to be armed again."""
+    teacher = Teacher()
+    rearmed = -1
+    end_s = time.monotonic() + seconds
+    next_s = time.monotonic()
+    while time.monotonic() < end_s:
+        try:
+            car.drive(*teacher(board.read_pose()))
+        except CarRefused:
+            car.arm()
+            rearmed += 1
+        next_s = max(next_s + PERIOD_S, time.monotonic())
+        time.sleep(max(0.0, next_s - time.monotonic()))
+    return rearmed
+
+
+def measure(simulated: SimulatedCar, seconds: float) -> dict[str, float]:
+    """Drive for `seconds` and measure; also writes the contact sheet."""
+    with Board.open(simulated.board_path) as board, Operator(port=simulated.port, name="demo") as car:
+        pids = {
+            "guardian": simulated.guardian_pid,
+            "worker": simulated.worker_pid,
+            "world": simulated.world_pid,
+        }
+        log = Log(car, seconds)
+        _await(lambda: log.odometry is not None and bool(log.frame_ages_ms), "camera and encoder")
+        assert log.odometry is not None
+        begun_m, truth_begun_m = log.odometry.distance_m, board.read_pose().distance_m
+        used_s = {name: cpu_s(pid) for name, pid in pids.items()}
+        scans_before, begun_s = log.scans, time.monotonic()
+        rearmed = drive(car, board, seconds)
+        elapsed_s = time.monotonic() - begun_s
+        used_s = {name: cpu_s(pid) - used_s[name] for name, pid in pids.items()}
+        status, scans = car.status, log.scans - scans_before
+        car.disarm()
+        time.sleep(ROLL_OUT_S)
+        pose = board.read_pose()
+        encoder_m, truth_m = log.odometry.distance_m - begun_m, pose.distance_m - truth_begun_m
+    contact_sheet(log.pictures, SHEET_PATH)
+    frames_s = log.frame_at_s[-1] - log.frame_at_s[0]
+    return {
+        "seconds": elapsed_s,
+        "distance_by_encoder_m": encoder_m,
+        "distance_truth_m": truth_m,
+        "distance_error_percent": 100 * (encoder_m / truth_m - 1),
+        "fps": (len(log.frame_at_s) - 1) / frames_s,
+        "frames": len(log.frame_at_s),
+        "frames_distinct": len(log.frame_seqs),
+        **_percentiles("frame_age_ms", log.frame_ages_ms),
+        **_percentiles("command_age_ms", log.command_ages_ms),
+        "scans_hz": scans / elapsed_s,
+        **{f"cpu_{name}_percent": 100 * used / elapsed_s for name, used in used_s.items()},
+        "laps": pose.laps,
+        "off_track": pose.off_track,
+        "crashes": pose.crashes,
+        "failsafe_trips": status.counters.failsafe_trips,
+        "rearmed": rearmed,
+    }
+
+
+def _await(is_so: Callable[[], bool], what: str) -> None:
+    deadline_s = time.monotonic() + FIRST_ITEMS_S
+    while not is_so():
+        if time.monotonic() > deadline_s:
+            raise DeadlineExceeded(f"{what}: nothing came within {FIRST_ITEMS_S:g} s")
+        time.sleep(0.01)
+
+
+def _percentiles(name: str, values: list[float]) -> dict[str, float]:
+    ordered = sorted(values)
+    at = {"p50": 0.5, "p99": 0.99}
+    return {f"{name}_{p}": ordered[min(len(ordered) - 1, int(q * len(ordered)))] for p, q in at.items()}
+
+
+def round_trip() -> dict[str, float]:
+    """The no-op buffer call beside raw Python sockets; empty when it cannot be measured here."""
+    command = [sys.executable, "-m", "benchmarks", "round_trip", "--json"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    if run.returncode != 0:
+        print(f"round trip not measured: {run.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+        return {}
+    same_core: dict[str, float] = json.loads(run.stdout)[0]
+    return same_core
+
+
+def report(found: dict[str, float], trip: dict[str, float]) -> None:
+    """Print the figures as a table."""
+    rows = [
+        (
+            "distance by encoder",
+            "{distance_by_encoder_m:.2f} m, truth {distance_truth_m:.2f} m ({distance_error_percent:+.2f} %)",
+        ),
+        ("track", "{laps:.0f} laps, {off_track:.0f} times off it, {crashes:.0f} crashes"),
+        ("camera", "{fps:.1f} fps, {frames:.0f} frames, {frames_distinct:.0f} distinct"),
+        ("frame age", "p50 {frame_age_ms_p50:.1f} ms, p99 {frame_age_ms_p99:.1f} ms"),
+        (
+            "command age at the guardian",
+            "p50 {command_age_ms_p50:.1f} ms, p99 {command_age_ms_p99:.1f} ms, "
+            "{failsafe_trips:.0f} failsafe trips",
+        ),
+        ("proximity", "{scans_hz:.1f} scans a second"),
+        (
+            "processor, of one core",
+            "guardian {cpu_guardian_percent:.1f} %, worker {cpu_worker_percent:.1f} %, "
+            "world {cpu_world_percent:.1f} %",
+        ),
+    ]
+    for name, text in rows:
+        print(f"{name:28} {text.format(**found)}")
+    if trip:
+        print(
+            f"{'no-op buffer, round trip':28} {trip['pynet_p50_us']:.1f} us, "
+            f"raw Python sockets {trip['raw_p50_us']:.1f} us ({trip['ratio']:.2f} x), same core"
+        )
+    print(f"{'pictures; log':28} {SHEET_PATH}; {LOG_PATH}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="./run demo --headless", description="drive the simulated car")
+    parser.add_argument("--headless", action="store_true", help="no window")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long to drive")
+    parser.add_argument("--seed", type=int, default=None, help="of the track")
+    parser.add_argument("--json", action="store_true", help="the figures as JSON")
+    options = parser.parse_args(arguments)
+    if not 0 < options.seconds < 86400:
+        parser.error("--seconds must be more than 0")
+    world = () if options.seed is None else ("--seed", str(options.seed))
+    try:
+        LOG_PATH.parent.mkdir(exist_ok=True)
+        with LOG_PATH.open("wb") as log, SimulatedCar(world_arguments=world, log=log) as simulated:
+            print(f"Driving a SIMULATED car for {options.seconds:g} s ...", file=sys.stderr)
+            found = measure(simulated, options.seconds)
+    except (PynetError, OSError) as exc:
+        print(f"demo: {exc}; see {LOG_PATH}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    trip = round_trip()
+    if options.json:
+        print(json.dumps({**found, **{f"round_trip_{name}": value for name, value in trip.items()}}))
+    else:
+        report(found, trip)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
