@@ -38,11 +38,12 @@ def read_latch(state_dir: Path) -> str:
 class Diary:
     """Takes notes from the tick without ever making it wait; a thread of its own writes them down."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, *, retry_s: float = RETRY_S) -> None:
         self.dropped = 0  # events that came while the queue was full
         self._path = state_dir / LATCH_FILE
         self._queue: queue.Queue[Event | None] = queue.Queue(QUEUE_EVENTS)
         self._wanted = self._kept = read_latch(state_dir)
+        self._retry_s = retry_s
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="diary", daemon=True)
         self._thread.start()
@@ -76,7 +77,7 @@ class Diary:
     def _run(self) -> None:
         while not (self._closing and self._queue.empty()):
             try:
-                event = self._queue.get(timeout=None if self._wanted == self._kept else RETRY_S)
+                event = self._queue.get(timeout=None if self._wanted == self._kept else self._retry_s)
             except queue.Empty:
                 event = None
             # Before the log line: the stop outlives a power cut that comes in between.

@@ -105,6 +105,7 @@ class Guardian:
     def attach(self, link: GuardianLink) -> None:
         """There is a new worker, behind this link."""
         self.link = link
+        self._told = None  # it is told where we stand in the next tick
         self._worker_starts += 1
 
     def detach(self, now_ns: int) -> None:
@@ -205,13 +206,17 @@ class Guardian:
         self._sight = look(self._heads, self._readings, velocity_mps=velocity_mps, now_ns=now_ns)
         blind = self._camera_ns is None or now_ns - self._camera_ns > CAMERA_STALE_NS
         throttle = limit(wish, self._sight, creep=blind, velocity_mps=velocity_mps)
+        reasons = [self._sight.reason]
         holder = self._failsafe.holder
         if blind and holder is not None and holder.priority is Priority.NETWORK:
-            throttle = 0.0  # a network that sees nothing has no business driving
+            throttle = 0.0
+            reasons.append("The camera is stalled: no network drives blind.")
+        elif blind:
+            reasons.append("The camera is stalled: creeping.")
+        self._limit_reason = " ".join(filter(None, reasons))
         self._verdict = self._failsafe.verdict
         if self._verdict is Verdict.TAKEN and (throttle != wish or abs(wish) > self._limits.max_throttle):
             self._verdict = Verdict.LIMITED
-        self._limit_reason = self._sight.reason or ("The camera is stalled: creeping." if blind else "")
         return throttle
 
     # out
