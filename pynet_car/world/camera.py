@@ -26,7 +26,6 @@ ROOM_HEIGHT_M: Final = 1.1
 _SHIFT: Final = 4  # OpenCV draws at 1/16 pixel
 _FAR_M: Final = 20.0
 _FOG_M: Final = 30.0
-_SMOOTH_M: Final = 3.0  # nearer edges are anti-aliased
 # Pixels cover more ground the farther they look: from here on the next mip is as fine as they are.
 _MIP_FROM_M: Final = (0.0, 1.2, 2.8)
 _NOISE_PX: Final = 64  # how far the noise picture is shifted about
@@ -77,7 +76,7 @@ class Camera:
         self.lens = lens
         self._quality = quality
         self._palette = palette = choose_palette(track.seed)
-        self._floor = paint_floor(track, palette)
+        self._floor = paint_floor(track, palette, boxes)
         self._room = _room(track, palette)
         self._obstacles = _obstacles(track, palette, boxes)
         self._cones = track.cones
@@ -124,12 +123,12 @@ class Camera:
 
         self._draw_floor(picture, to_car)
         # Seen from inside, the walls of a convex hall never hide one another.
-        for _, quad, colour, is_near in self._project_panels(self._room, to_car):
-            cv2.fillConvexPoly(picture, quad, colour, cv2.LINE_AA if is_near else cv2.LINE_8, _SHIFT)
+        for _, quad, colour in self._project_panels(self._room, to_car):
+            cv2.fillConvexPoly(picture, quad, colour, cv2.LINE_AA, _SHIFT)
         standing = self._project_panels(self._obstacles, to_car) + self._project_cones(to_car)
         standing.sort(key=_farthest_first)
-        for _, quad, colour, is_near in standing:
-            cv2.fillConvexPoly(picture, quad, colour, cv2.LINE_AA if is_near else cv2.LINE_8, _SHIFT)
+        for _, quad, colour in standing:
+            cv2.fillConvexPoly(picture, quad, colour, cv2.LINE_AA, _SHIFT)
 
         cv2.multiply(picture, self._vignette, picture, 1 / 255)
         down, right = self._noise_chance.integers(0, _NOISE_PX, 2).tolist()
@@ -200,7 +199,7 @@ class Camera:
         clear = np.exp(distance / -_FOG_M)[:, None]
         colours = panels.colours[seen] * clear + np.array(self._palette.ceiling) * (1 - clear)
         return [
-            _Quad(d, quad, tuple(colour), d < _SMOOTH_M)
+            _Quad(d, quad, tuple(colour))
             for d, quad, colour in zip(distance.tolist(), quads, colours.clip(0, 255).tolist(), strict=True)
         ]
 
@@ -215,7 +214,7 @@ class Camera:
         found = []
         for distance, parts in zip(np.hypot(*cones.T).tolist(), quads, strict=True):
             for step, (part, (*_, colour)) in enumerate(zip(parts, _CONE_PARTS, strict=True)):
-                found.append(_Quad(distance - step * 1e-4, part, colour, distance < _SMOOTH_M))
+                found.append(_Quad(distance - step * 1e-4, part, colour))
         return found
 
 
@@ -223,7 +222,6 @@ class _Quad(NamedTuple):
     distance_m: float
     corners: Picture  # (4, 2) int32 fixed point
     colour: tuple[float, ...]
-    is_near: bool
 
 
 _CONE_ACROSS: Final = np.array([y for _, _, low, high, _ in _CONE_PARTS for y in (low, -low, -high, high)])

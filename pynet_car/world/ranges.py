@@ -11,6 +11,7 @@ from pynet_car.world.track import Floats
 from pynet_car.world.wiring import NO_ECHO_NS, SOUND_MPS, Wiring
 
 _BEAM_RAD: Final = np.radians((-7.0, 0.0, 7.0))  # three rays stand for a beam of 15 degrees
+_LONGEST_M: Final = 0.5  # a barrier's panel on the outside of the tightest bend is 0.42 m
 
 
 def cast(x_m: float, y_m: float, angles: Floats, walls: Floats, max_m: float) -> Floats:
@@ -19,8 +20,8 @@ def cast(x_m: float, y_m: float, angles: Floats, walls: Floats, max_m: float) ->
     `angles` (n,) are in the track's frame, `walls` (m, 4) straight pieces x0, y0, x1, y1.
     """
     start = walls[:, :2] - (x_m, y_m)
-    # A wall is at most 0.3 m long: others than these are out of reach.
-    near = np.einsum("ij,ij->i", start, start) < (max_m + 0.3) ** 2
+    # No wall is longer than this: others are out of reach.
+    near = np.einsum("ij,ij->i", start, start) < (max_m + _LONGEST_M) ** 2
     start, along = start[near], walls[near, 2:] - walls[near, :2]
     ray = np.column_stack((np.cos(angles), np.sin(angles)))
     with np.errstate(divide="ignore", invalid="ignore"):  # a ray parallel to a wall misses it

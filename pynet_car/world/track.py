@@ -102,6 +102,8 @@ class Track:
         tx, ty = self.tangent[index].tolist()
         dx, dy = x_m - cx, y_m - cy
         arc_m = (index * self.spacing_m + dx * tx + dy * ty) % self.length_m
+        if arc_m == self.length_m:  # what % makes of a hair less than 0
+            arc_m = 0.0
         return Place(index, arc_m, dy * tx - dx * ty)
 
     def point(self, arc_m: float, cross_track_m: float = 0.0) -> tuple[float, float, float]:

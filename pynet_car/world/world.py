@@ -23,6 +23,7 @@ STEP_NS: Final = 5_000_000
 _STEP_S: Final = STEP_NS / 1e9
 _ECHO_STEPS: Final = 4  # new echoes every 20 ms: three times as often as gpiozero pings
 _EDGES_PER_TICK: Final = 4
+_APART_M: Final = 0.02  # a contact is over when the car is that far away again
 
 
 class World:
@@ -56,7 +57,7 @@ class World:
         self._place = track.locate(x, y)
         self._driven_m = 0.0  # along the centre line, signed
         self._steps = 0
-        self._touches = self._is_off = False
+        self._in_contact = self._is_off = False
         self._crashes = self._off_track = 0
         self._tell()
 
@@ -68,12 +69,14 @@ class World:
         car = advance(before, self._spec, duty, steering, _STEP_S)
         place = self._track.locate(car.x_m, car.y_m, self._place.sample)
 
-        touched, self._touches = self._touches, self._is_touching(car, place)
-        if self._touches:
+        if self._is_touching(car, place):
             # It stands where it was until it drives the other way.
-            self._crashes += not touched
+            self._crashes += not self._in_contact
+            self._in_contact = True
             car = replace(before, velocity_mps=0.0, yaw_rate_radps=0.0, steer_rad=car.steer_rad)
             place = self._place
+        elif self._in_contact:  # pushing on against a barrier is one crash, not many
+            self._in_contact = self._is_touching(car, place, _APART_M)
         was_off, self._is_off = self._is_off, abs(place.cross_track_m) > HALF_LANE_M
         self._off_track += self._is_off and not was_off
 
@@ -89,13 +92,13 @@ class World:
         """Let time pass without the car moving: the process itself was stopped."""
         self.ns += ns
 
-    def _is_touching(self, car: Car, place: Place) -> bool:
-        """Whether a corner is in a barrier, or the car in a box."""
+    def _is_touching(self, car: Car, place: Place, margin_m: float = 0.0) -> bool:
+        """Whether a corner is in a barrier, or the car in a box, or nearer than the margin."""
         across = car.heading_rad - float(self._track.heading[place.sample])
         reach = (abs(math.sin(across)) * self._spec.length_m + abs(math.cos(across)) * self._spec.width_m) / 2
-        if abs(place.cross_track_m) + reach > BARRIER_M:
+        if abs(place.cross_track_m) + reach > BARRIER_M - margin_m:
             return True
-        clearance = (self._spec.length_m + self._spec.width_m) / 4
+        clearance = (self._spec.length_m + self._spec.width_m) / 4 + margin_m
         return any(
             math.hypot(box.x_m - car.x_m, box.y_m - car.y_m) < clearance + box.size_m / 2
             for box in self._boxes
