@@ -38,7 +38,7 @@ class Log:
     def __init__(self, car: Operator, seconds: float) -> None:
         self.frame_ages_ms: list[float] = []
         self.frame_at_s: list[float] = []
-        self.frame_seqs: set[int] = set()
+        self.frame_hashes: set[int] = set()
         self.pictures: list[bytes] = []
         self.command_ages_ms: list[float] = []
         self.scans = 0
@@ -53,8 +53,9 @@ class Log:
     def _take_frame(self, frame: CameraFrame) -> None:
         self.frame_ages_ms.append((self._car.car_now_ns() - frame.captured_ns) / 1e6)
         self.frame_at_s.append(time.monotonic())
-        self.frame_seqs.add(frame.seq)
-        if self.frame_at_s[-1] - self.frame_at_s[0] >= len(self.pictures) * self._picture_every_s:
+        self.frame_hashes.add(hash(frame.jpeg))
+        since_s = self.frame_at_s[-1] - self.frame_at_s[0]
+        if len(self.pictures) < SHEET_FRAMES and since_s >= len(self.pictures) * self._picture_every_s:
             self.pictures.append(frame.jpeg)
 
     def _take_scan(self, scan: Scan) -> None:
@@ -116,7 +117,7 @@ def measure(simulated: SimulatedCar, seconds: float) -> dict[str, float]:
         "distance_error_percent": 100 * (encoder_m / truth_m - 1),
         "fps": (len(log.frame_at_s) - 1) / frames_s,
         "frames": len(log.frame_at_s),
-        "frames_distinct": len(log.frame_seqs),
+        "frames_distinct": len(log.frame_hashes),
         **_percentiles("frame_age_ms", log.frame_ages_ms),
         **_percentiles("command_age_ms", log.command_ages_ms),
         "scans_hz": scans / elapsed_s,
