@@ -31,6 +31,8 @@ from pynet_car.messages import (
     decode,
     encode,
 )
+from pynet_car.refused import CarRefused as CarRefused  # what callers of this module catch
+from pynet_car.refused import nobody_or, why_refused
 from pynet_core.client import Pong
 from pynet_core.controller import Controller
 from pynet_core.errors import DeadlineExceeded, LinkClosed, LinkError, PynetError
@@ -46,14 +48,6 @@ ARM_TIMEOUT_S: Final = 2.0
 LEASE_TIMEOUT_S: Final = 1.0  # from the grant to the Status that shows it
 E_STOP_TIMEOUT_S: Final = 2.0
 RTT_MEMORY: Final = 20  # pings; the shortest of them gives the clock offset
-
-
-class CarRefused(PynetError):
-    """The car said no; `verdict` says what kind of no, the text why and the way out."""
-
-    def __init__(self, verdict: Verdict, reason: str) -> None:
-        super().__init__(reason)
-        self.verdict = verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +179,10 @@ class Operator:
         """Call back with the newest reading of every ranger."""
         return self._subscribe("proximity", Scan, callback)
 
+    def on_scan(self, name: str, callback: Callable[[Scan], None]) -> StreamLine:
+        """Call back with the newest readings of another sensor, one that `describe` names."""
+        return self._subscribe(name, Scan, callback)
+
     def on_odometry(self, callback: Callable[[Odometry], None]) -> StreamLine:
         """Call back with the newest motion by the wheel encoders."""
         return self._subscribe("encoder", Odometry, callback)
@@ -242,19 +240,14 @@ class Operator:
         Raises:
             LinkError: Not confirmed within `timeout_s`.
         """
-        deadline_s = time.monotonic() + timeout_s
-        error: PynetError | None = None
-        while time.monotonic() < deadline_s:
-            for line in (self._safety, self._control):
-                try:
-                    line.ask("e_stop")
-                    return
-                except PynetError as exc:
-                    error = exc
-            if self.is_connected and self.status.state is State.E_STOP:
-                return
-            time.sleep(SEND_PERIOD_S)
-        raise LinkError(f"E-STOP not confirmed within {timeout_s:g} s: {error}") from error
+        done = threading.Event()
+        errors: list[PynetError] = []
+        for line in (self._safety, self._control):  # at once on both: a lost segment holds one of them up
+            threading.Thread(target=self._press, args=(line, done, errors), daemon=True).start()
+        if not done.wait(timeout_s):
+            done.set()  # ends both
+            why = errors[-1] if errors else "no answer"
+            raise LinkError(f"E-STOP not confirmed within {timeout_s:g} s: {why}")
 
     def drive(self, throttle: float, steering: float) -> None:
         """Send what you want now, each in [-1, 1]: + forward, + left.
@@ -271,7 +264,7 @@ class Operator:
         if not self.is_connected:
             raise LinkClosed(f"no word from {self._where} for {self.status_age_s:.1f} s")
         if status.holder != self.id:
-            raise CarRefused(Verdict.NO_LEASE, _nobody_or(status) + "; call lease() or arm() first")
+            raise CarRefused(Verdict.NO_LEASE, nobody_or(status) + "; call lease() or arm() first")
         if status.state in (State.DISARMED, State.E_STOP):
             raise CarRefused(Verdict.DISARMED, f"{status.state}: {status.reason}")
         self.wish(throttle, steering)
@@ -326,6 +319,17 @@ class Operator:
 
     # Threads of ours.
 
+    def _press(self, line: AskLine, done: threading.Event, errors: list[PynetError]) -> None:
+        while not done.is_set():
+            try:
+                line.ask("e_stop")
+                done.set()
+            except PynetError as exc:
+                errors[:] = [exc]
+                if self.is_connected and self.status.state is State.E_STOP:
+                    done.set()
+                done.wait(SEND_PERIOD_S)
+
     def _send(self) -> None:
         """The sender's thread: the newest wish at once, and again at 50 Hz while it is young."""
         wish: _Wish | None = None
@@ -364,7 +368,8 @@ class Operator:
                 message = decode(data, kind)
             except ValueError as exc:
                 line.undecodable += 1
-                _log.warning("stream %r: skipped an item that is no %s: %s", name, kind.__name__, exc)
+                if line.undecodable == 1:
+                    _log.warning("stream %r: skipped what is no %s: %s", name, kind.__name__, exc)
                 return
             callback(message)
 
@@ -376,7 +381,7 @@ class Operator:
     def _ask(self, name: str, buffer: bytes = b"") -> None:
         verdict = Verdict(self._control.ask(name, buffer))
         if verdict is not Verdict.TAKEN:
-            raise CarRefused(verdict, f"{name}: {_why(verdict, self.status)}")
+            raise CarRefused(verdict, f"{name}: {why_refused(verdict, self.status)}")
 
     def _await_status(self, timeout_s: float) -> None:
         with self._new_status:
@@ -391,19 +396,3 @@ class Operator:
         with self._new_status:
             if not self._new_status.wait_for(lambda: holds(self.status), timeout_s):
                 raise DeadlineExceeded(f"{what}: granted, but no Status shows it within {timeout_s:g} s")
-
-
-def _nobody_or(status: Status) -> str:
-    return f"{status.holder_name} drives" if status.holder else "nobody holds the lease"
-
-
-def _why(verdict: Verdict, status: Status) -> str:
-    match verdict:
-        case Verdict.NO_LEASE:
-            return f"{_nobody_or(status)}; take the lease first"
-        case Verdict.DISARMED:
-            return f"the car is {status.state}: {status.reason}"
-        case Verdict.STALE:
-            return "it answered a Status too old; the link stalls, or this computer does"
-        case _:
-            return verdict.name.lower()

@@ -131,7 +131,7 @@ def test_drive_says_so_when_the_car_has_been_silent_for_a_second(car: FakeCar) -
 def test_e_stop_needs_no_lease(car: FakeCar) -> None:
     with Operator(port=car.port) as operator:
         operator.e_stop()
-        assert car.asked == ["e_stop"]
+        assert set(car.asked) == {"e_stop"}  # on both pairs, so once or twice
 
 
 def test_e_stop_that_is_not_confirmed_is_an_error(car: FakeCar) -> None:
