@@ -19,7 +19,7 @@ RUN = Path(__file__).parent.parent / "run"
 FAKE_PYTHON = """#!/usr/bin/env bash
 case "$*" in
 *"import ensurepip"*) [ ! -e no-ensurepip ] ;;
-*%d.%d*) echo python3.11 ;;
+*%d.%d*) echo python3.11-venv ;;
 *version_info*) [ ! -e too-old ] ;;
 --version) echo Python 3.11.2 ;;
 "-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python; echo venv >>calls ;;
@@ -143,7 +143,13 @@ def test_without_qts_libraries_a_user_gets_the_line_to_type(checkout: Checkout) 
     result = checkout.run("lint")
     assert result.returncode == 1
     assert "Type:  sudo apt-get install -y libglib2.0-0 libgl1 " in result.stderr
-    assert checkout.calls() == ["venv"]
+    assert checkout.calls() == []
+
+
+def test_all_that_is_missing_is_one_line_to_type(checkout: Checkout) -> None:
+    checkout.touch("no-libraries")
+    checkout.touch("no-ensurepip")
+    assert "Type:  sudo apt-get install -y python3.11-venv libglib2.0-0 " in checkout.run("lint").stderr
 
 
 def test_an_old_python_is_named_and_refused(checkout: Checkout) -> None:
