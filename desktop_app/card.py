@@ -96,7 +96,7 @@ class Instrument(QWidget, Generic[Content]):
         """What lies under the drawing; fills every pixel."""
         ink.painter.fillRect(ink.rect, self.look.palette.panel)
 
-    def paintEvent(self, event: QPaintEvent | None) -> None:
+    def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.scale(self.look.scale, self.look.scale)
         ink = Ink(painter, self.look, QRectF(0, 0, self.design_size().width(), self.design_size().height()))

@@ -66,7 +66,8 @@ class Ink:
         if not text:
             return 0.0
         width = self.look.type.width(text, size_px, bold)
-        while width > room and size_px > AXIS * SMALLEST_SHARE:
+        smallest = size_px * SMALLEST_SHARE
+        while width > room and size_px - 1 >= smallest:
             size_px -= 1
             width = self.look.type.width(text, size_px, bold)
         left = x - width * align.value
@@ -96,6 +97,15 @@ class Ink:
 
     def fits(self, text: str, size_px: int, room: float, *, bold: bool = False) -> bool:
         return self.width(text, size_px, bold=bold) <= room
+
+    def shorten(self, name: str, size_px: int, room: float, *, bold: bool = False) -> str:
+        """A name that somebody else chose, cut with an ellipsis if it cannot fit even when set smaller."""
+        smallest = int(size_px * SMALLEST_SHARE) + 1
+        if self.fits(name, smallest, room, bold=bold):
+            return name
+        while name and not self.fits(f"{name}…", smallest, room, bold=bold):
+            name = name[:-1]
+        return f"{name}…"
 
     def icon(self, icon: Icon, x: float, y: float, color: QColor, size: float = 20.0) -> None:
         draw_icon(self.painter, icon, x, y, color, size)
