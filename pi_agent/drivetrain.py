@@ -48,7 +48,8 @@ class GpioDrivetrain:
         if self._board is None:
             # neutral.py knows no such kind yet and says so, rather than nothing.
             return tuple(("gpio", f"GPIO{pin}", 0, b"") for pin in pins)
-        return tuple(("board", str(self._board.path), Board.duty_offset(pin), _ZERO_DUTY) for pin in pins)
+        path = str(self._board.path.absolute())
+        return tuple(("board", path, Board.duty_offset(pin), _ZERO_DUTY) for pin in pins)
 
     def claim(self) -> None:
         config = self._config

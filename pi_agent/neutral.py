@@ -81,6 +81,8 @@ def carry_out(write: NeutralWrite) -> None:
     kind, path, offset, value = write
     if kind not in KNOWN_KINDS:
         raise ValueError(f"kind {kind!r} is unknown here, known: {', '.join(KNOWN_KINDS)}")
+    if not os.path.isabs(path):  # noqa: PTH117
+        raise ValueError("no absolute path")  # systemd starts us in a folder of its own
     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe in its place must not hold us up
     try:
         status = os.fstat(fd)
