@@ -109,10 +109,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         "--runtime-dir", type=Path, required=True, help="where board and camera.sock are made"
     )
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="each is another track (%(default)s)")
-    parser.add_argument("--width", type=_within(64, 1920), default=640, help="px (%(default)s)")
-    parser.add_argument("--height", type=_within(48, 1080), default=480, help="px (%(default)s)")
+    parser.add_argument("--width", type=_within(64, 1280), default=640, help="px (%(default)s)")
+    parser.add_argument("--height", type=_within(48, 960), default=480, help="px (%(default)s)")
     parser.add_argument("--fps", type=_within(1, 120), default=30, help="frames a second (%(default)s)")
-    parser.add_argument("--quality", type=_within(1, 95), default=75, help="JPEG quality (%(default)s)")
+    parser.add_argument("--quality", type=_within(1, 90), default=75, help="JPEG quality (%(default)s)")
     parser.add_argument(
         "--box",
         type=float,

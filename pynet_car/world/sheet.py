@@ -19,11 +19,13 @@ def contact_sheet(jpegs: Sequence[bytes], path: Path, *, columns: int = 4, width
     Each is `width_px` wide; heights follow the first.
 
     Raises:
-        ValueError: There are no frames, or one is no JPEG.
+        ValueError: There are no frames, one is no JPEG, or the ending is not known.
         OSError: The file cannot be written.
     """
     if not jpegs:
         raise ValueError("a contact sheet needs at least one frame")
+    if not cv2.haveImageWriter(path.name):
+        raise ValueError(f"{path} has an ending that is no picture format: .png, .jpg, ...")
     tiles = []
     for number, jpeg in enumerate(jpegs):
         picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) if jpeg else None
@@ -39,7 +41,4 @@ def contact_sheet(jpegs: Sequence[bytes], path: Path, *, columns: int = 4, width
         top, left = _GAP_PX + number // columns * cell_h, _GAP_PX + number % columns * cell_w
         small = cv2.resize(tile, (width_px, height_px), interpolation=cv2.INTER_AREA)
         sheet[top : top + height_px, left : left + width_px] = small
-    encoded, data = cv2.imencode(path.suffix, sheet)
-    if not encoded:
-        raise ValueError(f"{path} has an ending that is no picture format")
-    path.write_bytes(data.tobytes())
+    path.write_bytes(cv2.imencode(path.suffix, sheet)[1].tobytes())
