@@ -80,7 +80,7 @@ class CrashReporter:
                     kept = self._folder / f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{path.name}"
                     path.replace(kept)
                 elif time.time() - path.stat().st_mtime > FORGET_S:
-                    path.unlink()  # that run was killed; an empty file that is younger may be a window's next door
+                    path.unlink()  # that run was killed; a younger one may be running
         except OSError as exc:
             _log.warning("crash reports: %s", exc)
         return f"The window crashed last time. Report: {kept}" if kept else ""
