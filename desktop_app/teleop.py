@@ -90,7 +90,6 @@ class Teleop:
         self._focus = Focus.AWAY
         self._away_ns: int | None = None  # since when; None until a tick has seen it
         self._held: dict[int, Direction] = {}  # by key, in the order they were pressed
-        self._ghosts: set[int] = set()  # known to be down from before a break: not pressed, and not let go
         self._drag: Stick | None = None
         self._drag_is_void = False  # it began before a break: let go first
         self._gamepad: Stick | None = None
@@ -106,20 +105,14 @@ class Teleop:
 
     # What the person does.
 
-    def press(self, key: int, direction: Direction, *, is_repeat: bool = False) -> None:
-        """A drive key went down; a repeat of one that was down before counts as not pressed."""
-        if self._focus is not Focus.DRIVE:
-            return
-        if is_repeat:
-            if key not in self._held:
-                self._ghosts.add(key)
-        elif key not in self._ghosts:
+    def press(self, key: int, direction: Direction) -> None:
+        """A drive key went down; never a repeat, so one that was down before counts as not pressed."""
+        if self._focus is Focus.DRIVE:
             self._held[key] = direction
 
     def release(self, key: int) -> None:
         """A drive key came up."""
         self._held.pop(key, None)
-        self._ghosts.discard(key)
 
     def drag(self, throttle: float, steering: float) -> None:
         """The pad is dragged to here, each in [-1, 1]; anything else counts as the nearest of that."""
@@ -145,7 +138,6 @@ class Teleop:
             return
         if focus is not Focus.DRIVE:  # releases go elsewhere from now on
             self._held.clear()
-            self._ghosts.clear()
             self._drag_is_void = self._drag_is_void or self._drag is not None
             self._drag = None
         if focus is Focus.AWAY or self._owner in (Source.KEYS, Source.PAD):
@@ -204,7 +196,7 @@ class Teleop:
 
     def _asked(self, now_ns: int, since_ns: int, gate: Gate) -> Stick:
         sticks = self._sticks()
-        is_let_go = all(stick.is_neutral for stick in sticks.values()) and not self._ghosts
+        is_let_go = all(stick.is_neutral for stick in sticks.values())
         if not gate.may_drive or self._focus is Focus.AWAY:
             self.break_off()
         elif self._latched and is_let_go and not self._must_disarm:
@@ -264,7 +256,7 @@ class Teleop:
     def _hint(self, gate: Gate) -> str:
         if self._focus is Focus.AWAY:
             return "Window not in front: controls are neutral"
-        pushed = self._ghosts or any(not stick.is_neutral for stick in self._sticks().values())
+        pushed = any(not stick.is_neutral for stick in self._sticks().values())
         if self._latched and pushed and gate.may_be_armed:
             return "Let go first"
         if self._focus is Focus.ELSEWHERE and self._gamepad is None:
