@@ -6,10 +6,12 @@ Linux-only socket options live here and are skipped elsewhere.
 from __future__ import annotations
 
 import contextlib
+import errno
 import select
 import socket
 import struct
 import sys
+import threading
 from collections import deque
 from typing import Final
 
@@ -31,6 +33,7 @@ KEEPALIVE_PROBES: Final = 3
 
 _DONTWAIT: Final = getattr(socket, "MSG_DONTWAIT", 0)
 _SIOCOUTQNSD: Final = 0x894B  # Linux: bytes in the send queue that have not been sent yet
+_SO_BUF_LOCK: Final = 72  # Linux 5.14: 0 lets the kernel size the buffers by itself again
 
 
 class PlainChannel:
@@ -44,6 +47,8 @@ class PlainChannel:
         self._decoder = FrameDecoder()
         self._received: deque[Frame] = deque()
         self._size = RECEIVE_BYTES
+        self._user_timeout_ms = 0
+        self._closing = threading.Lock()  # or abort could hit the socket that got this one's number next
         self.session = session
         _tune(sock)
 
@@ -52,13 +57,21 @@ class PlainChannel:
         self._decoder.opening = False
 
     def keep_latest(self) -> None:
-        """This pair carries newest-only items: hold little in the kernel, give a dead link up soon."""
+        """Newest-only items follow: hold little in the kernel, give a dead link up soon."""
         _set(self._sock, socket.SOL_SOCKET, "SO_SNDBUF", LATEST_SNDBUF_BYTES)
-        self.give_up_soon()
+        _set(self._sock, socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", LATEST_USER_TIMEOUT_MS)
+
+    def keep_every(self) -> None:
+        """They are over: take back what `keep_latest` has set."""
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):
+                self._sock.setsockopt(socket.SOL_SOCKET, _SO_BUF_LOCK, 0)
+        _set(self._sock, socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", self._user_timeout_ms)
 
     def give_up_soon(self) -> None:
         """Unacknowledged for 4 s means gone.  Not for readers that may pause: it would cut them."""
-        _set(self._sock, socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", LATEST_USER_TIMEOUT_MS)
+        self._user_timeout_ms = LATEST_USER_TIMEOUT_MS
+        _set(self._sock, socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", self._user_timeout_ms)
 
     def send(self, frame: Frame) -> None:
         """Send one frame; waits while the peer does not read.
@@ -135,10 +148,10 @@ class PlainChannel:
                     self._sock.settimeout(None)
         except DeadlineExceeded:
             raise
-        except TimeoutError:
-            deadline.remaining_s()
-            return
         except OSError as exc:
+            if isinstance(exc, TimeoutError) and exc.errno is None:  # ours; with a number it is the kernel's
+                deadline.remaining_s()
+                return
             raise LinkClosed(f"connection lost: {_words(exc)}") from exc
         # A full read means that more waits: ask for more at once.  A short one goes back to small.
         self._size = min(self._size * 4, RECEIVE_MAX_BYTES) if len(data) == size else RECEIVE_BYTES
@@ -180,12 +193,18 @@ class PlainChannel:
 
     def abort(self) -> None:
         """End the connection now and wake its owner.  Any thread; idempotent."""
-        with contextlib.suppress(OSError):
+        with self._closing, contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
+
+    @property
+    def is_closed(self) -> bool:
+        """At this end."""
+        return self._sock.fileno() < 0
 
     def close(self) -> None:
         """Give the socket back.  Its owner only; idempotent."""
-        self._sock.close()
+        with self._closing:
+            self._sock.close()
 
 
 def _tune(sock: socket.socket) -> None:
@@ -205,4 +224,6 @@ def _set(sock: socket.socket, level: int, option: str, value: int) -> None:
 
 
 def _words(exc: OSError) -> str:
+    if exc.errno == errno.EBADF:
+        return "it was closed at this end"
     return exc.strerror or str(exc)

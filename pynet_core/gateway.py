@@ -18,7 +18,7 @@ from pynet_core.handler import Handler, NotAdmitted
 from pynet_core.pump import Pumps
 from pynet_core.session import Session
 from pynet_core.subroutines import Keep, Peer, Registry
-from pynet_core.wire import MAX_CONTROL_BYTES, MAX_ITEM_BYTES, Hello, Welcome
+from pynet_core.wire import MAX_CONTROL_BYTES, MAX_ITEM_BYTES, MAX_NAME_CHARS, Hello, Welcome
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,8 @@ class Gateway:
 
     `port` 0 takes a free one; `gw.port` then says which.  Without an identity
     it listens on this machine only.  `on_pair(peer, 'opened' | 'closed')` is
-    called in the pair's own thread.
+    called once for each, one call at a time and in the order in which it
+    happened, in a thread of the gateway's; others wait for it to return.
     """
 
     def __init__(
@@ -59,14 +60,15 @@ class Gateway:
         self.max_poolsize = max_poolsize
         self.download_dir = download_dir
         self.host = _loopback(host)
-        self.name = name or socket.gethostname()
+        self.name = (name or socket.gethostname())[:MAX_NAME_CHARS]
         self.registry = Registry()
         self.pumps = Pumps()
         self._on_pair = on_pair
-        self._lock = threading.Lock()
+        self._order = threading.RLock()  # held while a pair opens or closes and on_pair hears of it
+        self._lock = threading.Lock()  # of what follows; taken after _order, never held in others' code
         self._unproven: set[Handler] = set()
         self._live: set[Handler] = set()
-        self._stuck: set[Handler] = set()  # their peer has gone, their subroutine has not come back
+        self._stuck: set[Handler] = set()  # place freed, but their subroutine has not come back
         self._room = threading.Semaphore(MAX_UNPROVEN)
         self._listener: socket.socket | None = None
         self._threads: list[threading.Thread] = []
@@ -138,25 +140,30 @@ class Gateway:
         Returns the subroutines whose code has not come back: their threads
         cannot be ended, hold no connection, and end when the code returns.
         """
-        listener, self._listener = self._listener, None
+        with self._lock:
+            listener, self._listener = self._listener, None
         if listener is None:
             self._stopped.wait(STOP_WAIT_S)
             return []
+        try:
+            return self._stop(listener)
+        finally:
+            self._stopped.set()
+
+    def _stop(self, listener: socket.socket) -> list[str]:
+        end = time.monotonic() + STOP_WAIT_S
         self._stopping.set()
         _wake_and_close(listener)
         for thread in self._threads:
-            thread.join(STOP_WAIT_S)  # no new handlers after this
-        self.pumps.stop()
+            thread.join(_left_s(end))  # no new handlers after this
         with self._lock:
             handlers = self._unproven | self._live | self._stuck
         for handler in handlers:
             handler.abort()
-        end = time.monotonic() + STOP_WAIT_S
-        stuck = {h.running or "?" for h in handlers if not h.join(max(0.0, end - time.monotonic()))}
-        stuck |= set(self.pumps.join(max(0.0, end - time.monotonic())))
+        stuck = {handler.running or "?" for handler in handlers if not handler.join(_left_s(end))}
+        stuck |= set(self.pumps.join(_left_s(end)))  # last: they end when nobody listens any more
         for name in sorted(stuck):
             _log.warning("gateway stopped, but subroutine %r is stuck and keeps its thread", name)
-        self._stopped.set()
         return sorted(stuck)
 
     def stop_soon(self) -> None:
@@ -188,26 +195,27 @@ class Gateway:
             controller_id=hello.controller_id.hex(),
             pair_id=hello.pair_id.hex(),
             purpose=hello.purpose,
-            name=hello.name[:64],
+            name=hello.name[:MAX_NAME_CHARS],
             role="admin",  # loopback only: whoever runs here may do all
         )
-        earlier = self._same_pair(hello)
-        if earlier is not None:
-            assert earlier.hello is not None
-            if hello.attempt <= earlier.hello.attempt:
-                raise NotAdmitted(500, f"attempt {hello.attempt} of this pair is not newer than the open one")
-            earlier.abort()
-            self.retire(earlier)  # before the new one opens, so that on_pair hears closed, then opened
-        with self._lock:
-            if len(self._live) >= self.max_poolsize:
-                raise NotAdmitted(
-                    503, f"the pool of {self.max_poolsize} is full; close a pair or raise max_poolsize"
-                )
-            handler.hello, handler.peer = hello, peer
-            self._unproven.discard(handler)
-            self._live.add(handler)
-        self._room.release()
-        self._tell(peer, "opened")
+        with self._order:
+            with self._lock:
+                earlier = self._same_pair(hello)
+                if earlier is None and len(self._live) >= self.max_poolsize:
+                    raise NotAdmitted(
+                        503, f"the pool of {self.max_poolsize} is full; close a pair or raise max_poolsize"
+                    )
+                if earlier is not None:  # its place goes over in one step: nobody can come between
+                    self._live.discard(earlier)
+                    self._stuck.add(earlier)
+                handler.hello, handler.peer = hello, peer
+                self._unproven.discard(handler)
+                self._live.add(handler)
+            self._room.release()
+            if earlier is not None and earlier.peer is not None:
+                earlier.abort()
+                self._tell(earlier.peer, "closed")
+            self._tell(peer, "opened")
         return peer, Welcome(
             gateway=self.name,
             role=peer.role,
@@ -221,18 +229,29 @@ class Gateway:
             if handler in self._unproven:
                 self._unproven.discard(handler)
                 self._room.release()
-            was_live = handler in self._live
-            self._live.discard(handler)
-            self._stuck.discard(handler)
-        if was_live and handler.peer is not None:
-            self._tell(handler.peer, "closed")
+                return
+        with self._order:
+            with self._lock:
+                self._stuck.discard(handler)
+                was_live = handler in self._live
+                self._live.discard(handler)
+            if was_live and handler.peer is not None:
+                self._tell(handler.peer, "closed")
 
     def _same_pair(self, hello: Hello) -> Handler | None:
-        with self._lock:
-            for other in self._live:
-                known = other.hello
-                if known and (known.controller_id, known.pair_id) == (hello.controller_id, hello.pair_id):
-                    return other
+        """The open pair that this one would replace; called with the lock held.
+
+        Raises:
+            NotAdmitted: 500, this attempt is not newer than that pair's.
+        """
+        for other in self._live:
+            known = other.hello
+            if known and (known.controller_id, known.pair_id) == (hello.controller_id, hello.pair_id):
+                if hello.attempt <= known.attempt:
+                    raise NotAdmitted(
+                        500, f"attempt {hello.attempt} of this pair is not newer than the open one"
+                    )
+                return other
         return None
 
     def _tell(self, peer: Peer, what: Literal["opened", "closed"]) -> None:
@@ -260,7 +279,13 @@ class Gateway:
             handler = Handler(PlainChannel(sock, Session("gateway")), self, f"{address[0]}:{address[1]}")
             with self._lock:
                 self._unproven.add(handler)
-            handler.start()
+            try:
+                handler.start()
+            except RuntimeError as exc:  # the machine has no thread left for it
+                _log.warning("peer %s turned away: %s", handler.address, exc)
+                self.retire(handler)
+                sock.close()
+                self._stopping.wait(WATCH_PERIOD_S)
 
     def _watch(self) -> None:
         """Free the places of peers that have gone while their subroutine does not come back."""
@@ -274,21 +299,19 @@ class Gateway:
             suspects = gone
 
     def _leave_behind(self, handler: Handler) -> None:
-        with self._lock:
-            if len(self._stuck) >= MAX_STUCK or handler not in self._live:
-                return
-        name = handler.running
-        self.retire(handler)
-        with self._lock:
-            self._stuck.add(handler)
-            count = len(self._stuck)
-        if handler.join(0):
-            self.retire(handler)  # it came back meanwhile
-            return
+        with self._order:
+            with self._lock:
+                if handler not in self._live or len(self._stuck) >= MAX_STUCK:
+                    return
+                self._live.discard(handler)
+                self._stuck.add(handler)
+                count = len(self._stuck)
+            if handler.peer is not None:
+                self._tell(handler.peer, "closed")
         _log.warning(
             "peer %s has gone, but subroutine %r does not return: place freed, thread kept (%d of %d)",
             handler.address,
-            name,
+            handler.running,
             count,
             MAX_STUCK,
         )
@@ -327,6 +350,10 @@ def _listen(host: str, port: int) -> socket.socket:
             f"cannot listen on {host} port {port}: {exc.strerror}; choose another port or stop who has it"
         ) from exc
     return listener
+
+
+def _left_s(end_s: float) -> float:
+    return max(0.0, end_s - time.monotonic())
 
 
 def _wake_and_close(listener: socket.socket) -> None:

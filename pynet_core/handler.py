@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 
 from pynet_core.channel import PlainChannel
-from pynet_core.errors import LinkError, ProtocolError, PynetError, RemoteProtocolError
+from pynet_core.errors import LinkError, LocalProtocolError, ProtocolError, PynetError, RemoteProtocolError
 from pynet_core.mailbox import TooSlow
-from pynet_core.pump import Pumps, UserCodeFailed, as_bytes, items
+from pynet_core.pump import Pumps, TooManyUnheard, UserCodeFailed, as_bytes, items
 from pynet_core.subroutines import (
     NotAllowed,
     Peer,
@@ -43,9 +43,9 @@ _log = logging.getLogger(__name__)
 HELLO_TIMEOUT_S: Final = 2.0
 CREDIT_POLL_S: Final = 0.05  # a newest-only stream looks at its socket at least this often
 CANCEL_POLL_NS: Final = 1_000_000  # an every-item stream looks at its socket at most this often
+MAX_REASON_CHARS: Final = 4096
 
-
-_CODES: Final[dict[type[Exception], int]] = {UnknownSubroutine: 404, NotAllowed: 403}
+_CODES: Final[dict[type[BaseException], int]] = {UnknownSubroutine: 404, NotAllowed: 403}
 
 
 class NotAdmitted(Exception):
@@ -186,10 +186,13 @@ class Handler:
         try:
             result = subroutine.call(call.arguments, kwargs)
             reply = _batch_reply(result) if kind == Kind.BATCH else _buffer_reply(result)
-        except Exception as exc:  # not our code: told to the peer
+        except BaseException as exc:  # not our code, sys.exit() included: told to the peer
             self._fail(exc)
             return
-        self._channel.send(reply)
+        try:
+            self._channel.send(reply)
+        except LocalProtocolError as exc:  # too large, or its ident
+            self._fail(exc)
 
     def _sink(self, subroutine: Subroutine, call: Call) -> None:
         if subroutine.is_generator:
@@ -200,13 +203,15 @@ class Handler:
             kwargs = {**call.kwargs, "buffer": frame.body} if frame.body else call.kwargs
             try:
                 subroutine.call(call.arguments, kwargs)
-            except Exception as exc:  # not our code: told to the peer, and ends the sink
+            except BaseException as exc:  # not our code: told to the peer, and ends the sink
                 self._fail(exc)
                 return
         self._channel.send(Frame(Kind.END))
 
     def _stream(self, subroutine: Subroutine, call: Call, kwargs: dict[str, Any]) -> None:
         def start() -> Iterator[Any]:
+            if self.peer is not None and not subroutine.shared:
+                set_caller(self.peer)  # in whichever thread the generator runs
             return subroutine.start(call.arguments, kwargs)
 
         try:
@@ -220,7 +225,11 @@ class Handler:
         except UserCodeFailed as exc:
             self._fail(exc.cause)
             return
-        except TooSlow as exc:
+        except (
+            TooSlow,
+            TooManyUnheard,
+            LocalProtocolError,
+        ) as exc:  # the last: an item too large, or its ident
             self._fail(exc)
             return
         self._channel.send(Frame(Kind.END))
@@ -239,12 +248,9 @@ class Handler:
     def _stream_pumped(self, subroutine: Subroutine, start: Callable[[], Iterator[Any]]) -> None:
         """Items of a generator that runs in a pump: the newest for each credit, or each in turn."""
         newest = subroutine.keep == "latest"
+        pump, box = self._host.pumps.subscribe(subroutine, start)
         if newest:
             self._channel.keep_latest()
-        pump, box = self._host.pumps.subscribe(
-            subroutine.name, subroutine.keep, start, shared=subroutine.shared
-        )
-        told = 0
         try:
             while True:
                 if newest and not self._channel.session.credit:
@@ -259,7 +265,6 @@ class Handler:
                     if box.is_closed:
                         return
                     continue
-                replaced, told = box.replaced - told, box.replaced
                 self._channel.send(
                     Frame(
                         Kind.ITEM,
@@ -267,22 +272,34 @@ class Handler:
                         item.body,
                         item.stamp_ns,
                         Flag.CREDITED if newest else Flag.NONE,
-                        replaced,
+                        box.skipped,
                     )
                 )
         finally:
-            self._host.pumps.unsubscribe(pump, box)
+            pump.unsubscribe(box)
+            if newest:
+                self._channel.keep_every()
 
-    def _fail(self, exc: Exception) -> None:
+    def _fail(self, exc: BaseException) -> None:
         """Tell the peer in its words; the traceback stays here, in the log."""
-        code = _CODES.get(type(exc), 500)
+        failure = _failure(exc)
         # The peer's mistakes need no traceback here; a bug in the subroutine does.
-        ours = isinstance(exc, PynetError)
-        _log.warning("subroutine %r failed: %r", self.running, exc, exc_info=None if ours else exc)
-        reason = str(exc)[:4096]
-        self._channel.send(
-            Frame(Kind.ERROR, code, pack_body(Failure(error=type(exc).__name__, reason=reason)))
+        trace = None if isinstance(exc, PynetError) else exc
+        _log.warning(
+            "subroutine %r failed: %s: %s", self.running, failure.error, failure.reason, exc_info=trace
         )
+        self._channel.send(Frame(Kind.ERROR, _CODES.get(type(exc), 500), pack_body(failure)))
+
+
+def _failure(exc: BaseException) -> Failure:
+    """Its type and message as they can travel, whatever somebody's __str__ does."""
+    try:
+        reason = str(exc)
+    except Exception:  # not our code
+        reason = "(its message cannot be shown)"
+    # A file name in a message may hold bytes that are no UTF-8.
+    reason = reason[:MAX_REASON_CHARS].encode(errors="replace").decode()
+    return Failure(error=type(exc).__name__[:MAX_REASON_CHARS], reason=reason)
 
 
 def _batch_reply(result: Any) -> Frame:

@@ -37,16 +37,20 @@ class Mailbox(Generic[T]):
         self._changed = threading.Condition()
         self._item: T | None = None
         self._unread = False
+        self._skipping = 0
         self._closed = False
         self._error: BaseException | None = None
         self.replaced = 0  # items replaced before anyone read them
+        self.skipped = 0  # of these, the ones between the last two that were taken
 
     def put(self, item: T) -> None:
         """Leave the newest item; after `close` it is dropped."""
         with self._changed:
             if self._closed:
                 return
-            self.replaced += self._unread
+            if self._unread:
+                self.replaced += 1
+                self._skipping += 1
             self._item, self._unread = item, True
             self._changed.notify()
 
@@ -66,6 +70,7 @@ class Mailbox(Generic[T]):
                 self._changed.wait_for(lambda: self._unread or self._closed, timeout_s)
             if self._unread:
                 self._unread = False
+                self.skipped, self._skipping = self._skipping, 0
                 return self._item
             if self._error is not None:
                 raise self._error
@@ -92,7 +97,7 @@ class Queue(Generic[T]):
         self._items: deque[T] = deque()
         self._closed = False
         self._error: BaseException | None = None
-        self.replaced = 0  # always: nothing is skipped here
+        self.skipped = 0  # always
 
     def put(self, item: T) -> None:
         """Add an item; one too many closes the queue with TooSlow."""
@@ -155,19 +160,31 @@ class Broadcast(Generic[T]):
         self.add(box)
         return box
 
-    def add(self, box: Box[T]) -> None:
-        """Give this box every item from now on; closed at once if the producer has ended."""
+    def add(self, box: Box[T]) -> bool:
+        """Give this box every item from now on; False, and it is closed, if the producer has ended."""
         with self._lock:
             if not self._closed:
                 self._boxes = (*self._boxes, box)
-                return
+                return True
         box.close()
+        return False
 
     def remove(self, box: Box[T]) -> int:
         """Forget the box; returns how many are left."""
         with self._lock:
             self._boxes = tuple(other for other in self._boxes if other is not box)
             return len(self._boxes)
+
+    @property
+    def is_heard(self) -> bool:
+        """There is a box to put into."""
+        return bool(self._boxes)
+
+    def close_if_unheard(self) -> bool:
+        """End if there is no box; in one step, so that nobody can join what has just ended."""
+        with self._lock:
+            self._closed = self._closed or not self._boxes
+            return self._closed
 
     def close(self, error: BaseException | None = None) -> None:
         """The producer has ended: close every box."""

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from pynet_core.errors import PynetError
 from pynet_core.mailbox import Broadcast, Mailbox, Queue
-from pynet_core.subroutines import Keep
+from pynet_core.subroutines import Subroutine
+
+_log = logging.getLogger(__name__)
+
+TAKE_OVER_S: Final = 2.0  # for a generator to close before the next of its name starts: one camera, one user
+MAX_UNHEARD: Final = 16  # generators of their own that nobody listens to and that have not come back
 
 
 class UserCodeFailed(Exception):
     """A subroutine raised `cause`; kept apart from whatever our own sockets raise."""
 
-    def __init__(self, cause: Exception) -> None:
-        super().__init__(str(cause))
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(type(cause).__name__)
         self.cause = cause
+
+
+class TooManyUnheard(PynetError):
+    """MAX_UNHEARD generators have lost their subscriber and do not come back; no more are started."""
 
 
 class Item(NamedTuple):
@@ -80,41 +91,47 @@ def items(start: Callable[[], Iterator[Any]]) -> Generator[Item, None, None]:
             close = getattr(generator, "close", None)
             if close is not None:
                 close()
-    except Exception as exc:  # not our code: told to whoever draws from it
+    except GeneratorExit:  # whoever draws has enough
+        raise
+    except BaseException as exc:  # not our code, sys.exit() included: told to whoever draws from it
         raise UserCodeFailed(exc) from exc
 
 
 class Pump:
     """One thread that runs one generator for all its subscribers.
 
-    The generator starts with the pump and is closed at its next item after
-    `stop`.  The thread cannot be taken out of a generator stuck in next().
+    The generator is closed at the first item that nobody listens to.  The
+    thread cannot be taken out of a generator stuck in next().
     """
 
-    def __init__(self, name: str, start: Callable[[], Iterator[Any]]) -> None:
-        self.name = name
+    def __init__(
+        self, subroutine: Subroutine, start: Callable[[], Iterator[Any]], after: Pump | None
+    ) -> None:
+        self.subroutine = subroutine
         self._start = start
+        self._after = after
         self._broadcast: Broadcast[Item] = Broadcast()
-        self._stopping = False
-        self.has_ended = False
-        self._thread = threading.Thread(target=self._run, name=f"pynet pump {name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"pynet pump {subroutine.name}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def subscribe(self, keep: Keep) -> Subscriber:
-        """A box that gets the newest item, or every item, from now on."""
-        box: Subscriber = Mailbox() if keep == "latest" else Queue()
-        self._broadcast.add(box)
-        return box
+    def subscribe(self) -> Subscriber | None:
+        """A box that gets the newest item, or every item, from now on; None when the pump has ended."""
+        box: Subscriber = Mailbox() if self.subroutine.keep == "latest" else Queue()
+        return box if self._broadcast.add(box) else None
 
-    def unsubscribe(self, box: Subscriber) -> int:
-        """Forget the box; returns how many subscribers are left."""
-        return self._broadcast.remove(box)
+    def unsubscribe(self, box: Subscriber) -> None:
+        """Forget the box."""
+        self._broadcast.remove(box)
 
-    def stop(self) -> None:
-        """End at the next item."""
-        self._stopping = True
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def is_heard(self) -> bool:
+        return self._broadcast.is_heard
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the thread; False when it is still stuck in the generator."""
@@ -123,67 +140,69 @@ class Pump:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        if self._after is not None:
+            self._after.join(TAKE_OVER_S)
+            self._after = None
         error: UserCodeFailed | None = None
         try:
             with contextlib.closing(items(self._start)) as produced:
                 for item in produced:
-                    if self._stopping:
-                        break
                     self._broadcast.put(item)
+                    if self._broadcast.close_if_unheard():
+                        break
         except UserCodeFailed as exc:
             error = exc
-        self.has_ended = True
+            if not self.is_heard:  # nobody is there to be told
+                _log.warning("subroutine %r failed", self.subroutine.name, exc_info=exc.cause)
         self._broadcast.close(error)
 
 
 class Pumps:
-    """The shared generators of a gateway: each starts with its first subscriber and stops with its last."""
+    """The generators of a gateway that run in pumps: shared ones start with their first subscriber."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._shared: dict[str, Pump] = {}
-        self._leaving: list[Pump] = []  # told to stop, thread perhaps still in next()
+        self._running: list[Pump] = []
 
     def subscribe(
-        self, name: str, keep: Keep, start: Callable[[], Iterator[Any]], *, shared: bool
+        self, subroutine: Subroutine, start: Callable[[], Iterator[Any]]
     ) -> tuple[Pump, Subscriber]:
-        """Join the shared pump of that name, starting it if need be; or start a pump of one's own."""
+        """Join the pump of a shared subroutine, starting it if need be; or start a pump of one's own.
+
+        Raises:
+            TooManyUnheard: For one's own; its thread might never come back either.
+        """
         with self._lock:
-            pump = self._shared.get(name) if shared else None
-            if pump is not None and not pump.has_ended:
-                return pump, pump.subscribe(keep)
-            pump = Pump(name, start)
-            if shared:
-                self._shared[name] = pump
-            box = pump.subscribe(keep)  # before it starts: the first item is not missed
-        pump.start()
+            before = self._shared.get(subroutine.name) if subroutine.shared else None
+            if before is not None and before.subroutine is not subroutine:
+                before = None  # another one was registered under that name; those who hear the old one stay
+            if before is not None and (box := before.subscribe()) is not None:
+                return before, box
+            self._running = [pump for pump in self._running if pump.is_alive]
+            if not subroutine.shared:
+                self._check_unheard()
+            pump = Pump(subroutine, start, before)
+            box = pump.subscribe()  # before it starts: the first item is not missed
+            assert box is not None
+            pump.start()
+            self._running.append(pump)
+            if subroutine.shared:
+                self._shared[subroutine.name] = pump
         return pump, box
 
-    def unsubscribe(self, pump: Pump, box: Subscriber) -> None:
-        """Leave; the last one stops the generator."""
-        with self._lock:
-            if pump.unsubscribe(box) == 0:
-                self._drop(pump)
-
-    def stop(self) -> None:
-        """Tell every pump to end."""
-        with self._lock:
-            for pump in list(self._shared.values()):
-                self._drop(pump)
-
     def join(self, timeout_s: float) -> list[str]:
-        """Wait for all that were told to end; the names of those stuck in their generator."""
+        """Wait for all to end; the names of those stuck in their generator."""
         with self._lock:
-            leaving, self._leaving = self._leaving, []
+            pumps = self._running
         end = time.monotonic() + timeout_s
-        stuck = [pump for pump in leaving if not pump.join(max(0.0, end - time.monotonic()))]
-        with self._lock:
-            self._leaving += stuck
-        return [pump.name for pump in stuck]
+        return [pump.subroutine.name for pump in pumps if not pump.join(max(0.0, end - time.monotonic()))]
 
-    def _drop(self, pump: Pump) -> None:
-        pump.stop()
-        if self._shared.get(pump.name) is pump:
-            del self._shared[pump.name]
-        self._leaving = [old for old in self._leaving if not old.has_ended]
-        self._leaving.append(pump)
+    def _check_unheard(self) -> None:
+        unheard = [pump.subroutine.name for pump in self._running if not pump.is_heard]
+        if len(unheard) >= MAX_UNHEARD:
+            names = ", ".join(sorted(set(unheard)))
+            raise TooManyUnheard(
+                f"{len(unheard)} generators have lost their subscriber and do not come back ({names}); "
+                "mend them, or restart the gateway"
+            )

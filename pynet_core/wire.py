@@ -30,6 +30,7 @@ HEADER_BYTES: Final = _HEADER.size
 MAX_OPENING_BYTES: Final = 4 * 1024  # before WELCOME: a HELLO is about 120 B
 MAX_CONTROL_BYTES: Final = 64 * 1024  # arguments, errors; large data goes as a buffer
 MAX_ITEM_BYTES: Final = 64 * 1024 * 1024  # a raw 4056x3040 RGBX picture is 49 MB
+MAX_NAME_CHARS: Final = 64  # of a gateway or a controller: for people, and HELLO must stay small
 MAX_REPLACED: Final = 0xFFFF  # 16 bits; more is told as this
 
 

@@ -1,0 +1,225 @@
+"""pynet_core.mailbox: the newest item or every item, never something in between."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pynet_core.mailbox import QUEUE_ITEMS, Broadcast, Mailbox, Queue, TooSlow
+from tests.core.loopback import PATIENCE_S
+
+BOXES: list[type[Mailbox[Any]] | type[Queue[Any]]] = [Mailbox, Queue]
+
+
+def in_thread(target: Any) -> threading.Thread:
+    thread = threading.Thread(target=target, daemon=True)
+    thread.start()
+    return thread
+
+
+# Mailbox
+
+
+@given(st.lists(st.none() | st.integers(), max_size=60))  # None: take one
+def test_a_mailbox_gives_the_newest_item_and_counts_exactly_what_it_replaced(steps: list[int | None]) -> None:
+    box: Mailbox[int] = Mailbox()
+    waiting: list[int] = []  # put since the last take
+    replaced = 0
+    for step in steps:
+        if step is not None:
+            replaced += bool(waiting)
+            waiting.append(step)
+            box.put(step)
+        elif waiting:
+            assert box.take(0) == waiting[-1]
+            assert box.skipped == len(waiting) - 1
+            waiting.clear()
+        else:
+            assert box.take(0) is None
+        assert box.replaced == replaced
+
+
+def test_peek_shows_the_newest_item_and_leaves_it() -> None:
+    box: Mailbox[str] = Mailbox()
+    assert box.peek() is None
+    box.put("a")
+    assert box.peek() == "a"
+    assert box.take(0) == "a"
+    assert box.peek() == "a"
+
+
+def test_none_is_an_item_like_any_other_to_a_mailbox_that_counts() -> None:
+    box: Mailbox[int | None] = Mailbox()
+    box.put(None)
+    box.put(3)
+    assert box.take(0) == 3
+    assert box.skipped == 1
+
+
+# Queue
+
+
+@given(st.lists(st.none() | st.integers(), max_size=60))
+def test_a_queue_gives_every_item_in_order(steps: list[int | None]) -> None:
+    box: Queue[int] = Queue()
+    waiting: list[int] = []
+    for step in steps:
+        if step is not None:
+            waiting.append(step)
+            box.put(step)
+        else:
+            assert box.take(0) == (waiting.pop(0) if waiting else None)
+    assert box.skipped == 0
+
+
+def test_a_queue_holds_256_items_and_the_next_one_costs_the_reader_its_place() -> None:
+    box: Queue[int] = Queue()
+    for item in range(QUEUE_ITEMS):
+        box.put(item)
+    assert box.take(0) == 0
+    box.put(QUEUE_ITEMS)  # one was taken: still room
+    box.put(QUEUE_ITEMS + 1)
+    with pytest.raises(TooSlow, match="too slow: fell 256 items behind"):
+        box.take(0)
+    box.put(7)
+    with pytest.raises(TooSlow):
+        box.take(0)
+
+
+def test_a_queue_that_was_too_slow_says_so_even_when_its_producer_has_ended() -> None:
+    box: Queue[int] = Queue()
+    for item in range(QUEUE_ITEMS + 1):
+        box.put(item)
+    box.close()
+    with pytest.raises(TooSlow):
+        box.take(0)
+
+
+# Both
+
+
+@pytest.mark.parametrize("kind", BOXES)
+def test_a_closed_box_gives_what_waits_then_none(kind: Any) -> None:
+    box = kind()
+    box.put(1)
+    box.close()
+    box.put(2)
+    assert not box.is_closed
+    assert box.take() == 1
+    assert box.is_closed
+    assert box.take() is None
+
+
+@pytest.mark.parametrize("kind", BOXES)
+def test_a_box_closed_with_an_error_gives_what_waits_then_raises_it(kind: Any) -> None:
+    box = kind()
+    box.put(1)
+    box.close(KeyError("gone"))
+    assert box.take() == 1
+    for _ in range(2):
+        with pytest.raises(KeyError, match="gone"):
+            box.take()
+
+
+@pytest.mark.parametrize("kind", BOXES)
+@pytest.mark.parametrize("ending", ["put", "close"])
+def test_who_waits_is_woken(kind: Any, ending: str) -> None:
+    box = kind()
+    got: list[Any] = []
+    waiter = in_thread(lambda: got.append(box.take()))
+    if ending == "put":
+        box.put(5)
+    else:
+        box.close()
+    waiter.join(PATIENCE_S)
+    assert got == [5 if ending == "put" else None]
+
+
+@pytest.mark.parametrize("kind", BOXES)
+def test_waiting_ends_with_its_time(kind: Any) -> None:
+    assert kind().take(0.01) is None
+
+
+def test_items_of_many_producers_are_each_taken_or_counted_as_replaced() -> None:
+    box: Mailbox[int] = Mailbox()
+
+    def produce() -> None:
+        for item in range(2000):
+            box.put(item)
+
+    producers = [in_thread(produce) for _ in range(4)]
+    taken = skipped = 0
+    while any(producer.is_alive() for producer in producers) or not box.is_closed:
+        if not any(producer.is_alive() for producer in producers):
+            box.close()
+        if box.take(0.001) is not None:
+            taken += 1
+            skipped += box.skipped
+    assert taken + skipped == 8000
+    assert skipped == box.replaced
+
+
+# Broadcast
+
+
+def test_a_broadcast_gives_each_item_to_every_box_there_is() -> None:
+    broadcast: Broadcast[int] = Broadcast()
+    every: Queue[int] = Queue()
+    broadcast.add(every)
+    broadcast.put(1)
+    newest = broadcast.subscribe()
+    broadcast.put(2)
+    broadcast.put(3)
+    assert [every.take(0) for _ in range(4)] == [1, 2, 3, None]
+    assert newest.take(0) == 3
+
+
+def test_a_full_queue_does_not_hold_up_the_others() -> None:
+    broadcast: Broadcast[int] = Broadcast()
+    slow: Queue[int] = Queue()
+    broadcast.add(slow)
+    newest = broadcast.subscribe()
+    for item in range(QUEUE_ITEMS + 10):
+        broadcast.put(item)
+    assert newest.take(0) == QUEUE_ITEMS + 9
+
+
+def test_remove_tells_how_many_are_left_and_forgets_only_that_box() -> None:
+    broadcast: Broadcast[int] = Broadcast()
+    first, second = broadcast.subscribe(), broadcast.subscribe()
+    assert broadcast.remove(first) == 1
+    assert broadcast.remove(first) == 1
+    broadcast.put(1)
+    assert first.take(0) is None
+    assert second.take(0) == 1
+    assert broadcast.remove(second) == 0
+    assert not broadcast.is_heard
+
+
+def test_closing_a_broadcast_closes_every_box_with_the_error() -> None:
+    broadcast: Broadcast[int] = Broadcast()
+    box = broadcast.subscribe()
+    broadcast.close(KeyError("gone"))
+    with pytest.raises(KeyError):
+        box.take(0)
+
+
+def test_a_box_that_comes_after_the_end_is_closed_and_told_so() -> None:
+    broadcast: Broadcast[int] = Broadcast()
+    broadcast.close()
+    late: Mailbox[int] = Mailbox()
+    assert not broadcast.add(late)
+    assert late.is_closed
+
+
+def test_a_broadcast_that_nobody_hears_ends_and_one_that_is_heard_does_not() -> None:
+    broadcast: Broadcast[int] = Broadcast()
+    box = broadcast.subscribe()
+    assert not broadcast.close_if_unheard()
+    broadcast.remove(box)
+    assert broadcast.close_if_unheard()
+    assert not broadcast.add(Mailbox())
