@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -10,26 +10,24 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 from pynet_core.channel import PlainChannel
+from pynet_core.clock import Deadline
 from pynet_core.errors import (
     DeadlineExceeded,
     LinkClosed,
     LinkError,
     LocalProtocolError,
     ProtocolError,
-    RemoteProtocolError,
     SubroutineError,
 )
+from pynet_core.sink import CONTROL_UNSENT_BYTES, SINK_UNSENT_BYTES
+from pynet_core.sink import Sink as Sink  # what open_buffer returns
 from pynet_core.subscription import Subscription
 from pynet_core.wire import Call, Failure, Flag, Frame, Kind, pack_call, unpack_body
-
-_log = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT_S: Final = 1.0
 CANCEL_TIMEOUT_S: Final = 2.0  # a cancelled stream that has not ended by then has a stuck generator
 STOP_TIMEOUT_S: Final = 0.5  # the same, for a Subscription that is stopped
 STOP_POLL_S: Final = 0.05
-CONTROL_UNSENT_BYTES: Final = 256  # two drive commands: a third would only be older
-SINK_UNSENT_BYTES: Final = 4 * 1024
 
 StreamCallback = Callable[[str, int, bytes], object]
 _NO_ARGUMENTS: Final[list[Any]] = []
@@ -64,7 +62,7 @@ class Client:
         self._channel = channel
         self._purpose = purpose
         self._verbose = verbose
-        self.connected = True
+        self._subscriptions: list[Subscription] = []
         self.timeout_s: float | None = None
         self.stamp_ns = 0  # gateway's clock when the newest stream item was yielded
         self.replaced = 0  # items skipped on newest-only streams since this pair was opened
@@ -76,6 +74,11 @@ class Client:
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def connected(self) -> bool:
+        """False once the pair is closed or has been lost; a lost one is noticed when it is used."""
+        return not self._channel.is_closed
 
     def ping(self, message: str = "ping") -> Pong:
         """Ask for an echo: is it alive, how far, and how far apart are the clocks.
@@ -172,30 +175,34 @@ class Client:
         def draw(on_item: StreamCallback, stopping: threading.Event) -> None:
             self._stream(name, on_item, arguments, kwargs, stopping)
 
-        return Subscription(name, self, draw, callback, on_end)
+        self._subscriptions = [earlier for earlier in self._subscriptions if not earlier.has_ended]
+        self._subscriptions.append(Subscription(name, self, draw, callback, on_end))
+        return self._subscriptions[-1]
 
     def close_handler(self) -> None:
         """Close this pair and give its place in the gateway's pool back; idempotent."""
         self.close()
 
     def close(self) -> None:
-        """Close this pair; waits up to 1 s for the gateway to have freed its place.  Idempotent."""
+        """Stop its subscriptions, close the pair, wait up to 1 s for its place to be free.  Idempotent."""
+        for subscription in self._subscriptions:
+            subscription.stop()
         if not self.connected:
             return
-        self.connected = False
         try:
             self._channel.send(Frame(Kind.CLOSE_HANDLER))
-            self._channel.receive(CLOSE_TIMEOUT_S, "the gateway's close")
+            self._await_close()
         except (LinkError, ProtocolError):
-            pass  # closed, which was the wish; in the middle of something it is simply cut
-        self._channel.close()
+            pass  # in the middle of something: it is simply cut
+        finally:
+            self._drop()
 
     def abort(self) -> None:
         """Cut the connection now, from any thread; whoever waits in it gets LinkClosed."""
         self._channel.abort()
 
     def close_gateway(self) -> None:
-        """Stop the whole gateway; needs role admin.
+        """Stop the whole gateway; needs role admin.  It has stopped listening when this returns.
 
         Raises:
             SubroutineError: Not allowed.
@@ -203,8 +210,10 @@ class Client:
         """
         self._send(Frame(Kind.CLOSE_GATEWAY))
         self._check(self._answer(), "close_gateway")
-        self.connected = False
-        self._channel.close()
+        try:
+            self._await_close()
+        finally:
+            self._drop()
 
     def _call(
         self, kind: Kind, name: str, arguments: list[Any], kwargs: dict[str, Any], buffer: Any = None
@@ -237,7 +246,8 @@ class Client:
             try:
                 wanted = callback(name, frame.ident, frame.body)
             except BaseException:
-                self._cancel(name, CANCEL_TIMEOUT_S)
+                with contextlib.suppress(LinkError, ProtocolError):  # what the callback raised says more
+                    self._cancel(name, CANCEL_TIMEOUT_S)
                 raise
             if wanted is False:
                 self._cancel(name, CANCEL_TIMEOUT_S)
@@ -248,11 +258,7 @@ class Client:
     def _next(self, stopping: threading.Event | None) -> Frame | None:
         """The next frame of a stream; None once `stopping` is set."""
         if stopping is None:
-            try:
-                return self._receive()
-            except KeyboardInterrupt:
-                self._channel.abort()  # where in a frame this hit is unknown: the pair is of no more use
-                raise
+            return self._receive()
         while not stopping.is_set():
             try:
                 return self._receive(STOP_POLL_S)
@@ -262,10 +268,10 @@ class Client:
 
     def _cancel(self, name: str, timeout_s: float) -> None:
         """End the running stream and read what was on its way."""
-        end = time.monotonic() + timeout_s
+        deadline = Deadline(timeout_s, f"the end of stream {name!r}")
         try:
             self._send(Frame(Kind.CANCEL))
-            while self._receive(max(0.001, end - time.monotonic())).kind == Kind.ITEM:
+            while self._receive(deadline.remaining_s()).kind == Kind.ITEM:
                 pass
         except DeadlineExceeded:
             self._drop()
@@ -282,22 +288,22 @@ class Client:
         self._send(Frame(kind, len(head), body))
 
     def _send(self, frame: Frame) -> None:
-        if not self.connected:
-            raise LinkClosed("this pair is closed; get another client")
+        self._check_open()
         try:
             self._channel.send(frame)
-        except LinkError:
+        except LocalProtocolError:  # nothing was sent
+            raise
+        except BaseException:  # gone, or interrupted (Ctrl-C) who knows where in a frame: of no more use
             self._drop()
             raise
-        except LocalProtocolError as exc:
-            raise LocalProtocolError(f"{exc}; one thing at a time: get another client for the other") from exc
 
     def _receive(self, timeout_s: float | None = None) -> Frame:
+        self._check_open()
         try:
             return self._channel.receive(timeout_s, "the gateway's answer")
         except DeadlineExceeded:
             raise
-        except (LinkError, RemoteProtocolError):
+        except BaseException:  # as above
             self._drop()
             raise
 
@@ -313,65 +319,15 @@ class Client:
             failure = unpack_body(frame.body, Failure)
             raise SubroutineError(name, failure.error, failure.reason, frame.ident)
 
+    def _check_open(self) -> None:
+        if not self.connected:
+            raise LinkClosed("this pair is closed; get another client")
+
+    def _await_close(self) -> None:
+        """The gateway closes when it has freed the place."""
+        with contextlib.suppress(LinkError):
+            self._channel.receive(CLOSE_TIMEOUT_S, "the gateway's close")
+
     def _drop(self) -> None:
-        self.connected = False
+        self._channel.abort()  # wakes a thread that waits in it, which close alone does not
         self._channel.close()
-
-
-class Sink:
-    """Puts buffers into one subroutine, one way; its pair does nothing else until `close`.
-
-    It drops rather than queues: a put while the link still holds old ones is
-    not sent, so that what arrives is never old.
-    """
-
-    def __init__(self, channel: PlainChannel, name: str, max_unsent_bytes: int) -> None:
-        self._channel = channel
-        self._name = name
-        self._max_unsent_bytes = max_unsent_bytes
-        self._is_open = True
-        self.dropped = 0
-
-    def put(self, buffer: bytes) -> bool:
-        """Send one buffer; False when the link is congested and it was dropped.
-
-        Raises:
-            SubroutineError: The function failed on an earlier buffer; the sink is closed.
-            LinkError: The connection is gone, or the sink is closed.
-        """
-        if not self._is_open:
-            raise LinkClosed(f"the sink of {self._name!r} is closed; open it again")
-        self._raise_failure(self._channel.poll())
-        if self._channel.unsent_bytes() > self._max_unsent_bytes:
-            self.dropped += 1
-            return False
-        self._channel.send(Frame(Kind.PUT, 0, buffer))
-        return True
-
-    def close(self) -> None:
-        """Wait until every buffer has been taken; the pair is then free for other things.
-
-        Raises:
-            SubroutineError: The function failed on one of them.
-            LinkError: The connection is gone.
-        """
-        if self._is_open:
-            self._is_open = False
-            self._raise_failure(self._channel.poll())
-            self._channel.send(Frame(Kind.END))
-            self._raise_failure(self._channel.receive())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if exc is None:
-            self.close()
-
-    def _raise_failure(self, frame: Frame | None) -> None:
-        if frame is not None and frame.kind == Kind.ERROR:
-            self._is_open = False
-            failure = unpack_body(frame.body, Failure)
-            raise SubroutineError(self._name, failure.error, failure.reason, frame.ident)

@@ -19,6 +19,7 @@ from pynet_core.errors import (
 from pynet_core.session import Session
 from pynet_core.wire import (
     MAGIC,
+    MAX_NAME_CHARS,
     WIRE_VERSION,
     Failure,
     Frame,
@@ -60,7 +61,7 @@ class Controller:
         self.port = port
         self.download_dir = download_dir
         self.verbose = verbose
-        self.name = name or socket.gethostname()
+        self.name = (name or socket.gethostname())[:MAX_NAME_CHARS]
         self._id = os.urandom(16)
 
     @property
@@ -112,7 +113,7 @@ class Controller:
             raise RemoteProtocolError(f"no pynet gateway at {where}, something else answers: {exc}") from exc
         except LinkClosed as exc:
             channel.close()
-            raise LinkClosed(f"{where} closed the connection before WELCOME: {exc}") from exc
+            raise LinkClosed(f"{where} closed the connection before WELCOME, is it a gateway? {exc}") from exc
         except BaseException:
             channel.close()
             raise
@@ -124,13 +125,14 @@ class Controller:
         return Client(channel, purpose, verbose=self.verbose)
 
     def close_gateway(self) -> None:
-        """Stop the whole gateway; needs role admin.
+        """Stop the whole gateway; needs role admin.  It has stopped listening when this returns.
 
         Raises:
             SubroutineError: Not allowed.
             LinkError: No gateway there.
         """
-        self.get_client(purpose="control").close_gateway()
+        with self.get_client(purpose="control") as client:
+            client.close_gateway()
 
 
 def _connect(host: str, port: int, where: str, timeout_s: float) -> socket.socket:
@@ -140,7 +142,7 @@ def _connect(host: str, port: int, where: str, timeout_s: float) -> socket.socke
         raise DeadlineExceeded(f"no answer from {where} within {timeout_s:g} s") from exc
     except ConnectionRefusedError as exc:
         raise LinkError(f"no gateway at {where}: is it started, and is this its port?") from exc
-    except (OSError, OverflowError) as exc:
+    except (OSError, OverflowError, UnicodeError) as exc:  # the last: a host that is no name
         raise LinkError(f"cannot reach {where}: {exc}") from exc
 
 

@@ -93,7 +93,10 @@ class Session:
         """
         after = self._sends.get(self.state, {}).get(frame.kind)  # type: ignore[call-overload]
         if after is None:
-            raise LocalProtocolError(f"cannot send {Kind(frame.kind).name}: this pair is {self.state.value}")
+            raise LocalProtocolError(
+                f"cannot send {Kind(frame.kind).name}: this pair is {self.state.value}; "
+                "one thing at a time, get another client for the other"
+            )
         if frame.kind == Kind.ITEM and frame.flags & Flag.CREDITED:
             if not self.credit:
                 raise LocalProtocolError("no credit left for another item")

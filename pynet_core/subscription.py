@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import queue
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from pynet_core.errors import PynetError
+from pynet_core.errors import DeadlineExceeded, PynetError
 
 _log = logging.getLogger(__name__)
 
 STOP_WAIT_S: Final = 1.0  # END comes within 0.5 s or the pair is cut, then the thread ends
-HAND_OVER_POLL_S: Final = 0.05
 
 OnItem = Callable[[str, int, bytes], object]
 
@@ -57,8 +54,9 @@ class Subscription:
         self._callback = callback or self._hand_over
         self._on_end = on_end
         self._iterable = callback is None
-        # One place: the stream waits until the reader has taken the item, as it would for a callback.
-        self._handed: queue.Queue[tuple[int, bytes]] = queue.Queue(maxsize=1)
+        self._handed: tuple[int, bytes] | None = None  # the item for the reader
+        self._asked = False  # the reader has done with the item before
+        self._changed = threading.Condition()
         self._items = 0
         self._payload_bytes = 0
         self._replaced_before = pair.replaced
@@ -82,15 +80,18 @@ class Subscription:
 
     def stop(self) -> None:
         """End the stream and its thread; the pair is free again, or cut if the generator is stuck."""
-        self._stopping.set()
+        with self._changed:
+            self._stopping.set()
+            self._changed.notify_all()
         if self._thread is threading.current_thread():
             return  # from the callback: ends when it returns
         self._thread.join(STOP_WAIT_S)
-        if self._thread.is_alive():  # in a callback that does not return
+        if self._thread.is_alive():
+            _log.warning("callback of stream %r does not return: pair cut, thread kept", self.name)
             self._pair.abort()
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait for the end; False when `timeout_s` passes first."""
+        """Wait until it has ended and `on_end` has returned; False when `timeout_s` passes first."""
         return self._ended.wait(timeout_s)
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
@@ -102,15 +103,26 @@ class Subscription:
         """
         if not self._iterable:
             raise TypeError(f"the subscription to {self.name!r} has a callback; leave that out to iterate")
-        while True:
-            ended = self._ended.is_set()  # before the look: what came before the end is still given
-            with contextlib.suppress(queue.Empty):
-                yield self._handed.get(timeout=HAND_OVER_POLL_S)
-                continue
-            if ended:
-                break
+        while (item := self._take()) is not None:
+            yield item
         if self.error is not None:
             raise self.error
+
+    def _take(self) -> tuple[int, bytes] | None:
+        with self._changed:
+            if self._handed is None:
+                self._asked = True
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._handed is not None or self._ended.is_set())
+            item, self._handed = self._handed, None
+            return item
+
+    def _hand_over(self, name: str, ident: int, buffer: bytes) -> None:
+        """Wait until the reader has done with it: only then is a newer one asked for."""
+        with self._changed:
+            self._handed, self._asked = (ident, buffer), False
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._asked or self._stopping.is_set())
 
     def _run(self) -> None:
         try:
@@ -118,24 +130,22 @@ class Subscription:
         except PynetError as exc:
             if not self._stopping.is_set():
                 self.error = exc
-        except Exception as exc:  # the callback is not our code: reported, and ends its stream only
+            elif isinstance(exc, DeadlineExceeded):
+                _log.warning("%s", exc)  # which generator is stuck
+        except BaseException as exc:  # not our code, the callback: reported, and ends its stream only
             _log.exception("callback of stream %r failed", self.name)
             self.error = exc
-        self._ended.set()
         if self._on_end is not None:
             try:
                 self._on_end(self.error)
             except Exception:  # not our code
                 _log.exception("on_end of stream %r failed", self.name)
+        with self._changed:
+            self._ended.set()
+            self._changed.notify_all()
 
     def _on_item(self, name: str, ident: int, buffer: bytes) -> object:
         self._items += 1
         self._payload_bytes += len(buffer)
         wanted = self._callback(name, ident, buffer)
         return False if self._stopping.is_set() else wanted
-
-    def _hand_over(self, name: str, ident: int, buffer: bytes) -> None:
-        while not self._stopping.is_set():
-            with contextlib.suppress(queue.Full):
-                self._handed.put((ident, buffer), timeout=HAND_OVER_POLL_S)
-                return
