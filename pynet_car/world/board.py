@@ -17,7 +17,8 @@ import fcntl
 import mmap
 import os
 import time
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple
@@ -72,6 +73,9 @@ class Pose:
     distance_m: float = 0.0  # true odometer of the centre, signed
     cross_track_m: float = 0.0  # from the centre line, + left
     arc_m: float = 0.0  # along the centre line, [0, track length)
+
+
+_POSE_WORDS: Final = attrgetter(*Pose.__slots__)  # dataclasses.astuple copies deeply: 45 us
 
 
 class Board:
@@ -187,7 +191,7 @@ class Board:
     # Pose: the world writes, onlookers read.
 
     def write_pose(self, pose: Pose) -> None:
-        words = astuple(pose)
+        words = _POSE_WORDS(pose)
         seq = self._ints[_POSE_SEQ] | 1  # already odd if the last writer was killed in here
         self._ints[_POSE_SEQ] = seq
         for index, word in enumerate(words[:4], _POSE_INTS):

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import simplejpeg
 
 from pynet_car.world.scenery import PIXELS_PER_M, Colour, Palette, Picture, choose_palette, hall, paint_floor
@@ -35,6 +36,8 @@ _CONE_PARTS: Final = (  # bottom, top, half width at each, colour
     (0.02, 0.20, 0.050, 0.012, (240, 100, 20)),
     (0.08, 0.13, 0.037, 0.027, (245, 245, 240)),
 )
+_CONE_ACROSS: Final = np.array([y for _, _, low, high, _ in _CONE_PARTS for y in (low, -low, -high, high)])
+_CONE_UP: Final = np.array([z for low, high, _, _, _ in _CONE_PARTS for z in (low, low, high, high)])
 _POSTERS: Final = ((200.0, 90.0, 70.0), (80.0, 130.0, 180.0), (225.0, 190.0, 90.0), (90.0, 150.0, 110.0))
 
 
@@ -220,20 +223,16 @@ class Camera:
 
 class _Quad(NamedTuple):
     distance_m: float
-    corners: Picture  # (4, 2) int32 fixed point
+    corners: npt.NDArray[np.int32]  # (4, 2), fixed point
     colour: tuple[float, ...]
-
-
-_CONE_ACROSS: Final = np.array([y for _, _, low, high, _ in _CONE_PARTS for y in (low, -low, -high, high)])
-_CONE_UP: Final = np.array([z for low, high, _, _, _ in _CONE_PARTS for z in (low, low, high, high)])
 
 
 def _farthest_first(quad: _Quad) -> float:
     return -quad.distance_m
 
 
-def _to_fixed_point(pixels: Floats) -> Picture:
-    fixed: Picture = np.round(np.clip(pixels, -3000, 3000) * (1 << _SHIFT)).astype(np.int32)
+def _to_fixed_point(pixels: Floats) -> npt.NDArray[np.int32]:
+    fixed: npt.NDArray[np.int32] = np.round(np.clip(pixels, -3000, 3000) * (1 << _SHIFT)).astype(np.int32)
     return fixed
 
 

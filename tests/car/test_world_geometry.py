@@ -49,6 +49,7 @@ def test_the_same_seed_grows_the_same_track_and_another_another() -> None:
     assert not np.array_equal(other.centre[:100], TRACK.centre[:100])
 
 
+@settings(deadline=None)
 @given(share=st.floats(0, 1), cross_track_m=st.floats(-0.6, 0.6), slip=st.integers(-30, 30))
 def test_a_place_is_found_where_it_was_put(share: float, cross_track_m: float, slip: int) -> None:
     sample = round(share * TRACK.count) % TRACK.count
@@ -61,6 +62,7 @@ def test_a_place_is_found_where_it_was_put(share: float, cross_track_m: float, s
         assert 0 <= place.arc_m < TRACK.length_m
 
 
+@settings(deadline=None)
 @given(bearing=st.floats(-1.3, 1.3), wall_m=st.floats(0.05, 3.0))
 def test_a_ray_measures_the_distance_to_a_wall_across_its_way(bearing: float, wall_m: float) -> None:
     pieces = np.arange(-20, 20, 0.25)
