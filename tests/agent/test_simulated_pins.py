@@ -22,7 +22,7 @@ from gpiozero import (
     PWMOutputDevice,
     RotaryEncoder,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pi_agent.simulated.pins import BoardFactory, EdgePump
@@ -166,7 +166,6 @@ def test_an_unread_line_rests_at_its_pull_and_a_driven_one_at_what_drives_it(
     assert DigitalInputDevice(20, pull_up=True, pin_factory=factory).pin.state == 0
 
 
-@settings(deadline=None)
 @given(turns=st.lists(st.integers(-40, 40), max_size=12))
 def test_an_encoder_counts_every_full_cycle_of_any_to_and_fro(
     tmp_path_factory: pytest.TempPathFactory, turns: list[int]
@@ -226,7 +225,6 @@ def test_a_listener_gets_the_edges_it_asked_for(
     assert seen == states
 
 
-@settings(deadline=None)
 @given(distance_m=st.floats(0.02, 2.999))
 def test_a_sonar_measures_what_its_echo_says_to_a_tenth_of_a_millimetre(
     tmp_path_factory: pytest.TempPathFactory, distance_m: float

@@ -117,7 +117,7 @@ def test_an_input_line_keeps_the_level_it_was_last_driven_to(path: Path) -> None
         assert (board.input_level(20), board.input_level(21), board.input_level(22)) == (True, False, None)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(chunks=st.lists(st.integers(0, 2 * RING_EDGES), min_size=1, max_size=4))
 def test_what_a_late_reader_lost_is_counted_and_the_rest_is_whole(
     tmp_path_factory: pytest.TempPathFactory, chunks: list[int]

@@ -134,7 +134,7 @@ def test_the_car_is_at_rest_within_three_seconds_of_neutral_from_one_and_a_half_
     assert world.pose.crashes == 0
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.tuples(st.floats(-0.6, 0.6), st.floats(-0.3, 0.3)), min_size=1, max_size=6))
 def test_the_encoders_count_what_the_wheels_rolled_in_order_and_with_true_stamps(
     tmp_path_factory: pytest.TempPathFactory, commands: list[tuple[float, float]]

@@ -102,7 +102,7 @@ def test_the_same_pictures_come_again_and_each_has_its_own_noise() -> None:
     assert np.abs(first.astype(int) - second).mean() < 10
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(share=st.floats(0, 1), cross_track_m=st.floats(-0.6, 0.6), turn=st.floats(-math.pi, math.pi))
 def test_there_is_a_picture_from_every_pose_a_car_can_have(
     share: float, cross_track_m: float, turn: float

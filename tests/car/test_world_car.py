@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pynet_car.world.car import CAR_SPEC, Car, advance
@@ -29,7 +29,6 @@ def seconds_to_rest(car: Car, duty: float = 0.0) -> float:
     raise AssertionError(f"still rolls at {car.velocity_mps} m/s")
 
 
-@settings(deadline=None)
 @given(commands=st.lists(st.tuples(UNIT, UNIT), min_size=1, max_size=60), velocity=st.floats(-3, 3))
 def test_the_tyres_never_give_more_than_their_grip(
     commands: list[tuple[float, float]], velocity: float

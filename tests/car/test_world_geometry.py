@@ -17,7 +17,7 @@ from pynet_car.world.wiring import NO_ECHO_NS, SOUND_MPS, WIRING
 TRACK = Track(DEFAULT_SEED)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32))
 def test_every_seed_grows_a_closed_track_that_a_car_can_drive(seed: int) -> None:
     track = Track(seed)
@@ -31,7 +31,7 @@ def test_every_seed_grows_a_closed_track_that_a_car_can_drive(seed: int) -> None
     assert abs(turned) == pytest.approx(2 * math.pi, rel=1e-3)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32))
 def test_barriers_and_cones_stand_clear_of_the_lane_everywhere(seed: int) -> None:
     track = Track(seed)
@@ -49,7 +49,6 @@ def test_the_same_seed_grows_the_same_track_and_another_another() -> None:
     assert not np.array_equal(other.centre[:100], TRACK.centre[:100])
 
 
-@settings(deadline=None)
 @given(share=st.floats(0, 1), cross_track_m=st.floats(-0.6, 0.6), slip=st.integers(-30, 30))
 def test_a_place_is_found_where_it_was_put(share: float, cross_track_m: float, slip: int) -> None:
     sample = round(share * TRACK.count) % TRACK.count
@@ -62,7 +61,6 @@ def test_a_place_is_found_where_it_was_put(share: float, cross_track_m: float, s
         assert 0 <= place.arc_m < TRACK.length_m
 
 
-@settings(deadline=None)
 @given(bearing=st.floats(-1.3, 1.3), wall_m=st.floats(0.05, 3.0))
 def test_a_ray_measures_the_distance_to_a_wall_across_its_way(bearing: float, wall_m: float) -> None:
     pieces = np.arange(-20, 20, 0.25)
