@@ -82,7 +82,7 @@ class Banner(Instrument[Says]):
 
     def draw(self, ink: Ink, content: Says) -> None:
         color = self._draw_shape(ink, content.shape)
-        size, middle = ink.rect, ink.rect.height() / 2
+        middle = ink.rect.height() / 2
         end = HATCH_WIDTH if content.shape is Shape.HATCHED else 0.0
         left = 16.0 + end
         ink.icon(content.icon, left, middle - 11, color, 22)
@@ -98,7 +98,13 @@ class Banner(Instrument[Says]):
         elif content.under and self.is_compact:
             width += 8 + ink.text(left + width + 8, baseline, content.under, SECOND, color)
         left += width + 16
-        self._draw_sentence(ink, content, left, right - left, size.height() / 2, color)
+        self._draw_sentence(ink, content, left, right - left, middle, color)
+        if self.button.shows_focus:
+            scale = self.look.scale
+            around = QRectF(self.button.geometry())
+            air = 2.0 if self.is_compact else 4.0  # the compact banner is 4 px higher than its button
+            box = QRectF(around.topLeft() / scale, around.size() / scale).adjusted(-air, -air, air, air)
+            ink.plate(box, edge=color, radius=8, width=2)
 
     def _draw_sentence(
         self, ink: Ink, content: Says, x: float, room: float, middle: float, color: QColor

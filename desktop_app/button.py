@@ -6,9 +6,10 @@ import enum
 from typing import Final
 
 from PyQt5.QtCore import QEvent, QRectF, QSize, Qt, QTimer, pyqtSignal
-from PyQt5.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
+from PyQt5.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PyQt5.QtWidgets import QAbstractButton, QWidget
 
+from desktop_app.ground import came_by_keyboard, update_ring
 from desktop_app.icons import Icon
 from desktop_app.ink import Align, Drawn, Ink
 from desktop_app.theme import AXIS, BODY, ON_RED, RED_FILL, Look
@@ -51,6 +52,7 @@ class Button(QAbstractButton):
         self.mark = icon
         self.tone = tone
         self.drawn: tuple[Drawn, ...] = ()
+        self.shows_focus = False
         self._needs_hold = False
         self._held_s = 0.0
         self._timer = QTimer(self)
@@ -143,6 +145,15 @@ class Button(QAbstractButton):
             self.end_hold()
         super().changeEvent(event)
 
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        self.shows_focus = came_by_keyboard(event)
+        update_ring(self)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        self.shows_focus = False
+        self.end_hold()
+        update_ring(self)
+
     # Painting.
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -160,8 +171,6 @@ class Button(QAbstractButton):
         if self._held_s:
             ink.plate(QRectF(0, rect.height() - 5, rect.width() * self.held_share, 5), text, radius=2.5)
         self._draw_words(ink, text)
-        if self.hasFocus():
-            ink.plate(rect.adjusted(2, 2, -2, -2), edge=text, radius=5, width=2)
         painter.end()
         self.drawn = tuple(ink.drawn)
 

@@ -30,6 +30,7 @@ from PyQt5.QtCore import QRectF, QSizeF, Qt
 from PyQt5.QtGui import QFocusEvent, QPainter, QPaintEvent
 from PyQt5.QtWidgets import QWidget
 
+from desktop_app.ground import came_by_keyboard, update_ring
 from desktop_app.ink import Align, Drawn, Ink
 from desktop_app.theme import BODY, Look
 from desktop_app.view import View
@@ -50,6 +51,7 @@ class Instrument(QWidget, Generic[Content]):
         self.setAttribute(Qt.WA_OpaquePaintEvent)
         self.look = look
         self.is_compact = False
+        self.shows_focus = False  # the parent draws the ring
         self.drawn: tuple[Drawn, ...] = ()  # the texts of the newest paint
         self.view = View()
         self.content: Content = self.read(self.view)
@@ -102,21 +104,16 @@ class Instrument(QWidget, Generic[Content]):
         ink = Ink(painter, self.look, QRectF(0, 0, self.design_size().width(), self.design_size().height()))
         self.backdrop(ink)
         self.draw(ink, self.content)
-        if self.hasFocus():
-            self.draw_focus(ink)
         painter.end()
         self.drawn = tuple(ink.drawn)
 
-    def draw_focus(self, ink: Ink) -> None:
-        ink.plate(ink.rect, edge=self.look.palette.accent, width=2)
-
     def focusInEvent(self, event: QFocusEvent) -> None:
-        super().focusInEvent(event)
-        self.update()
+        self.shows_focus = came_by_keyboard(event)
+        update_ring(self)
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
-        super().focusOutEvent(event)
-        self.update()
+        self.shows_focus = False
+        update_ring(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +124,14 @@ class Side:
     tone: str = "text2"  # a role of the palette: text2, text3, amber, red, accent
 
 
+NO_SIDE: Final = Side()
+
+
 class Card(Instrument[Content]):
     """An instrument on a rounded panel, with a title and one word beside it."""
 
     def side(self, content: Content) -> Side:
-        return Side()
+        return NO_SIDE
 
     def backdrop(self, ink: Ink) -> None:
         palette = self.look.palette

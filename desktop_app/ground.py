@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PyQt5.QtCore import QRectF, Qt
-from PyQt5.QtGui import QPainter, QPaintEvent, QPen
+from PyQt5.QtGui import QFocusEvent, QPainter, QPaintEvent, QPen
 from PyQt5.QtWidgets import QWidget
 
 from desktop_app.theme import Look
@@ -26,7 +26,7 @@ class Ground(QWidget):
         painter.fillRect(event.rect(), getattr(self.look.palette, self.role))
         self.draw_more(painter)
         focused = self.focusWidget()
-        if focused is not None and focused.hasFocus() and focused.parentWidget() is self:
+        if focused is not None and focused.parentWidget() is self and getattr(focused, "shows_focus", False):
             draw_ring(painter, focused, self.look)
         painter.end()
 
@@ -40,3 +40,17 @@ def draw_ring(painter: QPainter, around: QWidget, look: Look) -> None:
     painter.setPen(QPen(look.palette.accent, 2))
     painter.setBrush(Qt.NoBrush)
     painter.drawRoundedRect(QRectF(around.geometry()).adjusted(-3, -3, 3, 3), 9, 9)
+
+
+def came_by_keyboard(event: QFocusEvent) -> bool:
+    """Whether the ring is wanted: who clicked knows where."""
+    return event.reason() in (Qt.TabFocusReason, Qt.BacktabFocusReason, Qt.ShortcutFocusReason)
+
+
+def update_ring(around: QWidget) -> None:
+    """Have the parent draw, or wipe, the ring."""
+    around.update()
+    parent = around.parentWidget()
+    if parent is not None:
+        air = round(RING_PX) + 1
+        parent.update(around.geometry().adjusted(-air, -air, air, air))

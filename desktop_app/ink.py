@@ -96,16 +96,14 @@ class Ink:
         return self.look.type.width(text, size_px, bold)
 
     def fits(self, text: str, size_px: int, room: float, *, bold: bool = False) -> bool:
-        return self.width(text, size_px, bold=bold) <= room
+        return self.look.type.fits(text, size_px, room, bold=bold)
 
     def shorten(self, name: str, size_px: int, room: float, *, bold: bool = False) -> str:
         """A name that somebody else chose, cut with an ellipsis if it cannot fit even when set smaller."""
         smallest = int(size_px * SMALLEST_SHARE) + 1
         if self.fits(name, smallest, room, bold=bold):
             return name
-        while name and not self.fits(f"{name}…", smallest, room, bold=bold):
-            name = name[:-1]
-        return f"{name}…"
+        return self.look.type.shorten(name, smallest, room, bold=bold)
 
     def icon(self, icon: Icon, x: float, y: float, color: QColor, size: float = 20.0) -> None:
         draw_icon(self.painter, icon, x, y, color, size)

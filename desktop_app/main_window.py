@@ -26,7 +26,8 @@ from desktop_app.card import Instrument
 from desktop_app.ground import Ground
 from desktop_app.keys import Deed, deed_of
 from desktop_app.picture import Picture
-from desktop_app.theme import Look, ThemeChoice, Type, choose_palette
+from desktop_app.lettering import Type
+from desktop_app.theme import Look, ThemeChoice, choose_palette
 from desktop_app.top_bar import TopBar, place
 from desktop_app.view import Focus, KnownRobot, Sample, View
 from pynet_car.messages import State
@@ -90,10 +91,10 @@ class MainWindow(Ground):
         self.left: tuple[Instrument[Any], ...] = ()
         self._wire()
         self.resize(self.memory.width, self.memory.height)
-        self._app = QApplication.instance()
-        assert isinstance(self._app, QApplication)
-        self._app.installEventFilter(self)
-        self._app.focusChanged.connect(self._on_focus)
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        app.installEventFilter(self)
+        app.focusChanged.connect(self._on_focus)
 
     def _wire(self) -> None:
         self.bar.e_stop.pressed.connect(self.e_stop_pressed)
@@ -280,7 +281,9 @@ class MainWindow(Ground):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask to be closed: whoever drives the link disarms first, then calls `let_close`."""
         if self._may_close or not self.receivers(self.close_asked):
-            self._app.removeEventFilter(self)
+            app = QApplication.instance()
+            if app is not None:
+                app.removeEventFilter(self)
             event.accept()
         else:
             event.ignore()

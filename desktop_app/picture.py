@@ -123,9 +123,6 @@ class Picture(Instrument[Overlay]):
     def backdrop(self, ink: Ink) -> None:
         ink.painter.fillRect(ink.rect, LETTERBOX)
 
-    def draw_focus(self, ink: Ink) -> None:
-        """The window draws the ring outside: nothing may lie on the picture."""
-
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
         if self._unpainted:
