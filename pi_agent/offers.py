@@ -224,15 +224,9 @@ class Offers:
 
 def _stream(broadcast: Broadcast[bytes], keep: Literal["every", "latest"]) -> Callable[[], Iterator[bytes]]:
     """A generator function of what is put into `broadcast`, for the gateway to share."""
-    running: list[Mailbox[bytes] | Queue[bytes]] = []
 
     def stream() -> Iterator[bytes]:
         box: Mailbox[bytes] | Queue[bytes] = Queue() if keep == "every" else Mailbox()
-        # The gateway shares one generator, so the one before has lost its last subscriber and was told to
-        # stop; it would see that only when the next item comes, and an event may be hours away.
-        for old in running:
-            old.close()
-        running[:] = [box]
         broadcast.add(box)
         try:
             while not box.is_closed:
