@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from pi_agent.config import AgentConfig
 from pi_agent.ports import Sensor
-from pynet_car.messages import StreamInfo
+from pynet_car.messages import StreamInfo, decode, encode
 from pynet_core.errors import ConfigError
 
 GROUP: Final = "pynet.sensors"
@@ -61,7 +61,7 @@ def load_sensors(
             if point.name in sensors or point.name in reserved:
                 raise ConfigError(f"the name {point.name!r} is taken")
             sensors[point.name] = _make(point, config)
-        except Exception as exc:  # the plugin's code, not ours: contain whatever it raises
+        except (Exception, SystemExit) as exc:  # the plugin's code, not ours: contain whatever it raises
             reason = f"{type(exc).__name__}: {exc}"
             log.warning("sensor plugin %s (%s) refused: %s", point.name, point.value, reason, exc_info=exc)
             broken.append(StreamInfo(name=point.name, title=point.name, unit="", period_s=0.0, state=reason))
@@ -80,6 +80,7 @@ def _make(point: EntryPoint, config: AgentConfig) -> Sensor:
         raise TypeError(f"{point.value}: info is no StreamInfo but a {type(info).__name__}")
     if info.name != point.name:
         raise ValueError(f"{point.value}: info.name is {info.name!r}, its entry point says {point.name!r}")
+    decode(encode(info), StreamInfo)  # ValueError or TypeError where a field is of the wrong type
     for method in ("read", "close"):
         if not callable(getattr(sensor, method, None)):
             raise TypeError(f"{point.value} has no {method}()")

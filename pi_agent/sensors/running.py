@@ -77,7 +77,8 @@ class SensorRunner:
                 measurement = self._sensor.read()
                 if not isinstance(measurement, Scan | Odometry):
                     raise TypeError(f"read() gave a {type(measurement).__name__}, not a Scan or Odometry")
-            except Exception as exc:  # a plugin's code, not ours: contain whatever it raises
+                self._publish(self._info.name, measurement)  # fails on a value that cannot be encoded
+            except (Exception, SystemExit) as exc:  # a plugin's code, not ours: contain whatever it raises
                 self._failed(exc)
                 self._stopping.wait(retry_s)
                 retry_s = min(2 * retry_s, LAST_RETRY_S)
@@ -87,9 +88,8 @@ class SensorRunner:
             if self._trouble:
                 self._trouble = ""
                 self._say(Severity.INFO, "sensor_back", "measures again")
-            self._publish(self._info.name, measurement)
 
-    def _failed(self, exc: Exception) -> None:
+    def _failed(self, exc: BaseException) -> None:
         was, self._trouble = self._trouble, f"fails: {type(exc).__name__}: {exc}"
         if not was and not self._stopping.is_set():
             log.warning("sensor %s %s", self._info.name, self._trouble, exc_info=exc)

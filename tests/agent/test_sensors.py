@@ -13,7 +13,7 @@ import pytest
 from pi_agent.config import AgentConfig, Settings
 from pi_agent.sensors.loading import GROUP, load_sensors
 from pi_agent.sensors.running import SensorRunner
-from pynet_car.messages import Event, Odometry, Reading, ReadingState, Scan, Severity, StreamInfo
+from pynet_car.messages import Event, Odometry, Reading, ReadingState, Scan, Severity, StreamInfo, encode
 from pynet_core.errors import ConfigError, HardwareError
 
 SCAN = Scan(
@@ -49,6 +49,15 @@ class OtherName(Battery):
     def __init__(self, config: AgentConfig, settings: Settings) -> None:
         super().__init__(config, settings)
         self.info = StreamInfo(name="drive", title="", unit="", period_s=1.0)
+
+
+class WrongField(Battery):
+    def __init__(self, config: AgentConfig, settings: Settings) -> None:
+        self.info = StreamInfo(name="battery", title="", unit="", period_s="1 s")  # type: ignore[arg-type]
+
+
+def leaving(config: AgentConfig, settings: Settings) -> Battery:
+    raise SystemExit("no battery here")
 
 
 def raising(config: AgentConfig, settings: Settings) -> Battery:
@@ -89,6 +98,8 @@ def test_a_plugin_gets_its_own_section() -> None:
             "TypeError: some_module:Battery: info is no StreamInfo but a NoneType",
         ),
         (NoRead, "TypeError: some_module:Battery has no read()"),
+        (leaving, "SystemExit: no battery here"),
+        (WrongField, "ValidationError: Expected `float`, got `str` - at `$.period_s`"),
         (OtherName, "ValueError: some_module:Battery: info.name is 'drive', its entry point says 'battery'"),
     ],
 )
@@ -168,6 +179,7 @@ class Bench:
         self.runner.start()
 
     def _publish(self, name: str, measurement: Scan | Odometry) -> None:
+        encode(measurement)
         with self._progress:
             self.published.append((name, measurement))
             self._progress.notify()
@@ -205,7 +217,16 @@ def test_measurements_are_published_under_the_sensors_name(bench: Callable[..., 
     assert running.runner.info.state == "ok"
 
 
-@pytest.mark.parametrize("wrong", [OSError("bus error"), lambda: None, lambda: 3.7])
+UNSENDABLE = Scan(readings=(object(),))  # type: ignore[arg-type]  # as a numpy.float32 would be
+
+
+def leave() -> object:
+    raise SystemExit
+
+
+@pytest.mark.parametrize(
+    "wrong", [OSError("bus error"), lambda: None, lambda: 3.7, lambda: UNSENDABLE, leave]
+)
 def test_a_read_that_fails_is_told_once_retried_and_told_when_well(
     bench: Callable[..., Bench], wrong: Exception | Callable[[], object]
 ) -> None:
