@@ -18,10 +18,12 @@ from typing import Final
 
 from pynet_car.messages import CameraFrame, Odometry, Scan, State, Status
 from pynet_car.operator import CarRefused, Operator
+from pynet_car.world import DEFAULT_SEED
 from pynet_car.world.board import Board
 from pynet_car.world.driver import Teacher
 from pynet_car.world.launch import SimulatedCar, cpu_s
 from pynet_car.world.sheet import contact_sheet
+from pynet_car.world.track import Track
 from pynet_core.errors import DeadlineExceeded, PynetError
 
 PERIOD_S: Final = 0.02
@@ -69,9 +71,8 @@ class Log:
             self.command_ages_ms.append(status.command_age_ns / 1e6)
 
 
-def drive(car: Operator, board: Board, seconds: float) -> int:
+def drive(car: Operator, board: Board, teacher: Teacher, seconds: float) -> int:
     """Follow the track for a while; returns how often the car had to be armed again."""
-    teacher = Teacher()
     rearmed = -1
     end_s = time.monotonic() + seconds
     next_s = time.monotonic()
@@ -86,8 +87,9 @@ def drive(car: Operator, board: Board, seconds: float) -> int:
     return rearmed
 
 
-def measure(simulated: SimulatedCar, seconds: float) -> dict[str, float]:
+def measure(simulated: SimulatedCar, seed: int, seconds: float) -> dict[str, float]:
     """Drive for `seconds` and measure; also writes the contact sheet."""
+    teacher = Teacher(Track(seed))
     with Board.open(simulated.board_path) as board, Operator(port=simulated.port, name="demo") as car:
         pids = {
             "guardian": simulated.guardian_pid,
@@ -100,7 +102,7 @@ def measure(simulated: SimulatedCar, seconds: float) -> dict[str, float]:
         begun_m, truth_begun_m = log.odometry.distance_m, board.read_pose().distance_m
         used_s = {name: cpu_s(pid) for name, pid in pids.items()}
         scans_before, begun_s = log.scans, time.monotonic()
-        rearmed = drive(car, board, seconds)
+        rearmed = drive(car, board, teacher, seconds)
         elapsed_s = time.monotonic() - begun_s
         used_s = {name: cpu_s(pid) - used_s[name] for name, pid in pids.items()}
         status, scans = car.status, log.scans - scans_before
@@ -191,17 +193,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="./run demo --headless", description="drive the simulated car")
     parser.add_argument("--headless", action="store_true", help="no window")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to drive")
-    parser.add_argument("--seed", type=int, default=None, help="of the track")
+    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the track")
     parser.add_argument("--json", action="store_true", help="the figures as JSON")
     options = parser.parse_args(arguments)
     if not 0 < options.seconds < 86400:
         parser.error("--seconds must be more than 0")
-    world = () if options.seed is None else ("--seed", str(options.seed))
+    world = ("--seed", str(options.seed))
     try:
         LOG_PATH.parent.mkdir(exist_ok=True)
         with LOG_PATH.open("wb") as log, SimulatedCar(world_arguments=world, log=log) as simulated:
             print(f"Driving a SIMULATED car for {options.seconds:g} s ...", file=sys.stderr)
-            found = measure(simulated, options.seconds)
+            found = measure(simulated, options.seed, options.seconds)
     except (PynetError, OSError) as exc:
         print(f"demo: {exc}; see {LOG_PATH}", file=sys.stderr)
         return 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -16,16 +17,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
 
 from pynet_car.messages import DEFAULT_PORT
+from pynet_car.world import BOARD_FILE
+from pynet_car.world.board import Board
 from pynet_core.errors import LinkError
 
 START_TIMEOUT_S: Final = 20.0
 STOP_TIMEOUT_S: Final = 5.0
+_PR_SET_PDEATHSIG: Final = 1
+_libc: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -60,7 +65,9 @@ class SimulatedCar:
         try:
             self.state_dir.mkdir(parents=True, exist_ok=True)
             where = ("--runtime-dir", str(runtime_dir))
+            begun_ns = time.monotonic_ns()
             self.world = self._start("pynet_car.world", *where, *world_arguments)
+            self._wait(lambda: self._world_runs_since(begun_ns), "the world does not move")
             self.start_agent()
             self.wait_until_ready()
         except BaseException:
@@ -77,7 +84,7 @@ class SimulatedCar:
 
     @property
     def board_path(self) -> Path:
-        return self.runtime_dir / "board"
+        return self.runtime_dir / BOARD_FILE
 
     def start_agent(self) -> None:
         """Start the guardian, which starts its worker; for tests that have ended the last one."""
@@ -93,25 +100,33 @@ class SimulatedCar:
             *self._agent_arguments,
         )
 
-    def wait_until_ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
+    def wait_until_ready(self) -> None:
         """Return once the agent's gateway listens.
 
         Raises:
-            LinkError: It does not within `timeout_s`, or a process has ended.
+            LinkError: It does not within 20 s, or a process has ended.
         """
-        deadline_s = time.monotonic() + timeout_s
-        while time.monotonic() < deadline_s:
+        self._wait(self._agent_listens, f"the agent does not listen on port {self.port}")
+
+    def _wait(self, is_so: Callable[[], bool], otherwise: str) -> None:
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        while not is_so():
             for name, process in (("world", self.world), ("agent", self.agent)):
-                assert process is not None
-                if process.poll() is not None:
-                    raise LinkError(
-                        f"the {name} ended with exit code {process.returncode}; it says why above"
-                    )
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", self.port), 0.5).close()
-                return
-            time.sleep(0.02)
-        raise LinkError(f"the agent does not listen on port {self.port} after {timeout_s:g} s")
+                if process is not None and process.poll() is not None:
+                    raise LinkError(f"the {name} ended with exit code {process.returncode}; it has said why")
+            if time.monotonic() > deadline_s:
+                raise LinkError(f"{otherwise} after {START_TIMEOUT_S:g} s")
+            time.sleep(0.01)
+
+    def _world_runs_since(self, begun_ns: int) -> bool:
+        with Board.open(self.board_path) as board:
+            return board.read_pose().ns > begun_ns
+
+    def _agent_listens(self) -> bool:
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", self.port), 0.5).close()
+            return True
+        return False
 
     @property
     def guardian_pid(self) -> int:
@@ -138,7 +153,13 @@ class SimulatedCar:
 
     def _start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", module, *arguments]
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            preexec_fn=_end_with_us,  # one system call, no lock: safe beside threads
+        )
 
     def close(self) -> None:
         """End agent and world; idempotent."""
@@ -178,6 +199,12 @@ def cpu_s(pid: int) -> float:
     """Processor time that this process has used so far, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
+def _end_with_us() -> None:
+    """In the child: SIGTERM when whoever launched it is killed, so that no car is left running."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def _free_port() -> int:

@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -36,6 +37,7 @@ WATCH_S: Final = 3.2  # after the fault; at rest is promised within 3 s
 AT_REST_MPS: Final = 0.02
 AT_REST_WITHIN_S: Final = 3.0
 UP_TO_SPEED_S: Final = 20.0
+LOG_PATH: Final = Path("out/faults.log")
 CLONE_NEWNET: Final = 0x40000000
 
 
@@ -60,10 +62,11 @@ class Rig:
         self.onlooker = onlooker
 
 
-def run(fault: Fault) -> Trial:
-    """One trial of one fault."""
+def run(fault: Fault, log_path: Path | None = None) -> Trial:
+    """One trial of one fault; what car and world print goes to the end of `log_path`, if there is one."""
     with (
-        SimulatedCar() as car,
+        contextlib.nullcontext() if log_path is None else log_path.open("ab") as log,
+        SimulatedCar(log=log) as car,
         Board.open(car.board_path) as board,
         _process("tests.system.observer", str(car.board_path)) as observer,
         Operator(port=car.port, name="onlooker", priority=Priority.HUMAN) as onlooker,
@@ -77,7 +80,8 @@ def run(fault: Fault) -> Trial:
         output, _ = observer.communicate(timeout=5)
         if fault.mend is not None:
             fault.mend()
-    return _judge(fault.name, msgspec.json.decode(output.partition(b"\n")[2], type=Log), fault_ns, speed_mps)
+    seen = msgspec.json.decode(output.partition(b"\n")[2], type=Log)
+    return _judge(fault.name, seen, fault_ns, speed_mps)
 
 
 @contextlib.contextmanager
@@ -209,10 +213,11 @@ def main() -> int:
     if no_network:
         print(f"left out: {', '.join(NEEDS_OWN_NETWORK)}: {no_network}")
         chosen = [fault for fault in chosen if fault.name not in NEEDS_OWN_NETWORK]
+    LOG_PATH.parent.mkdir(exist_ok=True)
     failed = False
     print(f"{'fault':28} trials  p50 ms  p99 ms  max ms  budget  at rest s  slowest look")
     for fault in chosen:
-        trials = [run(fault) for _ in range(options.trials)]
+        trials = [run(fault, LOG_PATH) for _ in range(options.trials)]
         times = sorted(trial.neutral_ms for trial in trials)
         rest_s = max(trial.rest_s for trial in trials)
         p99 = times[min(len(times) - 1, round(0.99 * len(times)))]
