@@ -25,8 +25,8 @@ from desktop_app.banner_words import Action
 from desktop_app.card import Instrument
 from desktop_app.ground import Ground
 from desktop_app.keys import Deed, deed_of
-from desktop_app.picture import Picture
 from desktop_app.lettering import Type
+from desktop_app.picture import Picture
 from desktop_app.theme import Look, ThemeChoice, choose_palette
 from desktop_app.top_bar import TopBar, place
 from desktop_app.view import Focus, KnownRobot, Sample, View

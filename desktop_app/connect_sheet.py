@@ -1,0 +1,208 @@
+"""Ctrl+K: the robots this window knows, and a field for any other."""
+
+from __future__ import annotations
+
+from PyQt5.QtCore import QRectF, Qt, pyqtSignal
+from PyQt5.QtGui import QColor, QFocusEvent, QKeyEvent, QPainter, QPaintEvent
+from PyQt5.QtWidgets import QAbstractButton, QLineEdit, QWidget
+
+from desktop_app.button import Button, Tone
+from desktop_app.ground import came_by_keyboard, update_ring
+from desktop_app.icons import Icon
+from desktop_app.ink import Align, Drawn, Ink
+from desktop_app.sheet import SheetBody
+from desktop_app.theme import BODY, READOUT, SECOND, SMALL_READOUT, Look
+from desktop_app.view import Connection, KnownRobot, View
+
+ROW = 72.0
+GAP = 12.0
+SIDE = 344.0  # the right part's width, where there is room for two
+PLACEHOLDER = "Name or address, e.g. rover.local:1857"
+NONE_KNOWN = "None yet. Type a name or an address."
+FOOT = ("Robots answer on the same network. A guest", "Wi-Fi often hides them from each other.")
+
+
+class RobotRow(QAbstractButton):
+    """One known robot: a click connects."""
+
+    def __init__(self, look: Look, robot: KnownRobot, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.look = look
+        self.robot = robot
+        self.drawn: tuple[Drawn, ...] = ()
+        self.shows_focus = False
+        self.setAttribute(Qt.WA_OpaquePaintEvent)
+        self.setFocusPolicy(Qt.StrongFocus)
+        self.setCursor(Qt.PointingHandCursor)
+        self.setAccessibleName(" ".join((robot.name or robot.address, robot.address, robot.board)).strip())
+        self.setAccessibleDescription("connected" if robot.is_connected else "press Enter to connect")
+
+    def set_look(self, look: Look) -> None:
+        self.look = look
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        scale, palette = self.look.scale, self.look.palette
+        painter.scale(scale, scale)
+        rect = QRectF(0, 0, self.width() / scale, self.height() / scale)
+        ink = Ink(painter, self.look, rect)
+        painter.fillRect(rect, palette.panel)
+        is_hot = self.underMouse() or self.isDown()
+        edge = palette.accent if self.robot.is_connected else palette.edge if is_hot else palette.line
+        ink.plate(rect, palette.raised, edge, width=2 if self.robot.is_connected else 1)
+        middle = rect.height() / 2
+        box = QRectF(14, middle - 22, 44, 44)
+        ink.plate(box, palette.panel, palette.line)
+        ink.icon(
+            Icon.CHIP if self.robot.simulated else Icon.CAR, box.left() + 10, box.top() + 10, palette.text, 24
+        )
+        # The button to forget it stands at the right end.
+        right = rect.width() - 50
+        word = "Connected" if self.robot.is_connected else "Connect"
+        width = ink.text(right, middle - 3, word, BODY, palette.accent, bold=True, align=Align.RIGHT)
+        kind = "simulated" if self.robot.simulated else "remembered"
+        width = max(width, ink.text(right, middle + 16, kind, SECOND, palette.text2, align=Align.RIGHT))
+        room = right - width - 12 - 72
+        name = ink.shorten(self.robot.name or self.robot.address, SMALL_READOUT, room, bold=True)
+        ink.text(72, middle - 3, name, SMALL_READOUT, palette.text, bold=True, room=room)
+        where = " · ".join(part for part in (self.robot.address, self.robot.board) if part)
+        ink.text(72, middle + 16, ink.shorten(where, SECOND, room), SECOND, palette.text2, room=room)
+        painter.end()
+        self.drawn = tuple(ink.drawn)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key_Return, Qt.Key_Enter):
+            self.click()
+        else:
+            event.ignore()
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        self.shows_focus = came_by_keyboard(event)
+        update_ring(self)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        self.shows_focus = False
+        update_ring(self)
+
+
+class ConnectSheet(SheetBody):
+    title = "Connect to a robot"
+    under = "Choose one, or type where another is."
+    connect_asked = pyqtSignal(str)
+    forget_asked = pyqtSignal(str)
+    settings_asked = pyqtSignal()
+    help_asked = pyqtSignal()
+
+    def __init__(self, look: Look) -> None:
+        super().__init__(look)
+        self._rows: list[tuple[RobotRow, Button]] = []
+        self.field = QLineEdit(self)
+        self.field.setPlaceholderText(PLACEHOLDER)
+        self.field.setAccessibleName("Name or address of a robot")
+        self.field.setMaxLength(255)
+        self.field.returnPressed.connect(self._connect_typed)
+        self.go = Button(look, "Connect", self, tone=Tone.ACCENT)
+        self.go.clicked.connect(self._connect_typed)
+        self.settings = Button(look, "Settings", self, key="Ctrl+,", icon=Icon.GEAR)
+        self.settings.clicked.connect(self.settings_asked)
+        self.help = Button(look, "Help", self, key="F1", icon=Icon.INFO)
+        self.help.clicked.connect(self.help_asked)
+
+    def set_known(self, robots: tuple[KnownRobot, ...]) -> None:
+        """List these, in this order."""
+        if robots == tuple(row.robot for row, _ in self._rows):
+            return
+        for row, forget in self._rows:
+            row.deleteLater()
+            forget.deleteLater()
+        self._rows = []
+        for robot in robots:
+            row = RobotRow(self.look, robot, self)
+            row.clicked.connect(lambda _=False, where=robot.address: self.connect_asked.emit(where))
+            forget = Button(self.look, "", self, icon=Icon.CROSS)
+            forget.setAccessibleName(f"Forget {robot.name or robot.address}")
+            forget.clicked.connect(lambda _=False, where=robot.address: self.forget_asked.emit(where))
+            for widget in (row, forget):
+                widget.show()
+            self._rows.append((row, forget))
+        QWidget.setTabOrder(self.field, self.go)
+
+    def first(self) -> QWidget:
+        return self._rows[0][0] if self._rows else self.field
+
+    def show_view(self, view: View) -> None:
+        before = self._told()
+        super().show_view(view)
+        if self._told() != before:
+            self.update()
+
+    def set_look(self, look: Look) -> None:
+        super().set_look(look)
+        for row, _ in self._rows:
+            row.set_look(look)
+
+    def _told(self) -> tuple[str, bool]:
+        """What goes on or went wrong, and whether it went wrong."""
+        if self.view.connection_error:
+            return self.view.connection_error, True
+        if self.view.connection is Connection.CONNECTING:
+            return f"Connecting to {self.view.address}… {self.view.waiting_s:.0f} s", False
+        return "", False
+
+    def _connect_typed(self) -> None:
+        typed = self.field.text().strip()
+        if typed:
+            self.connect_asked.emit(typed)
+
+    # Two columns where there is room for them, else one above the other.
+
+    def _is_wide(self, width: float) -> bool:
+        return width >= 640
+
+    def wanted_height(self, width: float) -> float:
+        rows = max(1, len(self._rows)) * (ROW + GAP)
+        return max(rows + 8, 330.0) if self._is_wide(width) else rows + 330.0
+
+    def _side_box(self) -> QRectF:
+        width = self.width() / self.look.scale - 8
+        if self._is_wide(width):
+            side = min(SIDE, width * 0.47)
+            return QRectF(4 + width - side, 4, side, 316)
+        return QRectF(4, max(1, len(self._rows)) * (ROW + GAP) + 4, width, 316)
+
+    def lay_out(self, width: float) -> None:
+        side = self._side_box()
+        rows_width = side.left() - 4 - 28 if self._is_wide(width) else width
+        y = 4.0
+        for row, forget in self._rows:
+            self.put(row, 4, y, rows_width, ROW)
+            self.put(forget, 4 + rows_width - 42, y + ROW / 2 - 16, 32, 32)
+            forget.raise_()
+            y += ROW + GAP
+        x, inner = side.left() + 22, side.width() - 44
+        self.put(self.field, x, side.top() + 50, inner, 40)
+        self.put(self.go, x, side.top() + 100, inner, 40)
+        half = (inner - 12) / 2
+        self.put(self.settings, x, side.bottom() - 62, half + 12, 40)
+        self.put(self.help, x + half + 24, side.bottom() - 62, half - 12, 40)
+
+    def write(self, ink: Ink) -> None:
+        palette = self.look.palette
+        side = self._side_box()
+        ink.plate(side, palette.raised, palette.line)
+        x, room = side.left() + 22, side.width() - 44
+        ink.text(x, side.top() + 34, "Not in the list?", READOUT - 3, palette.text, bold=True)
+        told, is_wrong = self._told()
+        y = side.top() + 164
+        if told:
+            color: QColor = palette.amber if is_wrong else palette.text2
+            for line in self.look.type.wrap(told, BODY, room)[:4]:
+                ink.text(x, y, line, BODY, color)
+                y += 19
+        else:
+            for line in self.look.type.wrap(" ".join(FOOT), SECOND, room):
+                ink.text(x, y, line, SECOND, palette.text2)
+                y += 18
+        if not self._rows:
+            ink.text(4, 30, NONE_KNOWN, BODY, palette.text2, room=side.left() - 20)
