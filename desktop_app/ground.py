@@ -21,6 +21,10 @@ class Ground(QWidget):
         self.setAttribute(Qt.WA_OpaquePaintEvent)
         self.look = look
 
+    def set_look(self, look: Look) -> None:
+        self.look = look
+        self.update()
+
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.fillRect(event.rect(), getattr(self.look.palette, self.role))

@@ -54,6 +54,11 @@ _CONTROL: Final[dict[int, Deed]] = {
     Qt.Key_S: Deed.SNAPSHOT,
 }
 
+# What a key does while a sheet is open: a letter typed beside a field must not reach the car.
+ALSO_COVERED: Final = frozenset(
+    {Deed.E_STOP, Deed.DISARM_OR_CLOSE, Deed.HELP, Deed.ROBOTS, Deed.SETTINGS, Deed.FULL_PICTURE}
+)
+
 # For the help sheet and the key caps, in the order a person learns them.
 LISTED: Final[tuple[tuple[str, str], ...]] = (
     ("W S", "Throttle"),

@@ -5,35 +5,44 @@ It knows nothing of links: it draws a View and emits signals.
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from PyQt5.QtCore import QEvent, QObject, QSize, Qt, pyqtSignal
-from PyQt5.QtGui import QCloseEvent, QKeyEvent, QMouseEvent, QResizeEvent
-from PyQt5.QtWidgets import QApplication, QLineEdit, QPlainTextEdit, QWidget
+from PyQt5.QtCore import QEvent, QSize, Qt, pyqtSignal
+from PyQt5.QtGui import QCloseEvent, QMouseEvent, QResizeEvent
+from PyQt5.QtWidgets import QApplication
 
 from desktop_app.arrangement import (
     DEFAULT_PANEL,
     SMALLEST_SIZE,
     WINDOW_USUAL,
-    Arrangement,
     arrange,
     granted_scale,
 )
+from desktop_app.ask_sheets import FiguresSheet, TakeSheet
 from desktop_app.banner_words import Action
-from desktop_app.card import Instrument
+from desktop_app.bottom_panel import Tab
+from desktop_app.connect_sheet import ConnectSheet
+from desktop_app.drive_panel import DriveCard, Pad
+from desktop_app.events import EventsCard
 from desktop_app.ground import Ground
-from desktop_app.keys import Deed, deed_of
+from desktop_app.help_sheet import HelpSheet
+from desktop_app.keyboard import Keyboard
+from desktop_app.keys import Deed
 from desktop_app.lettering import Type
-from desktop_app.picture import Picture
+from desktop_app.link_card import LinkCard
+from desktop_app.parts import Parts
+from desktop_app.settings_sheet import SettingsSheet
+from desktop_app.sheet import SheetBody
 from desktop_app.theme import Look, ThemeChoice, choose_palette
-from desktop_app.top_bar import TopBar, place
-from desktop_app.view import Focus, KnownRobot, Sample, View
+from desktop_app.toasts import Toast
+from desktop_app.top_bar import place
+from desktop_app.view import Connection, Focus, KnownRobot, Sample, View
 from pynet_car.messages import State
 
 LIMIT_STEP: Final = 0.1
-ZOOMS: Final = (100, 125, 150)  # per cent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,45 +89,84 @@ class MainWindow(Ground):
         self.setWindowTitle("pynet")
         self.setMinimumSize(QSize(int(SMALLEST_SIZE[0]), int(SMALLEST_SIZE[1])))
         self.view = View()
-        self.focus = Focus.AWAY
-        self.arrangement: Arrangement | None = None
+        self.arrangement = arrange(*WINDOW_USUAL)
         self._is_full_picture = False
         self._may_close = False
-        self._down: set[int] = set()  # driving keys
-        self.bar = TopBar(self.look, self)
-        self.picture = Picture(self.look, self)
-        self.right: tuple[Instrument[Any], ...] = ()
-        self.left: tuple[Instrument[Any], ...] = ()
-        self._wire()
+        self.parts = Parts(self.look, self)
+        self.bar, self.picture, self.sheets = self.parts.bar, self.parts.picture, self.parts.sheets
+        self.connect_sheet = ConnectSheet(self.look)
+        self.settings_sheet = SettingsSheet(self.look)
+        self.help_sheet = HelpSheet(self.look)
+        self.take_sheet = TakeSheet(self.look)
+        self.figures_sheet = FiguresSheet(self.look)
+        pad = self.parts.card(DriveCard).pad
+        self.keyboard = Keyboard(self, (self.picture, pad), lambda: self.sheets.is_open)
+        self._wire(pad)
         self.resize(self.memory.width, self.memory.height)
-        app = QApplication.instance()
-        assert isinstance(app, QApplication)
-        app.installEventFilter(self)
-        app.focusChanged.connect(self._on_focus)
 
-    def _wire(self) -> None:
+    @property
+    def focus(self) -> Focus:
+        return self.keyboard.focus
+
+    def _wire(self, pad: Pad) -> None:
+        keyboard, banner, drive = self.keyboard, self.bar.banner, self.parts.card(DriveCard)
+        keyboard.asked.connect(self._do)
+        keyboard.let_go.connect(self._let_go)
+        keyboard.pressed.connect(self.key_pressed)
+        keyboard.released.connect(self.key_released)
+        keyboard.focus_changed.connect(self.focus_changed)
         self.bar.e_stop.pressed.connect(self.e_stop_pressed)
-        self.bar.banner.asked.connect(self._do_action)
         self.bar.chip.clicked.connect(lambda: self._do(Deed.ROBOTS))
+        self.bar.menu.clicked.connect(lambda: self._do(Deed.LEFT_COLUMN))
+        banner.asked.connect(self._do_action)
+        pad.dragged.connect(self.pad_dragged)
+        pad.released.connect(self.pad_released)
+        drive.limit_asked.connect(self.limit_asked)
+        self.parts.card(LinkCard).clicked.connect(self._show_figures)
+        self.parts.card(EventsCard).clicked.connect(lambda: self._do(Deed.LOG))
+        self.parts.splitter.moved.connect(self._move_splitter)
+        self.parts.panel.tab_chosen.connect(self._show_tab)
+        self.parts.toasts.on_click = self.toast_clicked.emit
+        self.sheets.closed.connect(self.picture.setFocus)
+        self.connect_sheet.connect_asked.connect(self.connect_asked)
+        self.connect_sheet.forget_asked.connect(self.forget_asked)
+        self.connect_sheet.settings_asked.connect(lambda: self._do(Deed.SETTINGS))
+        self.connect_sheet.help_asked.connect(lambda: self._do(Deed.HELP))
+        self.settings_sheet.theme_asked.connect(lambda theme: self._remember(theme=theme))
+        self.settings_sheet.zoom_asked.connect(lambda zoom: self._remember(zoom=zoom))
+        self.take_sheet.left.connect(self.sheets.close_sheet)
+        self.take_sheet.taken.connect(self._take_now)
 
     # What it shows.
 
     def show_view(self, view: View) -> None:
         """Draw this from now on; only what looks different is painted again."""
-        self.view = view
-        self.bar.show_view(view)
-        for part in (self.picture, *self.right, *self.left):
-            if part.isVisibleTo(self):
-                part.show_view(view)
+        before, self.view = self.view, view
+        if view.address != before.address or view.connection is Connection.NONE:
+            self.picture.forget_picture()
+        self.parts.show_view(view)
+        came_up = view.connection is Connection.UP and before.connection is not Connection.UP
+        if came_up and self.sheets.body is self.connect_sheet:
+            self.sheets.close_sheet()
         title = f"{view.robot_name or view.address} · pynet" if view.address else "pynet"
         if title != self.windowTitle():
             self.setWindowTitle(title)
 
     def add_samples(self, samples: list[Sample]) -> None:
         """Points for the charts, as they came."""
+        self.parts.panel.charts.add(samples)
 
     def set_known(self, robots: tuple[KnownRobot, ...]) -> None:
         """The robots that the connect sheet lists."""
+        self.connect_sheet.set_known(robots)
+        self.sheets.replace()
+
+    def show_toast(self, toast: Toast) -> None:
+        self.parts.toasts.show(toast)
+
+    def end_toast(self, key: str) -> None:
+        """The cause of this warning is over."""
+        self.parts.toasts.end(key)
 
     # Its look and layout.
 
@@ -127,21 +175,20 @@ class MainWindow(Ground):
 
     def relayout(self) -> None:
         """Place everything anew: another size, theme, zoom or layout."""
-        zoom = self.memory.zoom / 100
+        memory, zoom = self.memory, self.memory.zoom / 100
         self.look = self._make_look(granted_scale(self.width(), self.height(), zoom))
         self.arrangement = plan = arrange(
             self.width(),
             self.height(),
             zoom=zoom,
-            panel_height=self.memory.panel_height,
-            shows_left=self.memory.shows_left,
-            shows_panel=self.memory.shows_panel,
+            panel_height=memory.panel_height,
+            shows_left=memory.shows_left,
+            shows_panel=memory.shows_panel,
             is_full_picture=self._is_full_picture,
         )
-        self.bar.arrange(self.look, plan)
-        self.picture.set_look(self.look, is_compact=plan.is_compact)
+        self.parts.arrange(self.look, plan)
         self.picture.show_rails(self._is_full_picture)
-        place(self.picture, plan.picture, plan.scale)
+        self.settings_sheet.show_chosen(memory.theme, memory.zoom)
         self.show_view(self.view)
         self.update()
 
@@ -152,73 +199,55 @@ class MainWindow(Ground):
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.ActivationChange:
-            self._on_focus()
+            self.keyboard.look_at_focus()
         elif event.type() == QEvent.PaletteChange and self.memory.theme is ThemeChoice.SYSTEM:
             self.relayout()
 
-    # Focus: who may drive.
+    def _remember(self, **changes: object) -> None:
+        self.memory = dataclasses.replace(self.memory, **changes)  # type: ignore[arg-type]  # by keyword
+        self.relayout()
+        self.memory_changed.emit(self.memory)
 
-    def _on_focus(self) -> None:
-        if self.isActiveWindow() and self.focusWidget() is None:
-            self.picture.setFocus(Qt.ActiveWindowFocusReason)
-        focus = self._focus_now()
-        if focus is not Focus.DRIVE:
-            self._down.clear()
-        self.update()
-        if focus is not self.focus:
-            self.focus = focus
-            self.focus_changed.emit(focus)
+    def _move_splitter(self, by: float) -> None:
+        if self.arrangement.panel is not None:
+            self._remember(panel_height=self.arrangement.panel.height + by)
 
-    def _focus_now(self) -> Focus:
-        if not self.isActiveWindow() or self._is_typing():
-            return Focus.AWAY
-        return Focus.DRIVE if self.focusWidget() is self.picture else Focus.ELSEWHERE
+    # Tabs and the drawer.
 
-    def _is_typing(self) -> bool:
-        return isinstance(self.focusWidget(), (QLineEdit, QPlainTextEdit))
-
-    # Keys.
-
-    def eventFilter(self, target: QObject, event: QEvent) -> bool:
-        """Sees every key of this window first: the E-STOP works whatever has the focus."""
-        if (
-            isinstance(event, QKeyEvent)
-            and isinstance(target, QWidget)
-            and target.window() is self
-            and event.type() in (QEvent.KeyPress, QEvent.KeyRelease)
+    def _show_tab(self, tab: Tab) -> None:
+        """F2, F6, F7: shows it; a second press of the drawer's own key closes the drawer."""
+        parts = self.parts
+        if self._is_full_picture:
+            self._do(Deed.FULL_PICTURE)
+        if self.arrangement.drawer is not None or (
+            self.arrangement.is_compact and not self.arrangement.right
         ):
-            return self._take_key(event)
-        return False
+            was_open = parts.drawer_tab is not None
+            parts.drawer_tab = None if parts.drawer_tab is tab else tab
+            self.relayout()
+            if parts.drawer_tab is not None and not was_open:
+                parts.slide_in()
+        elif tab is Tab.LINK:
+            self._remember(shows_left=not self.memory.shows_left)
+        elif self.memory.shows_panel and self.parts.panel.tab is tab:
+            self._remember(shows_panel=False)
+        else:
+            self.parts.panel.show_tab(tab, is_drawer=False)
+            self._remember(shows_panel=True)
 
-    def _take_key(self, event: QKeyEvent) -> bool:
-        """Act on it; False leaves it to the widget that has the focus."""
-        key = event.key()
-        if event.type() == QEvent.KeyRelease:
-            return self._take_release(key, event.isAutoRepeat())
-        deed = deed_of(key, event.modifiers(), is_typing=self._is_typing())
-        if deed is Deed.ARM and self.focus is not Focus.DRIVE:
-            return False  # Enter presses the button that has the focus
-        if deed is not None:
-            if not event.isAutoRepeat():
-                self._do(deed)
-            return True
-        if self.focus is not Focus.DRIVE or key in (Qt.Key_Tab, Qt.Key_Backtab):
-            return False
-        if not event.isAutoRepeat() and key not in self._down:
-            self._down.add(key)
-            self.key_pressed.emit(key)
-        return True
+    # Sheets.
 
-    def _take_release(self, key: int, is_repeat: bool) -> bool:
-        if is_repeat:
-            return key in self._down
-        if key == Qt.Key_R:
-            self.bar.banner.button.end_hold()
-        if key not in self._down:
-            return False
-        self._down.discard(key)
-        self.key_released.emit(key)
-        return True
+    def _open(self, body: SheetBody) -> None:
+        if self.sheets.body is body:
+            self.sheets.close_sheet()
+            return
+        body.show_view(self.view)
+        place(self.sheets, self.arrangement.sheet, self.look.scale)
+        self.sheets.open_sheet(body)
+
+    def _show_figures(self) -> None:
+        self.figures_sheet.show_figures(self.view)
+        self._open(self.figures_sheet)
 
     # Deeds.
 
@@ -245,8 +274,22 @@ class MainWindow(Ground):
             case Deed.FULL_PICTURE:
                 self._is_full_picture = not self._is_full_picture
                 self.relayout()
-            case _:
-                pass
+            case Deed.CHARTS:
+                self._show_tab(Tab.CHARTS)
+            case Deed.LOG:
+                self._show_tab(Tab.LOG)
+            case Deed.LEFT_COLUMN:
+                self._show_tab(Tab.LINK)
+            case Deed.ROBOTS:
+                self._open(self.connect_sheet)
+            case Deed.SETTINGS:
+                self._open(self.settings_sheet)
+            case Deed.HELP:
+                self._open(self.help_sheet)
+
+    def _let_go(self, deed: Deed) -> None:
+        if deed is Deed.RESET:
+            self.bar.banner.button.end_hold()
 
     def _do_action(self, action: enum.Enum) -> None:
         """The banner's button."""
@@ -265,11 +308,27 @@ class MainWindow(Ground):
                 self._do(Deed.ROBOTS)
 
     def _take(self) -> None:
+        """At once if nobody drives; else the sheet names who does, and asks."""
+        status = self.view.status
+        if status is None or self.view.has_lease:
+            return
+        if status.holder:
+            self.take_sheet.ask(status.holder_name or "Somebody", self.view.robot_name or "the robot")
+            self._open(self.take_sheet)
+        else:
+            self.take_asked.emit()
+
+    def _take_now(self) -> None:
+        self.sheets.close_sheet()
         self.take_asked.emit()
 
     def _disarm_or_close(self) -> None:
         if self.view.has_lease and self.view.state in (State.ARMING, State.ARMED, State.FAILSAFE):
             self.disarm_asked.emit()
+        elif self.sheets.is_open:
+            self.sheets.close_sheet()
+        elif self.parts.drawer_tab is not None and self.arrangement.drawer is not None:
+            self._show_tab(self.parts.drawer_tab)
         elif self._is_full_picture:
             self._do(Deed.FULL_PICTURE)
 
@@ -281,9 +340,10 @@ class MainWindow(Ground):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask to be closed: whoever drives the link disarms first, then calls `let_close`."""
         if self._may_close or not self.receivers(self.close_asked):
-            app = QApplication.instance()
-            if app is not None:
-                app.removeEventFilter(self)
+            self.keyboard.stop()
+            if not self.isMaximized():
+                self.memory = dataclasses.replace(self.memory, width=self.width(), height=self.height())
+            self.memory_changed.emit(self.memory)
             event.accept()
         else:
             event.ignore()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from PyQt5.QtCore import QRectF, Qt, pyqtSignal
-from PyQt5.QtGui import QPainter, QPaintEvent, QResizeEvent
+from PyQt5.QtGui import QPainter, QResizeEvent
 from PyQt5.QtWidgets import QFrame, QLineEdit, QScrollArea, QWidget
 
 from desktop_app.arrangement import Box, sheet_box
@@ -72,7 +72,7 @@ class SheetBody(Ground):
 
 
 class Sheets(Ground):
-    """The part of the window that sheets may cover.  Opaque while one is open: what lies under is not painted."""
+    """The part of the window that sheets may cover.  Opaque: what lies under it is not painted."""
 
     closed = pyqtSignal()
 
@@ -159,9 +159,6 @@ class Sheets(Ground):
     def replace(self) -> None:
         """The open sheet wants another height."""
         self._place()
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        super().paintEvent(event)
 
     def draw_more(self, painter: QPainter) -> None:
         if self.body is None:

@@ -1,0 +1,114 @@
+"""Every key of one window, seen first: the E-STOP works whatever has the focus, and no repeat counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PyQt5.QtCore import QEvent, QObject, Qt, pyqtSignal
+from PyQt5.QtGui import QKeyEvent
+from PyQt5.QtWidgets import QApplication, QLineEdit, QPlainTextEdit, QWidget
+
+from desktop_app.keys import ALSO_COVERED, Deed, deed_of
+from desktop_app.view import Focus
+
+
+class Keyboard(QObject):
+    """Filters the application's events for one window, and knows whether that window may drive."""
+
+    asked = pyqtSignal(object)  # Deed
+    let_go = pyqtSignal(object)  # Deed: its key is up again
+    pressed = pyqtSignal(int)  # a key that is no deed, while the window may drive
+    released = pyqtSignal(int)
+    focus_changed = pyqtSignal(object)  # Focus
+
+    def __init__(self, window: QWidget, driving: tuple[QWidget, ...], is_covered: Callable[[], bool]) -> None:
+        """`driving` are the widgets whose focus lets keys drive; `is_covered`: a sheet is open."""
+        super().__init__(window)
+        self._window = window
+        self._driving = driving
+        self._is_covered = is_covered
+        self._keys: set[int] = set()  # down now, and told of
+        self._deeds: dict[int, Deed] = {}
+        self.focus = Focus.AWAY
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        self._app = app
+        app.installEventFilter(self)
+        app.focusChanged.connect(self.look_at_focus)
+
+    def stop(self) -> None:
+        """The window goes."""
+        self._app.removeEventFilter(self)
+        self._app.focusChanged.disconnect(self.look_at_focus)
+
+    # Focus.
+
+    def look_at_focus(self) -> None:
+        """Who has the focus now?  Keys that are down count as up when driving is over."""
+        if self._window.isActiveWindow() and self._window.focusWidget() is None:
+            self._driving[0].setFocus(Qt.ActiveWindowFocusReason)
+        focus = self._focus_now()
+        if focus is not Focus.DRIVE:
+            self._keys.clear()
+            for deed in self._deeds.values():
+                self.let_go.emit(deed)
+            self._deeds.clear()
+        if focus is not self.focus:
+            self.focus = focus
+            self.focus_changed.emit(focus)
+
+    def _focus_now(self) -> Focus:
+        if not self._window.isActiveWindow() or self._is_covered() or self._is_typing():
+            return Focus.AWAY
+        return Focus.DRIVE if self._window.focusWidget() in self._driving else Focus.ELSEWHERE
+
+    def _is_typing(self) -> bool:
+        widget = self._window.focusWidget()
+        return isinstance(widget, (QLineEdit, QPlainTextEdit)) and not widget.isReadOnly()
+
+    # Keys.
+
+    def eventFilter(self, target: QObject, event: QEvent) -> bool:
+        """True: it was for us, and no widget sees it."""
+        if (
+            not isinstance(event, QKeyEvent)
+            or event.type() not in (QEvent.KeyPress, QEvent.KeyRelease)
+            or not isinstance(target, QWidget)
+            or target.window() is not self._window
+        ):
+            return False
+        if event.type() == QEvent.KeyPress:
+            return self._press(event)
+        return self._release(event)
+
+    def _press(self, event: QKeyEvent) -> bool:
+        key = event.key()
+        deed = deed_of(key, event.modifiers(), is_typing=self._is_typing())
+        if deed is not None and self._is_covered() and deed not in ALSO_COVERED:
+            deed = None
+        if deed is Deed.ARM and self.focus is not Focus.DRIVE:
+            return False  # Enter presses the button that has the focus
+        if deed is not None:
+            if not event.isAutoRepeat() and key not in self._deeds:
+                self._deeds[key] = deed
+                self.asked.emit(deed)
+            return True
+        if self.focus is not Focus.DRIVE or key in (Qt.Key_Tab, Qt.Key_Backtab):
+            return False
+        if not event.isAutoRepeat() and key not in self._keys:
+            self._keys.add(key)
+            self.pressed.emit(key)
+        return True
+
+    def _release(self, event: QKeyEvent) -> bool:
+        key = event.key()
+        if key not in self._keys and key not in self._deeds:
+            return False
+        if event.isAutoRepeat():  # X sends a release before each repeat
+            return True
+        if key in self._deeds:
+            self.let_go.emit(self._deeds.pop(key))
+        else:
+            self._keys.discard(key)
+            self.released.emit(key)
+        return True
