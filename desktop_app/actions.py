@@ -19,6 +19,14 @@ from pynet_core.errors import PynetError, Refused, SubroutineError
 
 _log = logging.getLogger(__name__)
 
+_TITLES: Final = {
+    "arm": "Not armed",
+    "disarm": "Not disarmed",
+    "reset": "Not reset",
+    "take": "Lease not taken",
+    "give": "Lease not given back",
+    "e_stop": "E-STOP not sent",
+}
 UNCONFIRMED_S: Final = 0.15
 STOP_AGAIN_S: Final = 0.05
 
@@ -30,6 +38,11 @@ class Outcome:
     what: str
     error: str = ""
 
+    @property
+    def title(self) -> str:
+        """For a toast."""
+        return _TITLES[self.what]
+
 
 class Actions(QObject):
     """Belongs to the GUI thread.  One request of a kind at a time: a second press changes nothing."""
@@ -38,7 +51,7 @@ class Actions(QObject):
 
     def __init__(self, link: Link) -> None:
         super().__init__()
-        self._link = link
+        self.link = link
         self._running: set[str] = set()
         self._disarms = 0  # asked for so far: an Arm that fails because of one is no error
         self._e_stop_s: float | None = None  # when it was pressed; None once Status says E_STOP
@@ -90,7 +103,7 @@ class Actions(QObject):
         self._closed.set()
 
     def _is_stop_open(self) -> bool:
-        newest, pressed_s = self._link.heard.status, self._e_stop_s
+        newest, pressed_s = self.link.heard.status, self._e_stop_s
         if pressed_s is None:
             return False
         if newest is not None and newest.message.state is State.E_STOP and newest.at_s >= pressed_s:
@@ -98,7 +111,7 @@ class Actions(QObject):
         return self._e_stop_s is not None
 
     def _ask(self, what: str, request: Callable[[Operator], object]) -> None:
-        operator = self._link.operator
+        operator = self.link.operator
         if operator is None:
             self.finished.emit(Outcome(what, "No robot connected. Press Ctrl+K."))
             return
@@ -116,7 +129,7 @@ class Actions(QObject):
             self._running.discard(what)
             if not self._closed.is_set():
                 self.finished.emit(outcome)
-            self._link.news.announce()
+            self.link.news.announce()
 
         self._running.add(what)
         threading.Thread(target=run, name=f"pynet {what}", daemon=True).start()
@@ -131,7 +144,7 @@ class Actions(QObject):
                 self._closed.wait(STOP_AGAIN_S)
 
     def _words(self, error: PynetError) -> str:
-        newest = self._link.heard.status
+        newest = self.link.heard.status
         holder = newest.message.holder_name if newest is not None else ""
         match error:
             case CarRefused(verdict=Verdict.NO_LEASE) if holder:
@@ -140,7 +153,7 @@ class Actions(QObject):
                 return f"{error}."
             case SubroutineError(code=403) | Refused(code=403):
                 return "You may watch, not drive. An admin of the robot can change that."
-            case _ if self._link.connection is Connection.LOST:
+            case _ if self.link.connection is Connection.LOST:
                 return "No link to the robot. It comes back by itself; then try again."
             case _:
                 return f"{error}."

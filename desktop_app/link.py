@@ -15,6 +15,7 @@ from typing import Final
 
 from PyQt5.QtCore import QObject, pyqtSignal
 
+from desktop_app.address import format_address
 from desktop_app.announcer import Announcer
 from desktop_app.belief import SILENT_S
 from desktop_app.event_log import EventLog
@@ -61,7 +62,7 @@ class Link(QObject):
         self.news = Announcer()  # the connection, the state, the lease or the events: shown at once
         self.heard = Heard("", self._car_now_ns)
         self.error = ""  # why there is no link, in words
-        self.begun_s = time.monotonic()
+        self.since_s = time.monotonic()  # when it began to connect, and then when it did
         self._name = name
         self._on_frame = on_frame
         self._events = events
@@ -78,7 +79,7 @@ class Link(QObject):
 
     @property
     def address(self) -> str:
-        return f"{self.host or 'localhost'}:{self.port}"
+        return format_address(self.host, self.port)
 
     @property
     def operator(self) -> Operator | None:
@@ -107,6 +108,21 @@ class Link(QObject):
         """Disarm, give the lease back and end, in the link's own thread; `closed` says when."""
         self._closing.set()
 
+    def panic(self) -> None:
+        """Neutral and disarm, from any thread: something in this window failed."""
+        operator = self._operator
+        if operator is None or not self.heard.has_lease:
+            return
+
+        def disarm() -> None:
+            try:
+                operator.disarm()
+            except PynetError as exc:
+                _log.warning("could not disarm: %s; the robot's failsafe will", exc)
+
+        operator.wish(0.0, 0.0)
+        threading.Thread(target=disarm, name="pynet panic", daemon=True).start()
+
     # The link's thread.
 
     def _run(self) -> None:
@@ -133,7 +149,10 @@ class Link(QObject):
                 self._say_why(exc)
                 self._closing.wait(REFUSED_RETRY_S if isinstance(exc, Refused) else RETRY_S)
                 continue
-            self.error = ""
+            if self._closing.is_set():
+                operator.close()
+                break
+            self.error, self.since_s = "", time.monotonic()
             self.heard = Heard(operator.id, self._car_now_ns)
             self._operator = operator
             self._subscribe(operator)
@@ -173,7 +192,7 @@ class Link(QObject):
     def _watch_silence(self, operator: Operator, now_s: float) -> None:
         is_lost = self.connection is Connection.LOST
         if is_lost:
-            if operator.link_error is not None:
+            if isinstance(operator.link_error, Refused):
                 self._say_why(operator.link_error)
             if not self._was_lost:
                 self.tell(Severity.WARNING, "link_lost", "Link lost. Trying every 0.5 s.")

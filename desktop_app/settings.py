@@ -18,7 +18,7 @@ MAX_ROBOTS: Final = 20  # the ones used last
 MAX_PADS: Final = 20
 
 Text = Annotated[str, Meta(max_length=255)]
-Theme = Literal["", "dark", "light"]  # '' follows the system
+Theme = Literal["system", "dark", "light"]
 
 
 class Robot(Struct, frozen=True, kw_only=True):
@@ -50,13 +50,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Everything that is remembered; unknown fields of a later version are ignored."""
 
     robots: tuple[Robot, ...] = ()  # the one used last first
-    theme: Theme = ""
-    zoom: Annotated[float, Meta(ge=1.0, le=2.0)] = 1.0
+    theme: Theme = "system"
+    zoom: Literal[100, 125, 150] = 100  # per cent
+    width: Annotated[int, Meta(ge=200, le=20000)] = 1440
+    height: Annotated[int, Meta(ge=200, le=20000)] = 900
     limit: Annotated[float, Meta(ge=0.1, le=1.0)] = 0.5
     panel_height: Annotated[float, Meta(ge=100.0, le=1000.0)] = 200.0
     shows_left: bool = True
     shows_panel: bool = True
-    has_sounds: bool = False
     pads: dict[Text, PadMapping] = {}  # by SDL's GUID
 
     def with_robot(self, robot: Robot) -> Settings:

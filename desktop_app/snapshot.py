@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import threading
 from datetime import datetime
 from pathlib import Path
+
+from PyQt5.QtCore import QObject, pyqtSignal
 
 
 def save_snapshot(jpeg: bytes, folder: Path, robot: str, at: datetime) -> Path:
@@ -31,3 +34,20 @@ def save_snapshot(jpeg: bytes, folder: Path, robot: str, at: datetime) -> Path:
             continue
         return path
     raise FileExistsError(f"{folder / stem}.jpg and 99 more of that name are there already")
+
+
+class SnapshotSaver(QObject):
+    """Saves in a thread: disks wait, slots do not."""
+
+    saved = pyqtSignal(object, str)  # the Path, or None and why not
+
+    def save(self, jpeg: bytes, folder: Path, robot: str, at: datetime) -> None:
+        def run() -> None:
+            try:
+                path = save_snapshot(jpeg, folder, robot, at)
+            except OSError as exc:
+                self.saved.emit(None, str(exc))
+            else:
+                self.saved.emit(path, "")
+
+        threading.Thread(target=run, name="pynet snapshot", daemon=True).start()

@@ -15,7 +15,7 @@ from desktop_app.snapshot import save_snapshot
 ALL = Settings(
     robots=(Robot(host="rover.local", port=1857, name="rover-7", board="Pi 4"),),
     theme="light",
-    zoom=1.25,
+    zoom=125,
     limit=0.8,
     panel_height=240.0,
     shows_left=False,
@@ -49,8 +49,8 @@ def test_a_broken_file_is_told_kept_aside_and_the_defaults_hold(tmp_path: Path, 
 
 def test_a_later_versions_fields_are_ignored(tmp_path: Path) -> None:
     file = SettingsFile(tmp_path / "settings.json")
-    file.path.write_text('{"zoom": 1.5, "autopilot": {"x": 1}}')
-    assert file.load() == Settings(zoom=1.5)
+    file.path.write_text('{"zoom": 150, "autopilot": {"x": 1}}')
+    assert file.load() == Settings(zoom=150)
 
 
 @given(st.binary(max_size=200))

@@ -1,0 +1,278 @@
+"""The program: its windows, the gamepads, what it remembers, and what happens when something fails."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from msgspec.structs import replace
+from PyQt5.QtCore import QObject, QStandardPaths, Qt, QTimer, pyqtSignal
+from PyQt5.QtWidgets import QApplication
+
+from desktop_app.address import format_address, parse_address
+from desktop_app.cockpit import Cockpit
+from desktop_app.crash import CrashReporter
+from desktop_app.gamepad import Gamepads
+from desktop_app.main_window import MainWindow, WindowMemory
+from desktop_app.settings import Robot, SettingsFile
+from desktop_app.simulated import SimulatedStarter
+from desktop_app.teleop import NS_PER_MS, PERIOD_NS
+from desktop_app.theme import ThemeChoice
+from desktop_app.view import KnownRobot
+
+_log = logging.getLogger(__name__)
+
+SAVE_AFTER_MS: Final = 500  # settings, after the last change
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where things are kept."""
+
+    settings: Path
+    crashes: Path
+    pictures: Path
+
+    @classmethod
+    def of_this_system(cls) -> Folders:
+        """The platform's own; needs the QApplication's name."""
+
+        def place(kind: QStandardPaths.StandardLocation) -> Path:
+            return Path(QStandardPaths.writableLocation(kind))
+
+        return cls(
+            settings=place(QStandardPaths.AppConfigLocation) / "settings.json",
+            crashes=place(QStandardPaths.AppLocalDataLocation) / "crashes",
+            pictures=place(QStandardPaths.PicturesLocation) / "pynet",
+        )
+
+
+class App(QObject):
+    """Made once, by `__main__`, in the GUI thread.  `start`, run Qt's loop, then `finish`."""
+
+    _failed = pyqtSignal(str)  # from whichever thread
+
+    def __init__(self, qt: QApplication, folders: Folders, *, theme: ThemeChoice | None = None) -> None:
+        super().__init__()
+        self._qt = qt
+        qt.setQuitOnLastWindowClosed(False)  # a window that has gone may still be disarming
+        self._folders = folders
+        self._file = SettingsFile(folders.settings)
+        self.settings = self._file.load()
+        self._theme = theme  # for this run only: what was typed is not what was set
+        self.cockpits: list[Cockpit] = []
+        self._waiting: list[Cockpit] = []  # for the simulated car
+        self._crashes = CrashReporter(folders.crashes, self._on_crash)
+        self._last_crash = self._crashes.install()
+        self.gamepads = Gamepads(self.settings.pads)
+        if self.gamepads.trouble:
+            _log.warning("%s", self.gamepads.trouble)
+        self._simulated = SimulatedStarter()
+        self._simulated.finished.connect(self._on_simulated)
+        self._failed.connect(self._say_failed)
+        self._ticks = QTimer(self)
+        self._ticks.setTimerType(Qt.PreciseTimer)
+        self._ticks.setInterval(PERIOD_NS // NS_PER_MS)
+        self._ticks.timeout.connect(self._tick)
+        self._saver = QTimer(self)
+        self._saver.setSingleShot(True)
+        self._saver.setInterval(SAVE_AFTER_MS)
+        self._saver.timeout.connect(self._save_in_thread)
+
+    def start(self, address: str = "") -> Cockpit:
+        """Open the first window, on the robot of this address if there is one.
+
+        Raises:
+            ValueError: It is no address.
+        """
+        where = parse_address(address) if address else None
+        cockpit = self._open()
+        if where is not None:
+            cockpit.connect_to(*where)
+        for trouble in (self._last_crash, self._file.trouble, self.gamepads.trouble):
+            if trouble:
+                cockpit.warn(trouble)
+        self._ticks.start()
+        return cockpit
+
+    def start_simulated(self, cockpit: Cockpit) -> None:
+        """Start this computer's simulated car, and show it in this window."""
+        self._waiting.append(cockpit)
+        self._simulated.start()
+
+    def close(self) -> None:
+        """Disarm and close every window; then Qt's loop ends."""
+        for cockpit in tuple(self.cockpits):
+            cockpit.close()
+
+    def finish(self) -> None:
+        """After Qt's loop: keep the settings, end what was started."""
+        self._ticks.stop()
+        self._saver.stop()
+        self._file.save(self.settings)
+        self.gamepads.close()
+        self._simulated.close()
+        self._crashes.uninstall()
+
+    # Windows.
+
+    def _open(self) -> Cockpit:
+        settings = self.settings
+        window = MainWindow(
+            WindowMemory(
+                theme=self._theme or ThemeChoice(settings.theme),
+                zoom=settings.zoom,
+                panel_height=settings.panel_height,
+                shows_left=settings.shows_left,
+                shows_panel=settings.shows_panel,
+                width=settings.width,
+                height=settings.height,
+            )
+        )
+        cockpit = Cockpit(
+            window, name=socket.gethostname(), limit=settings.limit, pictures=self._folders.pictures
+        )
+        window.memory_changed.connect(self._remember_window)
+        window.limit_asked.connect(lambda: self._remember(limit=cockpit.hands.teleop.limit))
+        window.connect_asked.connect(lambda address: self._connect(cockpit, address))
+        window.forget_asked.connect(self._forget)
+        cockpit.described.connect(self._remember_robot)
+        cockpit.closed.connect(self._on_closed)
+        self.cockpits.append(cockpit)
+        self._show_known()
+        window.show()
+        return cockpit
+
+    def _connect(self, cockpit: Cockpit, address: str) -> None:
+        """In this window, or in one of its own when this one has a robot; '' is the simulated car."""
+        try:
+            where = parse_address(address) if address else None
+        except ValueError as exc:
+            cockpit.fail(str(exc))
+            return
+        if where is not None:
+            for other in self.cockpits:
+                if other.robot is not None and (other.robot.link.host, other.robot.link.port) == where:
+                    other.window.raise_()
+                    other.window.activateWindow()
+                    return
+        if cockpit.was_reached:
+            cockpit = self._open()
+        if where is None:
+            self.start_simulated(cockpit)
+        else:
+            cockpit.connect_to(*where)
+
+    def _on_simulated(self, port: int, error: str) -> None:
+        for cockpit in self._waiting:
+            if cockpit not in self.cockpits:
+                continue
+            if error:
+                cockpit.fail(error)
+            else:
+                cockpit.connect_to("127.0.0.1", port)
+        self._waiting.clear()
+
+    def _on_closed(self, cockpit: Cockpit) -> None:
+        self.cockpits.remove(cockpit)
+        self._show_known()
+        if not self.cockpits:
+            self._qt.quit()
+
+    # The hands of all windows: one timer, so that the gamepads are read once for all.
+
+    def _tick(self) -> None:
+        now_ns = time.monotonic_ns()
+        pad = self.gamepads.poll(now_ns)
+        pressed = self.gamepads.take_pressed()
+        front = [cockpit for cockpit in self.cockpits if cockpit.window.isActiveWindow()]
+        for cockpit in front or self.cockpits:  # an E-STOP with no window in front is for all of them
+            for button in pressed:
+                cockpit.take_button(button)
+        for cockpit in self.cockpits:
+            cockpit.hands.tick(now_ns, pad)
+
+    # What is remembered.
+
+    def _remember_window(self, memory: WindowMemory) -> None:
+        if self._theme is None or memory.theme is not self._theme:
+            self._theme = None
+            self._remember(theme=memory.theme.value)
+        self._remember(
+            zoom=memory.zoom,
+            panel_height=memory.panel_height,
+            shows_left=memory.shows_left,
+            shows_panel=memory.shows_panel,
+            width=memory.width,
+            height=memory.height,
+        )
+
+    def _remember_robot(self, cockpit: Cockpit) -> None:
+        robot = cockpit.robot
+        description = robot.link.heard.description if robot else None
+        if robot is None or description is None:
+            return
+        known = Robot(
+            host=robot.link.host,
+            port=robot.link.port,
+            name=description.name,
+            board=description.board,
+            simulated=description.simulated,
+        )
+        if not description.simulated:  # a simulated car has another port each time
+            self.settings = self.settings.with_robot(known)
+            self._saver.start()
+        self._show_known()
+
+    def _forget(self, address: str) -> None:
+        self._remember(
+            robots=tuple(r for r in self.settings.robots if format_address(r.host, r.port) != address)
+        )
+        self._show_known()
+
+    def _show_known(self) -> None:
+        links = [cockpit.robot.link for cockpit in self.cockpits if cockpit.robot is not None]
+        connected = {(link.host, link.port) for link in links}
+        known = tuple(
+            KnownRobot(
+                address=format_address(robot.host, robot.port),
+                name=robot.name,
+                board=robot.board,
+                simulated=robot.simulated,
+                is_connected=(robot.host, robot.port) in connected,
+            )
+            for robot in self.settings.robots
+        )
+        for cockpit in self.cockpits:
+            cockpit.window.set_known(known)
+
+    def _remember(self, **changes: object) -> None:
+        self.settings = replace(self.settings, **changes)
+        self._saver.start()
+
+    def _save_in_thread(self) -> None:
+        threading.Thread(target=self._save, args=(self._file.trouble,), name="pynet settings").start()
+
+    def _save(self, known_trouble: str) -> None:
+        self._file.save(self.settings)
+        if self._file.trouble and not known_trouble:
+            self._failed.emit(self._file.trouble)
+
+    # Failures.
+
+    def _on_crash(self, words: str) -> None:
+        """In whichever thread failed: the cars first."""
+        for cockpit in tuple(self.cockpits):
+            cockpit.panic()
+        self._failed.emit(words)
+
+    def _say_failed(self, words: str) -> None:
+        print(f"pynet-desktop: {words}", file=sys.stderr)
+        for cockpit in self.cockpits:
+            cockpit.warn(words)
