@@ -125,13 +125,13 @@ class PlainChannel:
                 frame = self._received.popleft()
                 if self.session.receive(frame):
                     return frame
-            if not _DONTWAIT and not select.select([self._sock], [], [], 0)[0]:
-                return None
             try:
+                if not _DONTWAIT and not select.select([self._sock], [], [], 0)[0]:
+                    return None
                 data = self._sock.recv(RECEIVE_BYTES, _DONTWAIT)
             except BlockingIOError:
                 return None
-            except OSError as exc:
+            except (OSError, ValueError) as exc:
                 raise LinkClosed(f"connection lost: {_words(exc)}") from exc
             self._feed(data)
 
@@ -172,7 +172,7 @@ class PlainChannel:
             return 0
         try:
             answer = fcntl.ioctl(self._sock, _SIOCOUTQNSD, b"\0\0\0\0")
-        except OSError as exc:
+        except (OSError, ValueError) as exc:
             raise LinkClosed(f"connection lost: {_words(exc)}") from exc
         unsent: int = struct.unpack("i", answer)[0]
         return unsent
@@ -223,7 +223,7 @@ def _set(sock: socket.socket, level: int, option: str, value: int) -> None:
             sock.setsockopt(level, number, value)
 
 
-def _words(exc: OSError) -> str:
-    if exc.errno == errno.EBADF:
+def _words(exc: OSError | ValueError) -> str:
+    if isinstance(exc, ValueError) or exc.errno == errno.EBADF:  # a closed socket has number -1
         return "it was closed at this end"
     return exc.strerror or str(exc)

@@ -83,12 +83,15 @@ class Controller:
         client, which this one then replaces at the gateway.
 
         Raises:
+            ValueError: That is no port.
             PoolFull: Every place in the gateway's pool is taken.
             Refused: It said no; `.code` and the text say why.
             LinkError: No gateway there, or no answer within `timeout_s`.
             RemoteProtocolError: What answers there is no pynet gateway.
         """
         host, port = gateway or (self.gateway_ip, self.port)
+        if not isinstance(port, int) or not 0 < port <= 65535:  # getaddrinfo takes 67393 for 1857
+            raise ValueError(f"port must be 1 to 65535, got {port!r}")
         where = f"{host or 'this machine'} port {port}"
         pair = pair or PairId()
         pair.attempt += 1
@@ -142,7 +145,7 @@ def _connect(host: str, port: int, where: str, timeout_s: float) -> socket.socke
         raise DeadlineExceeded(f"no answer from {where} within {timeout_s:g} s") from exc
     except ConnectionRefusedError as exc:
         raise LinkError(f"no gateway at {where}: is it started, and is this its port?") from exc
-    except (OSError, OverflowError, UnicodeError) as exc:  # the last: a host that is no name
+    except (OSError, UnicodeError) as exc:  # the last: a host that is no name
         raise LinkError(f"cannot reach {where}: {exc}") from exc
 
 

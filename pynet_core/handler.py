@@ -14,6 +14,7 @@ from pynet_core.errors import LinkError, LocalProtocolError, ProtocolError, Pyne
 from pynet_core.mailbox import TooSlow
 from pynet_core.pump import Pumps, TooManyUnheard, UserCodeFailed, as_bytes, items
 from pynet_core.subroutines import (
+    MAX_NAME_CHARS,
     NotAllowed,
     Peer,
     Registry,
@@ -164,14 +165,10 @@ class Handler:
     def _request(self, frame: Frame) -> None:
         assert self.peer is not None
         call, buffer = unpack_call(frame)
+        kwargs = {**call.kwargs, "buffer": buffer} if buffer else call.kwargs
+        self.running = call.name[:MAX_NAME_CHARS]
         try:
             subroutine = self._host.registry.find(call.name, self.peer)
-        except (UnknownSubroutine, NotAllowed) as exc:
-            self._fail(exc)
-            return
-        kwargs = {**call.kwargs, "buffer": buffer} if buffer else call.kwargs
-        self.running = call.name
-        try:
             match frame.kind:
                 case Kind.STREAM:
                     self._stream(subroutine, call, kwargs)
@@ -179,6 +176,8 @@ class Handler:
                     self._sink(subroutine, call)
                 case _:
                     self._call(frame.kind, subroutine, call, kwargs)
+        except (UnknownSubroutine, NotAllowed) as exc:
+            self._fail(exc)
         finally:
             self.running = ""
 

@@ -156,7 +156,7 @@ class Registry:
         """
         found = self._by_name.get(name)
         if found is None:
-            raise UnknownSubroutine(f"no subroutine {name!r} is registered")
+            raise UnknownSubroutine(f"no subroutine {name[:MAX_NAME_CHARS]!r} is registered")
         if Role.parse(peer.role) < found.role:
             raise NotAllowed(f"{name!r} needs role {found.role.name.lower()}, {peer.name} is {peer.role}")
         return found

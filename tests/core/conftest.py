@@ -6,10 +6,24 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.core.loopback import eventually, our_threads
+from pynet_core.client import Client
+from pynet_core.gateway import Gateway
+from tests.core.loopback import controller_of, eventually, our_threads, serving
 
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left_behind() -> Iterator[None]:
     yield
     assert eventually(lambda: not our_threads()), f"still running: {our_threads()}"
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    with serving(max_poolsize=20) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def client(gateway: Gateway) -> Iterator[Client]:
+    with controller_of(gateway).get_client() as client:
+        yield client

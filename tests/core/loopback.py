@@ -10,8 +10,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
+from pynet_core.client import Client
 from pynet_core.controller import Controller
 from pynet_core.gateway import Gateway
 from pynet_core.wire import (
@@ -45,8 +46,63 @@ def serving(port: int = 0, max_poolsize: int = 5, **options: Any) -> Iterator[Ga
     assert stuck == []
 
 
-def controller_of(gateway: Gateway) -> Controller:
+class Listens(Protocol):
+    port: int
+
+
+def controller_of(gateway: Listens) -> Controller:
     return Controller(port=gateway.port)
+
+
+def collected(client: Client, name: str, *arguments: Any, **kwargs: Any) -> list[tuple[int, bytes]]:
+    """The items of a stream that ends by itself."""
+    got: list[tuple[int, bytes]] = []
+    client.get_subroutine_stream(
+        name, lambda _, ident, body: got.append((ident, body)), None, list(arguments), **kwargs
+    )
+    return got
+
+
+def counting(count: int) -> Iterator[tuple[int, bytes]]:
+    for number in range(count):
+        yield number, b"%d" % number
+
+
+class Ticker:
+    """A generator function that yields (n, n) every `period_s` for ever, and knows what it has yielded."""
+
+    def __init__(self, period_s: float = 0.002) -> None:
+        self.newest = -1
+        self.running = 0
+        self._period_s = period_s
+
+    def __call__(self) -> Iterator[tuple[int, bytes]]:
+        self.running += 1
+        try:
+            number = 0
+            while True:
+                self.newest = number
+                yield number, b"%d" % number
+                number += 1
+                time.sleep(self._period_s)
+        finally:
+            self.running -= 1
+
+
+class Gate:
+    """A function that blocks until it is opened."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Semaphore(0)
+        self._open = threading.Event()
+
+    def __call__(self, *_: Any, **__: Any) -> bytes:
+        self.entered.release()
+        assert self._open.wait(PATIENCE_S)
+        return b""
+
+    def open(self) -> None:
+        self._open.set()
 
 
 def eventually(claim: Callable[[], object], timeout_s: float = PATIENCE_S) -> bool:
