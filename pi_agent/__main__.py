@@ -1,6 +1,6 @@
 """pynet-agent: the robot daemon.  Builds the guardian, which starts all else.
 
-python -m pi_agent run --runtime-dir DIR --state-dir DIR [--config FILE] [--port N]
+python -m pi_agent run [--runtime-dir DIR] [--state-dir DIR] [--config FILE] [--port N]
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pi_agent.diary import Diary, read_latch
 from pi_agent.drivetrain import GpioDrivetrain
 from pi_agent.guardian import Guardian
 from pi_agent.neutral import save_plan
-from pi_agent.procs import worker_command
+from pi_agent.procs import EXIT_CONFIG, worker_command
 from pi_agent.simulated.pins import BoardFactory
 from pi_agent.supervisor import Supervisor, run
 from pi_agent.systemd import Notifier
@@ -30,7 +30,6 @@ from pynet_car.world.board import Board
 from pynet_core.errors import ConfigError, HardwareError, PynetError
 
 EXIT_ERROR: Final = 1
-EXIT_CONFIG: Final = 78  # EX_CONFIG: no other try will work before somebody mends the settings
 LOCK_FILE: Final = "guardian.lock"
 
 
@@ -69,6 +68,7 @@ def guard(config: AgentConfig, arguments: argparse.Namespace) -> None:
 
     Raises:
         HardwareError: The outputs cannot be had, or refuse.
+        ConfigError: The worker cannot run with its settings.
     """
     stop = _Stop()
     runtime_dir, state_dir = arguments.runtime_dir, arguments.state_dir
@@ -118,13 +118,15 @@ def _worker_arguments(arguments: argparse.Namespace) -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pynet-agent", description="the robot daemon")
     parser.add_argument("verb", nargs="?", choices=["run"], default="run")
-    # systemd makes these folders and names them in the environment.
-    for option, variable, keeps in (
-        ("--runtime-dir", "RUNTIME_DIRECTORY", "what lives as long as the agent"),
-        ("--state-dir", "STATE_DIRECTORY", "what outlives it: the e-stop"),
+    # systemd makes these folders and names them in the environment; a person has places of his own.
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR", f"/tmp/user-{os.getuid()}"))
+    state = Path(os.environ.get("XDG_STATE_HOME", "~/.local/state")).expanduser()
+    for option, variable, base, keeps in (
+        ("--runtime-dir", "RUNTIME_DIRECTORY", runtime, "what lives as long as the agent"),
+        ("--state-dir", "STATE_DIRECTORY", state, "what outlives it: the e-stop"),
     ):
-        given = os.environ.get(variable)
-        parser.add_argument(option, type=Path, default=given, required=not given, help=f"for {keeps}")
+        folder = Path(os.environ.get(variable) or base / "pynet-agent")
+        parser.add_argument(option, type=Path, default=folder, help=f"for {keeps} ({folder})")
     parser.add_argument("--config", type=Path, help="agent.toml; without it, the defaults")
     parser.add_argument("--port", type=int, help="to listen on, in place of the one in the settings")
     return parser

@@ -34,7 +34,7 @@ from pynet_car.messages import (
     Status,
     Verdict,
 )
-from pynet_car.reflex import CAMERA_STALE_NS, Head, Sight, known_velocity_mps, limit, look
+from pynet_car.reflex import Head, Sight, is_blind, known_velocity_mps, limit, look
 from pynet_core.errors import LinkClosed
 
 TICK_NS: Final = 10 * NS_PER_MS
@@ -204,7 +204,7 @@ class Guardian:
         """The throttle that the sensors leave of this wish; also what the Status says of it."""
         velocity_mps = known_velocity_mps(self._odometry, period_s=self._odometry_period_s, now_ns=now_ns)
         self._sight = look(self._heads, self._readings, velocity_mps=velocity_mps, now_ns=now_ns)
-        blind = self._camera_ns is None or now_ns - self._camera_ns > CAMERA_STALE_NS
+        blind = is_blind(self._camera_ns, now_ns)
         throttle = limit(wish, self._sight, creep=blind, velocity_mps=velocity_mps)
         reasons = [self._sight.reason]
         holder = self._failsafe.holder

@@ -19,6 +19,7 @@ from pynet_core.errors import HardwareError
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 8.0
 STEADY_S: Final = 10.0  # a worker that ran this long was well: its death starts a new count
+EXIT_CONFIG: Final = 78  # EX_CONFIG: no other try will work before somebody mends the settings
 END_S: Final = 1.0  # from SIGTERM to SIGKILL
 _PR_SET_PDEATHSIG: Final = 1
 _SYSTEMD_VARIABLES: Final = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})

@@ -9,13 +9,14 @@ from typing import Final
 
 from pi_agent.diary import Diary
 from pi_agent.guardian import TICK_NS, Guardian
-from pi_agent.procs import END_S, Backoff, WorkerProcess
+from pi_agent.procs import END_S, EXIT_CONFIG, Backoff, WorkerProcess
 from pi_agent.systemd import Notifier
 from pynet_car.messages import Event, Severity
-from pynet_core.errors import HardwareError
+from pynet_core.errors import ConfigError, HardwareError
 
 ALIVE_NS: Final = 250_000_000  # WatchdogSec=1 misses three before it acts
 NS_PER_S: Final = 1_000_000_000
+CLOSED_NS: Final = 500_000_000  # a worker that ends closes its link first, and has an exit code to tell
 
 
 class Supervisor:
@@ -27,20 +28,29 @@ class Supervisor:
         self._diary = diary
         self._command = tuple(command)
         self._worker: WorkerProcess | None = None
+        self._has_died = False
         self._backoff = Backoff()
         self._start_ns = 0  # when it was started, or is to be started
+        self._closed_ns = 0  # when its end of the link was last seen open
 
     def wait(self, timeout_s: float) -> None:
         """Until then, or until the worker dies."""
-        select.select([self._worker] if self._worker else [], [], [], max(0.0, timeout_s))
+        watched = [self._worker] if self._worker else []
+        self._has_died = bool(select.select(watched, [], [], max(0.0, timeout_s))[0])
 
     def tend(self, now_ns: int) -> None:
-        """Deal with a death, and start a worker when it is time.  Waits for nothing but the start."""
+        """Deal with a death, and start a worker when it is time.  Waits for nothing but the start.
+
+        Raises:
+            ConfigError: It ended because of its settings.
+        """
         worker = self._worker
         if worker is not None:
-            if worker.is_dead(0.0):
+            if self._has_died:
                 self._bury(worker, now_ns)
-            elif self._guardian.link is None:
+            elif self._guardian.link is not None:
+                self._closed_ns = now_ns
+            elif now_ns - self._closed_ns > CLOSED_NS:
                 worker.kill()  # it closed its end and lives on; the next call finds it dead
         if self._worker is None and now_ns >= self._start_ns:
             self._start(now_ns)
@@ -68,6 +78,9 @@ class Supervisor:
         self._guardian.detach(now_ns)
         code = worker.bury()
         self._worker = None
+        self._has_died = False
+        if code == EXIT_CONFIG:
+            raise ConfigError("the worker cannot run with these settings; it has said why above")
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         self._pause(now_ns, f"the worker {how}")
 
@@ -91,6 +104,7 @@ def run(
     """Tick until told to stop; `title` stands before every status line.
 
     Raises:
+        ConfigError: The worker cannot run with its settings.
         HardwareError: The outputs refuse.
         RuntimeError: A thread of ours has died.
     """

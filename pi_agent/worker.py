@@ -29,7 +29,7 @@ from pi_agent.camera import CameraFeed
 from pi_agent.config import AgentConfig, board_model, is_simulated, load_config
 from pi_agent.link import GuardianLink, ToWorker, WorkerReady
 from pi_agent.offers import OWN_NAMES, GuardianSilent, Offers
-from pi_agent.procs import die_with_parent
+from pi_agent.procs import EXIT_CONFIG, die_with_parent
 from pi_agent.sensors.loading import load_sensors
 from pi_agent.sensors.running import SensorRunner
 from pi_agent.simulated.lens import SimulatedLens
@@ -42,7 +42,6 @@ SWITCH_INTERVAL_S: Final = 0.0005  # a call beside a CPU-bound Python thread: 5.
 WATCH_NS: Final = 250_000_000  # how often camera and sensors are looked after
 EXIT_ERROR: Final = 1  # a port that is taken, a device that is not there: another try may work
 EXIT_CRASH: Final = 70  # EX_SOFTWARE: a thread died
-EXIT_CONFIG: Final = 78  # EX_CONFIG: no other try will work before somebody mends the settings
 
 log = logging.getLogger(__name__)
 

@@ -213,6 +213,22 @@ def test_what_a_person_must_mend_is_one_clear_error(
     assert says in line
 
 
+def test_a_setting_only_the_worker_can_judge_ends_the_daemon_as_wrong_settings(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", *daemon(tmp_path, "--port", "99999999")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 78
+    assert "worker: [gateway]: port must be 0 to 65535, got 99999999" in done.stderr.splitlines()
+    assert "Traceback" not in done.stderr
+
+
+def test_a_taken_port_is_told_with_the_workers_own_exit_code(
+    start: Callable[..., Agent], tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        agent = start(*daemon(tmp_path, "--port", str(other.getsockname()[1])))
+        agent.hear("STATUS=SIMULATED CAR: The worker ended with exit code 1; it is started again in ")
+
+
 def test_an_e_stop_on_disk_is_there_when_the_daemon_starts(
     start: Callable[..., Agent], tmp_path: Path
 ) -> None:
