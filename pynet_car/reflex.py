@@ -6,6 +6,7 @@ Steering stays free.  What is blocked gets throttle 0 and no counter-brake.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -93,13 +94,18 @@ def _obstacle(head: Head, reading: Reading | None, approach_mps: float, now_ns: 
         return ""
     if reading.state is ReadingState.FAULT or not (math.isfinite(reading.value) and reading.value >= 0.0):
         return "is faulty"
-    off_axis_rad = min(abs(head.bearing_rad), math.pi - abs(head.bearing_rad))
-    off_axis_rad = max(0.0, off_axis_rad - HALF_CONE_RAD)
-    ahead_m = reading.value * math.cos(off_axis_rad)
-    beside_m = reading.value * math.sin(off_axis_rad)
-    if beside_m < HALF_TRACK_M and ahead_m < stopping_m(approach_mps):
+    ahead, beside = _axes(head.bearing_rad)
+    if reading.value * beside < HALF_TRACK_M and reading.value * ahead < stopping_m(approach_mps):
         return f"sees something at {reading.value:.2f} m"
     return ""
+
+
+@functools.cache  # a car has a handful of bearings, and a hundred ticks a second
+def _axes(bearing_rad: float) -> tuple[float, float]:
+    """How much of a range counts along the way and across it, for the nearest edge of the cone."""
+    off_axis_rad = min(abs(bearing_rad), math.pi - abs(bearing_rad))
+    off_axis_rad = max(0.0, off_axis_rad - HALF_CONE_RAD)
+    return math.cos(off_axis_rad), math.sin(off_axis_rad)
 
 
 def stopping_m(approach_mps: float) -> float:
@@ -118,6 +124,11 @@ def known_velocity_mps(odometry: Odometry | None, *, period_s: float, now_ns: in
         return None
     is_known = is_recent(now_ns - odometry.captured_ns, period_s) and math.isfinite(odometry.velocity_mps)
     return odometry.velocity_mps if is_known else None
+
+
+def is_blind(camera_ns: int | None, now_ns: int) -> bool:
+    """Whether the newest camera frame, if there ever was one, no longer shows what is now."""
+    return camera_ns is None or not -AHEAD_NS <= now_ns - camera_ns <= CAMERA_STALE_NS
 
 
 def limit(throttle: float, sight: Sight, *, creep: bool = False, velocity_mps: float | None = None) -> float:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pynet_car.messages import Odometry, Reading, ReadingState
-from pynet_car.reflex import Head, Sight, known_velocity_mps, limit, look, stopping_m
+from pynet_car.reflex import Head, Sight, is_blind, known_velocity_mps, limit, look, stopping_m
 
 MS = 1_000_000
 NOW = 10_000 * MS
@@ -141,6 +141,13 @@ def test_creeping_ends_at_half_a_metre_a_second_and_leaves_the_other_way_free() 
     assert limit(-1.0, CLEAR, creep=True, velocity_mps=-0.5) == 0.0
     assert limit(-1.0, CLEAR, creep=True, velocity_mps=0.5) < 0.0
     assert limit(1.0, CLEAR, creep=True) == 0.15
+
+
+def test_a_camera_is_blind_after_one_second_and_before_its_first_frame() -> None:
+    assert is_blind(None, NOW)
+    assert not is_blind(NOW - 1000 * MS, NOW)
+    assert is_blind(NOW - 1000 * MS - 1, NOW)
+    assert is_blind(NOW + 51 * MS, NOW)  # no camera of this car
 
 
 def test_velocity_is_known_only_from_fresh_and_sound_odometry() -> None:
