@@ -113,6 +113,11 @@ class Call(Struct, frozen=True, kw_only=True):
     kwargs: dict[str, Any] = {}
 
 
+# WORKAROUND msgspec 0.22: two threads that are the first to decode one Struct class at the same time may end
+# the process with SIGSEGV.  So each is looked at here, by one.
+for _kind in (Hello, Welcome, Failure, Call):
+    msgspec.msgpack.Decoder(_kind)
+
 _T = TypeVar("_T", bound=Struct)
 pack_body: Final = msgspec.msgpack.Encoder().encode
 
