@@ -32,11 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.demo and options.address:
         parser.error("--demo brings its own car: leave the address out")
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
-    QCoreApplication.setAttribute(Qt.AA_EnableHighDpiScaling)
-    QCoreApplication.setAttribute(Qt.AA_UseHighDpiPixmaps)
-    qt = QApplication(sys.argv[:1])
-    qt.setApplicationName("pynet")
+    qt = make_qt(sys.argv[:1])
     app = App(qt, Folders.of_this_system(), theme=ThemeChoice(options.theme) if options.theme else None)
     try:
         cockpit = app.start(options.address)
@@ -51,6 +47,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return qt.exec_()
     finally:
         app.finish()
+
+
+def make_qt(argv: list[str]) -> QApplication:
+    """Qt and the interpreter, set up for a window that must not stutter."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    QCoreApplication.setAttribute(Qt.AA_EnableHighDpiScaling)
+    QCoreApplication.setAttribute(Qt.AA_UseHighDpiPixmaps)
+    qt = QApplication(argv)
+    qt.setApplicationName("pynet")
+    return qt
 
 
 if __name__ == "__main__":

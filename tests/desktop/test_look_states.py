@@ -1,0 +1,227 @@
+"""Every part in every state, theme and layout: nothing cut, nothing on top of anything, live unlike stale."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from PyQt5.QtWidgets import QApplication
+
+from desktop_app.keys import Deed
+from desktop_app.main_window import MainWindow
+from desktop_app.theme import MISSING
+from desktop_app.toasts import Toast
+from desktop_app.view import KnownRobot, View
+from tests.desktop import look_views as views
+from tests.desktop.look_tools import SIZES, difference, faults, grey, make_window, painted, show, texts
+
+ROBOTS = (
+    KnownRobot(address="192.168.1.37:1857", name="rover-7", board="Raspberry Pi 5", is_connected=True),
+    KnownRobot(address="truck.local:1857", name="truck", board="Raspberry Pi 4"),
+    KnownRobot(address="localhost:1857", name="Simulated car", simulated=True),
+)
+EVERY = list(itertools.product(SIZES, ("dark", "light"), (100, 125, 150)))
+
+
+@pytest.mark.parametrize("size, theme, zoom", EVERY)
+def test_no_state_cuts_elides_or_overlaps_a_text(qtbot: Any, size: str, theme: str, zoom: int) -> None:
+    window = make_window(qtbot, size, theme, zoom)
+    found = []
+    for name, view in views.STATES.items():
+        show(window, view)
+        found += [f"{name}: {fault}" for fault in faults(window)]
+    assert not found
+
+
+@pytest.mark.parametrize("size, theme, zoom", EVERY)
+def test_no_sheet_cuts_elides_or_overlaps_a_text(qtbot: Any, size: str, theme: str, zoom: int) -> None:
+    window = make_window(qtbot, size, theme, zoom)
+    window.set_known(ROBOTS)
+    found = []
+    for view, deed in (
+        (views.NONE, Deed.ROBOTS),
+        (views.REFUSED, Deed.ROBOTS),
+        (views.DISARMED, Deed.SETTINGS),
+        (views.DISARMED, Deed.HELP),
+        (views.GRACE_DRIVES, Deed.TAKE),
+    ):
+        show(window, view)
+        window._do(deed)
+        QApplication.processEvents()
+        window.grab()
+        assert window.sheets.is_open
+        found += [f"{deed.name}: {fault}" for fault in faults(window)]
+        window.sheets.close_sheet()
+    assert not found
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_drawer_log_and_full_picture_cut_no_text(qtbot: Any, size: str) -> None:
+    window = make_window(qtbot, size)
+    show(window, views.ARMED)
+    found = []
+    for deed in (Deed.LOG, Deed.CHARTS, Deed.LEFT_COLUMN, Deed.FULL_PICTURE):
+        window._do(deed)
+        show(window, views.BLOCKED)
+        found += [f"{deed.name}: {fault}" for fault in faults(window)]
+    assert not found
+
+
+def test_the_measure_sees_a_cut_text_and_an_overlap(qtbot: Any) -> None:
+    """What the tests above rely on can fail."""
+    window = make_window(qtbot)
+    long = replace(views.ARMED, drive=replace(views.ARMED.drive, hint="W" * 90))
+    show(window, long)
+    assert any("DriveCard" in fault for fault in faults(window))
+
+
+def test_a_hostile_robot_cannot_write_over_the_window(qtbot: Any) -> None:
+    name = "A robot with a name that goes on and on " * 3
+    hostile = replace(
+        views.status(views.GRACE_DRIVES, holder_name=name, reason=name * 3),
+        robot_name=name,
+        address=name,
+        description=type(views.DESCRIPTION)(
+            **{
+                **{f: getattr(views.DESCRIPTION, f) for f in views.DESCRIPTION.__struct_fields__},
+                "name": name,
+                "board": name,
+            }
+        ),
+        events=(views.event(name * 40), views.event("W" * 3000), views.event("")),
+    )
+    for size in SIZES:
+        window = make_window(qtbot, size)
+        show(window, hostile)
+        assert [fault for fault in faults(window) if "elided" not in fault] == []
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_live_and_stale_differ_without_colour_in_every_part(qtbot: Any, theme: str) -> None:
+    window = make_window(qtbot, "full", theme)
+    parts = [window.bar.link, window.bar.lease, window.bar.banner, window.picture, *window.parts.right]
+    show(window, views.ARMED)
+    live = [grey(part) for part in parts]
+    show(window, views.SILENT)
+    for part, before in zip(parts, live, strict=True):
+        assert difference(before, grey(part)) > 0.4, type(part).__name__
+
+
+def test_no_measured_figure_survives_silence(qtbot: Any) -> None:
+    window = make_window(qtbot)
+    show(window, views.SILENT)
+    seen = texts(window)
+    assert not seen & {"1.42", "0.71", "1.34", "+0.35", "L 0.39", "24"}
+    assert "1.42 m/s, 0.9 s ago" in seen  # the last one, small, with its age
+    assert MISSING in seen
+
+
+def test_asked_and_done_differ_without_colour(qtbot: Any) -> None:
+    window = make_window(qtbot)
+    show(window, views.ARMED)
+    pad = window.parts.card(type(window.parts.right[1])).pad  # type: ignore[attr-defined]
+    together = grey(pad)
+    lagging = views.status(views.ARMED, duty=0.0)
+    show(window, lagging)
+    assert difference(together, grey(pad)) > 0.5
+
+
+@pytest.mark.parametrize("kind", ["out_of_range", "fault", "stale"])
+def test_each_kind_of_reading_looks_its_own(qtbot: Any, kind: str) -> None:
+    window = make_window(qtbot)
+    card = window.parts.right[0]
+    seen = {}
+    for value in (1.5, 0.7, 0.3, "out_of_range", "fault", "stale"):
+        show(window, replace(views.ARMED, ranges=views.ranges(front_left=value)))
+        seen[value] = grey(card)
+    for value, picture in seen.items():
+        if value != kind:
+            assert difference(seen[kind], picture) > 0.3, value
+
+
+def test_screen_readers_are_told_what_is_seen(qtbot: Any) -> None:
+    window = make_window(qtbot)
+    show(window, views.ARMED)
+    proximity, drive, _ = window.parts.right
+    assert "Front left 0.71 metres, near" in proximity.accessibleDescription()
+    assert window.bar.banner.accessibleDescription().startswith("ARMED. Motors follow your controls")
+    assert "asked throttle +0.38, steering L 0.46" in drive.pad.accessibleDescription()  # type: ignore[attr-defined]
+    show(window, views.E_STOP)
+    assert window.bar.banner.accessibleDescription().startswith("E_STOP")
+    for widget, _, _ in painted(window):
+        assert widget.accessibleName() or type(widget).__name__ in ("MainWindow", "Button"), widget
+
+
+def test_toasts_cover_neither_speed_nor_age(qtbot: Any) -> None:
+    for size in SIZES:
+        window = make_window(qtbot, size)
+        show(window, views.ARMED)
+        window.show_toast(
+            Toast(key="a", title="Gamepad gone. Plug it in or use the keys, then arm.", is_warning=True)
+        )
+        window.show_toast(
+            Toast(key="b", title="Snapshot saved", text="snap-140312.png", action="Open folder")
+        )
+        show(window, views.ARMED)
+        plates = window.parts.toasts.shown
+        assert len(plates) == 2
+        for plate in plates:
+            box = plate.geometry()
+            for text in window.picture.drawn:
+                if text.text not in ("30 fps", "640 × 480", "6.9 Mbit/s"):
+                    assert not box.intersects(text.box.toAlignedRect()), text.text
+            assert window.picture.rect().contains(box)
+            assert all(text.box.right() <= plate.width() for text in plate.drawn)
+
+
+def test_nothing_is_painted_when_nothing_changed(qtbot: Any) -> None:
+    window = make_window(qtbot)
+    show(window, views.ARMED)
+    window.picture._timer.stop()
+    window.parts.panel.charts._clock = lambda: 0.0
+    painted_again: list[str] = []
+    for widget, _, _ in painted(window):
+        original = type(widget).paintEvent
+
+        def spy(event: Any, widget: Any = widget, original: Any = original) -> None:
+            painted_again.append(type(widget).__name__)
+            original(widget, event)
+
+        widget.paintEvent = spy  # type: ignore[method-assign]
+    for _ in range(5):
+        window.show_view(replace(views.ARMED, status_age_s=0.031))
+        QApplication.processEvents()
+    assert painted_again == []
+    window.show_view(views.DISARMED)
+    QApplication.processEvents()
+    assert "Banner" in painted_again
+
+
+def test_each_part_paints_within_its_budget(qtbot: Any) -> None:
+    """CPU time, not wall: the machine is shared.  Prints what it measured (pytest -s)."""
+    window = make_window(qtbot)
+    show(window, views.ARMED)
+    steps = [_moved(i) for i in range(60)]
+    for widget, _, _ in painted(window):
+        spent = []
+        for view in steps:
+            window.show_view(view)
+            begun = time.thread_time()
+            widget.grab()
+            spent.append(1000 * (time.thread_time() - begun))
+        spent.sort()
+        print(f"{type(widget).__name__:14} p50 {spent[30]:.2f} ms  p99 {spent[58]:.2f} ms, with grab()")
+        if not isinstance(widget, MainWindow) and type(widget).__name__ not in ("TopBar", "BottomPanel"):
+            assert spent[30] <= 4.0, type(widget).__name__  # the median: never fail on one hiccup
+
+
+def _moved(i: int) -> View:
+    throttle = 0.3 + (i % 7) / 100
+    return replace(
+        views.status(views.ARMED, duty=throttle - 0.02, steering=(i % 11) / 20),
+        drive=replace(views.ARMED.drive, throttle=throttle),
+        ranges=views.ranges(front_left=0.7 + (i % 5) / 50, front_mid_left=0.34, rear="out_of_range"),
+    )
