@@ -21,7 +21,7 @@ from pi_agent.diary import Diary, read_latch
 from pi_agent.drivetrain import GpioDrivetrain
 from pi_agent.guardian import Guardian
 from pi_agent.neutral import save_plan
-from pi_agent.procs import EXIT_CONFIG, worker_command
+from pi_agent.procs import EXIT_CONFIG, run_before_others, worker_command
 from pi_agent.simulated.pins import BoardFactory
 from pi_agent.supervisor import Supervisor, run
 from pi_agent.systemd import Notifier
@@ -31,6 +31,8 @@ from pynet_core.errors import ConfigError, HardwareError, PynetError
 
 EXIT_ERROR: Final = 1
 LOCK_FILE: Final = "guardian.lock"
+
+log = logging.getLogger(__name__)
 
 
 class _Stop:
@@ -94,6 +96,8 @@ def guard(config: AgentConfig, arguments: argparse.Namespace) -> None:
         ending.callback(supervisor.end)
         ending.callback(notifier.stopping)
         ending.callback(drivetrain.neutral)
+        if not run_before_others():
+            log.info("no real-time priority (CAP_SYS_NICE): ticks may be late beside busy processes")
         run(guardian, supervisor, diary, notifier, title=title, is_stopping=lambda: stop.is_asked)
 
 

@@ -1,4 +1,4 @@
-"""The worker as a process: start it, see it die, end it and all that it started."""
+"""Processes: the worker as one, to start, see die and end; and what ours asks of the kernel."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ LONGEST_PAUSE_S: Final = 8.0
 STEADY_S: Final = 10.0  # a worker that ran this long was well: its death starts a new count
 EXIT_CONFIG: Final = 78  # EX_CONFIG: no other try will work before somebody mends the settings
 END_S: Final = 1.0  # from SIGTERM to SIGKILL
+REAL_TIME_PRIORITY: Final = 10  # of 1-99; the kernel's own interrupt threads have 50
 _PR_SET_PDEATHSIG: Final = 1
 _SYSTEMD_VARIABLES: Final = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
 
@@ -37,6 +38,19 @@ def die_with_parent() -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
     if os.getppid() != parent:
         os._exit(1)
+
+
+def run_before_others() -> bool:
+    """Let the calling thread, and none it starts, run as soon as it is due; False if we may not.
+
+    Measured beside four busy processes on two cores: a tick is 0.4 ms late in
+    the worst hundredth, and 20 ms without.
+    """
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(REAL_TIME_PRIORITY))
+    except OSError:
+        return False
+    return True
 
 
 class Backoff:

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pi_agent.procs import Backoff, WorkerProcess
+from pynet_core.errors import HardwareError, LinkClosed
+
+
+def start(program: str) -> WorkerProcess:
+    return WorkerProcess([sys.executable, "-c", program])
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_the_pause_doubles_to_eight_seconds() -> None:
+    backoff = Backoff()
+    assert [backoff.after(0.1) for _ in range(6)] == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0]
+
+
+def test_ten_good_seconds_start_the_count_anew() -> None:
+    backoff = Backoff()
+    assert [backoff.after(ran_s) for ran_s in (0.0, 9.9, 10.0, 0.0)] == [0.5, 1.0, 0.5, 1.0]
+
+
+def test_a_worker_gets_its_end_of_the_link_and_nothing_of_systemds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", "/run/systemd/notify")
+    program = """if True:
+        import os, socket, sys
+        sock = socket.socket(fileno=int(sys.argv[2]))
+        sock.send(repr(("NOTIFY_SOCKET" in os.environ, os.getpid() == os.getpgid(0), sys.argv[1])).encode())
+        sock.recv(1)
+    """
+    worker = start(program)
+    assert not worker.is_dead(0.0)
+    worker.link._sock.setblocking(True)
+    assert worker.link._sock.recv(100) == b"(False, True, '--link-fd')"
+    worker.kill()
+    assert worker.bury() == -signal.SIGKILL
+
+
+def test_a_death_is_seen_and_reads_as_the_end_of_the_link() -> None:
+    worker = start("raise SystemExit(3)")
+    assert worker.is_dead(5.0)
+    with pytest.raises(LinkClosed):
+        worker.link.receive()
+    assert worker.bury() == 3
+
+
+def test_a_program_that_is_not_there_is_a_hardware_error_and_leaks_nothing() -> None:
+    before = open_files()
+    with pytest.raises(HardwareError, match="cannot start the worker"):
+        WorkerProcess(["/nonexistent/python"])
+    assert open_files() == before
+
+
+def test_asking_a_dead_worker_to_end_is_no_error() -> None:
+    worker = start("")
+    assert worker.is_dead(5.0)
+    worker.ask_to_end()
+    assert worker.bury() == 0
+
+
+def test_a_child_dies_with_the_process_that_started_it() -> None:
+    child = "from pi_agent.procs import die_with_parent; die_with_parent(); print('up', flush=True); input()"
+    parent = f"""if True:
+        import subprocess, sys
+        pipe = subprocess.PIPE
+        child = subprocess.Popen([sys.executable, "-c", {child!r}], stdout=pipe, stdin=pipe)
+        child.stdout.readline()
+        print(child.pid, flush=True)
+        input()
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", parent], stdout=subprocess.PIPE, stdin=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        pidfd = os.pidfd_open(int(process.stdout.readline()))
+        process.kill()
+    assert select.select([pidfd], [], [], 1.0)[0], "the child outlived its parent"
+    os.close(pidfd)
+
+
+def test_threads_started_later_do_not_inherit_real_time() -> None:
+    """In a process of its own: priorities stay."""
+    program = """if True:
+        import os, threading
+        from pi_agent.procs import run_before_others
+        if not run_before_others(): raise SystemExit(77)
+        seen = []
+        thread = threading.Thread(target=lambda: seen.append(os.sched_getscheduler(0)))
+        thread.start(); thread.join()
+        assert os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == os.SCHED_FIFO
+        assert seen == [os.SCHED_OTHER], seen
+    """
+    done = subprocess.run([sys.executable, "-c", program], timeout=10, check=False)
+    if done.returncode == 77:
+        pytest.skip("needs CAP_SYS_NICE")
+    assert done.returncode == 0
