@@ -48,6 +48,7 @@ class PlainChannel:
         self._received: deque[Frame] = deque()
         self._size = RECEIVE_BYTES
         self._user_timeout_ms = 0
+        self._aborted = False
         self._closing = threading.Lock()  # or abort could hit the socket that got this one's number next
         self.session = session
         _tune(sock)
@@ -107,12 +108,9 @@ class PlainChannel:
             RemoteProtocolError: The peer broke the wire format, or the order of frames.
         """
         deadline = Deadline(timeout_s, what)
-        while True:
-            while self._received:
-                frame = self._received.popleft()
-                if self.session.receive(frame):
-                    return frame
+        while (frame := self._next()) is None:
             self._read(deadline)
+        return frame
 
     def poll(self) -> Frame | None:
         """The next frame if it is there already; None when not.
@@ -120,11 +118,7 @@ class PlainChannel:
         Raises:
             LinkClosed, RemoteProtocolError: As `receive`.
         """
-        while True:
-            while self._received:
-                frame = self._received.popleft()
-                if self.session.receive(frame):
-                    return frame
+        while (frame := self._next()) is None:
             try:
                 if not _DONTWAIT and not select.select([self._sock], [], [], 0)[0]:
                     return None
@@ -134,6 +128,17 @@ class PlainChannel:
             except (OSError, ValueError) as exc:
                 raise LinkClosed(f"connection lost: {_words(exc)}") from exc
             self._feed(data)
+        return frame
+
+    def _next(self) -> Frame | None:
+        """The next frame that has been read and means something."""
+        while self._received:
+            if self._aborted:
+                raise LinkClosed("connection lost: it was cut at this end")
+            frame = self._received.popleft()
+            if self.session.receive(frame):
+                return frame
+        return None
 
     def _read(self, deadline: Deadline) -> None:
         size = max(self._size, min(self._decoder.missing_bytes, RECEIVE_MAX_BYTES))
@@ -192,7 +197,11 @@ class PlainChannel:
             return True
 
     def abort(self) -> None:
-        """End the connection now and wake its owner.  Any thread; idempotent."""
+        """End the connection now and wake its owner, who gets no frame that has come before.
+
+        Any thread; idempotent.
+        """
+        self._aborted = True
         with self._closing, contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
 

@@ -138,7 +138,7 @@ class Gateway:
         """Close every pair and end every thread, within 2 s; idempotent.
 
         Returns the subroutines whose code has not come back: their threads
-        cannot be ended, hold no connection, and end when the code returns.
+        cannot be ended by us, and end when it does.
         """
         with self._lock:
             listener, self._listener = self._listener, None
@@ -155,7 +155,8 @@ class Gateway:
         self._stopping.set()
         _wake_and_close(listener)
         for thread in self._threads:
-            thread.join(_left_s(end))  # no new handlers after this
+            if thread is not threading.current_thread():  # on_pair may stop us
+                thread.join(_left_s(end))  # no new handlers after this
         with self._lock:
             handlers = self._unproven | self._live | self._stuck
         for handler in handlers:
@@ -289,12 +290,12 @@ class Gateway:
 
     def _watch(self) -> None:
         """Free the places of peers that have gone while their subroutine does not come back."""
-        suspects: set[Handler] = set()
+        suspects: set[tuple[Handler, int]] = set()
         while not self._stopping.wait(WATCH_PERIOD_S):
             with self._lock:
                 live = set(self._live)
-            gone = {handler for handler in live if handler.running and handler.peer_has_gone()}
-            for handler in gone & suspects:  # seen twice: its thread had time to notice by itself
+            gone = {(each, each.turns) for each in live if each.running and each.peer_has_gone()}
+            for handler, _ in gone & suspects:  # seen twice: its thread had time to notice by itself
                 self._leave_behind(handler)
             suspects = gone
 
@@ -306,6 +307,7 @@ class Gateway:
                 self._live.discard(handler)
                 self._stuck.add(handler)
                 count = len(self._stuck)
+            handler.abort()  # nothing more of it runs once it has been told closed
             if handler.peer is not None:
                 self._tell(handler.peer, "closed")
         _log.warning(

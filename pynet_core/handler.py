@@ -83,6 +83,7 @@ class Handler:
         self.hello: Hello | None = None
         self.peer: Peer | None = None
         self.running = ""  # the subroutine whose code runs now
+        self.turns = 0  # times it has come back from there
         self._thread = threading.Thread(target=self._run, name=f"pynet handler {address}", daemon=True)
 
     def start(self) -> None:
@@ -205,6 +206,7 @@ class Handler:
             except BaseException as exc:  # not our code: told to the peer, and ends the sink
                 self._fail(exc)
                 return
+            self.turns += 1
         self._channel.send(Frame(Kind.END))
 
     def _stream(self, subroutine: Subroutine, call: Call, kwargs: dict[str, Any]) -> None:
@@ -224,11 +226,7 @@ class Handler:
         except UserCodeFailed as exc:
             self._fail(exc.cause)
             return
-        except (
-            TooSlow,
-            TooManyUnheard,
-            LocalProtocolError,
-        ) as exc:  # the last: an item too large, or its ident
+        except (TooSlow, TooManyUnheard, LocalProtocolError) as exc:  # Local: an item too large, or its ident
             self._fail(exc)
             return
         self._channel.send(Frame(Kind.END))

@@ -337,6 +337,15 @@ def test_abort_wakes_a_thread_that_sends(pair: tuple[PlainChannel, PlainChannel]
     assert isinstance(waiting.join(), LinkClosed)
 
 
+def test_after_an_abort_nothing_that_had_come_is_given(half: tuple[PlainChannel, socket.socket]) -> None:
+    controller, peer = half
+    peer.sendall(encode(Frame(Kind.PONG)))
+    controller.abort()
+    for look in (controller.poll, controller.receive):
+        with pytest.raises(LinkClosed, match="cut at this end"):
+            look()
+
+
 def test_abort_and_close_may_come_in_any_order_and_often() -> None:
     for _ in range(50):
         ours, theirs = socket.socketpair()

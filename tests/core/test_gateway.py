@@ -232,6 +232,30 @@ def test_the_same_pair_id_of_another_controller_is_another_pair() -> None:
             assert peer.receive().kind == Kind.PONG
 
 
+def test_nothing_more_of_an_evicted_pair_runs() -> None:
+    gate = Gate()
+    ran: list[bytes] = []
+
+    def take(buffer: bytes) -> None:
+        ran.append(buffer)
+        gate()
+
+    with serving() as gateway:
+        gateway.add_subroutine("take", take)
+        controller, pair = controller_of(gateway), PairId()
+        first = controller.get_client(pair=pair)
+        sink = first.open_buffer("take")
+        for number in range(5):
+            sink.put(b"%d" % number)
+        assert gate.entered.acquire(timeout=PATIENCE_S)
+        second = controller.get_client(pair=pair)
+        gate.open()
+        assert eventually(lambda: not gateway._stuck)
+        assert ran == [b"0"]
+        for client in (first, second):
+            client.close()
+
+
 def test_attempts_that_race_leave_one_pair_open_and_on_pair_hears_them_in_order() -> None:
     diary = Diary(slow_s=0.0005)
     with serving(max_poolsize=3, on_pair=diary) as gateway:
@@ -367,6 +391,27 @@ def test_a_stuck_subroutine_whose_peer_has_gone_gives_its_place_back_and_is_coun
     assert sorted(what for _, what in diary.entries) == ["closed"] * 3 + ["opened"] * 3
 
 
+def test_a_dead_peers_buffers_are_all_taken_however_slowly_before_its_pair_is_told_closed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ran: list[bytes] = []
+
+    def take(buffer: bytes) -> None:
+        time.sleep(0.4)
+        ran.append(buffer)
+
+    diary = Diary()
+    with serving(on_pair=diary) as gateway:
+        gateway.add_subroutine("take", take)
+        with RawPeer.greeted(gateway.port) as peer:
+            peer.send(request(Kind.SINK, "take"))
+            assert peer.receive().kind == Kind.REPLY
+            peer.send(*[Frame(Kind.PUT, 0, b"%d" % number) for number in range(5)])
+        assert eventually(lambda: not gateway._live)
+        assert ran == [b"0", b"1", b"2", b"3", b"4"]
+        assert "does not return" not in caplog.text
+
+
 def test_a_long_call_whose_peer_waits_is_not_taken_for_stuck() -> None:
     def long() -> bytes:
         time.sleep(1.3)
@@ -475,6 +520,24 @@ def test_stop_before_start_and_twice_is_nothing() -> None:
     assert gateway.stop() == []
     gateway.start()
     assert gateway.stop() == gateway.stop() == []
+
+
+def test_a_subroutine_may_stop_the_gateway_it_runs_in() -> None:
+    gateway = Gateway(0)
+    gateway.add_subroutine("stop", lambda: gateway.stop() or b"")
+    gateway.start()
+    with controller_of(gateway).get_client() as client, pytest.raises(LinkClosed):
+        client.get_subroutine_batch("stop")
+    assert eventually(lambda: not our_threads())
+    assert not gateway.is_running
+
+
+def test_an_on_pair_may_stop_the_gateway_that_tells_it() -> None:
+    gateway = Gateway(0, on_pair=lambda _, what: gateway.stop() if what == "closed" else None)
+    gateway.start()
+    controller_of(gateway).get_client().close()
+    assert eventually(lambda: not our_threads())
+    assert not gateway.is_running
 
 
 def test_many_threads_may_stop_it_at_once() -> None:

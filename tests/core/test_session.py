@@ -353,4 +353,4 @@ class Pair(RuleBasedStateMachine):
 
 
 TestPair = Pair.TestCase
-TestPair.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestPair.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pynet_core.errors import LocalProtocolError, RemoteProtocolError
@@ -303,6 +303,7 @@ json_like = st.recursive(
 )
 
 
+@settings(max_examples=40)  # each draws a lot
 @given(st.lists(json_like), st.dictionaries(st.text(), json_like), st.binary())
 def test_arguments_and_buffer_arrive_as_they_were_given(
     arguments: list[Any], kwargs: dict[str, Any], buffer: bytes
