@@ -10,7 +10,7 @@ from desktop_app.banner_words import Action, Says, Shape, banner_says
 from desktop_app.button import Button, Tone
 from desktop_app.card import Instrument
 from desktop_app.ink import Ink
-from desktop_app.theme import AGE, AMBER_FILL, BANNER, BODY, ON_AMBER, ON_RED, RED_FILL, SECOND, Look
+from desktop_app.theme import AGE, AMBER_FILL, AXIS, BANNER, BODY, ON_AMBER, ON_RED, RED_FILL, SECOND, Look
 from desktop_app.view import View
 
 RADIUS = 8.0
@@ -109,15 +109,27 @@ class Banner(Instrument[Says]):
     def _draw_sentence(
         self, ink: Ink, content: Says, x: float, room: float, middle: float, color: QColor
     ) -> None:
-        """Two lines, or one, or the short one: the longest that fits at full size."""
-        lines = [line for line in content.lines if line]
-        if not self.is_compact and all(ink.fits(line, BODY, room) for line in lines):
-            baseline = middle + 4.5 if len(lines) == 1 else middle - 4.5
-            for line in lines:
-                ink.text(x, baseline, line, BODY, color)
-                baseline += 19
-        elif room > 40:
-            ink.text(x, middle + 4.5, content.short, BODY, color, room=room)
+        """Two lines, or the short one on one line or two: whatever fits, and never a part of it."""
+        lettering = self.look.type
+        if not self.is_compact:
+            full = [line for line in content.lines if line]
+            if all(ink.fits(line, BODY, room) for line in full):
+                self._draw_lines(ink, full, BODY, x, middle, color)
+                return
+        for size in (BODY, SECOND, AXIS, AXIS - 1):
+            lines = lettering.wrap(content.short, size, room)
+            if len(lines) <= (1 if size == BODY and self.is_compact else 2):
+                self._draw_lines(ink, lines, size, x, middle, color)
+                return
+
+    def _draw_lines(
+        self, ink: Ink, lines: list[str], size: int, x: float, middle: float, color: QColor
+    ) -> None:
+        step = size + (4.0 if self.is_compact else 6.0)
+        baseline = middle + size * 0.36 - step / 2 * (len(lines) - 1)
+        for line in lines:
+            ink.text(x, baseline, line, size, color)
+            baseline += step
 
     def _draw_shape(self, ink: Ink, shape: Shape) -> QColor:
         """Fill and frame; returns the colour of what is written on it."""

@@ -81,7 +81,7 @@ def banner_says(view: View) -> Says:
 def _not_connected(view: View) -> Says:
     if view.connection_error:
         lines = _split(view.connection_error)
-        short = view.connection_error
+        short = view.connection_error.partition(". ")[0].rstrip(".") + "."
     elif view.connection is Connection.CONNECTING:
         where = view.robot_name or view.address or "the robot"
         lines = (f"Connecting to {where}… {view.waiting_s:.0f} s", "")
@@ -173,12 +173,20 @@ def _armed(view: View) -> tuple[str, str]:
         return (f"{_person(status.holder_name if status else '')} drives", "You watch")
     let_go = f"Let go of {_controls(view)} to stop"
     if status and status.blocked_forward and view.drive.throttle > DRIVES_AT:
-        return ("Braking for something ahead", "Steer or drive back: that way is free")
+        return (
+            "Braking for something ahead",
+            "Backward is " + ("blocked too" if status.blocked_backward else "free"),
+        )
     if status and status.blocked_backward and view.drive.throttle < -DRIVES_AT:
-        return ("Braking for something behind", "Drive forward: that way is free")
+        return (
+            "Braking for something behind",
+            "Forward is " + ("blocked too" if status.blocked_forward else "free"),
+        )
     if view.description and not view.description.has_camera:
         return (f"No camera: held to {CREEP_MPS:.1f} m/s", let_go)
-    if view.picture_age_s is None or view.picture_age_s > PICTURE_STALE_S:
+    if view.picture_age_s is None:
+        return (f"No picture yet: held to {CREEP_MPS:.1f} m/s", let_go)
+    if view.picture_age_s > PICTURE_STALE_S:
         return (f"Picture is old: held to {CREEP_MPS:.1f} m/s", let_go)
     return ("Motors follow your controls", let_go)
 

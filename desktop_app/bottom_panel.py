@@ -93,6 +93,8 @@ class BottomPanel(Instrument[Header]):
     def show_view(self, view: View) -> None:
         super().show_view(view)
         self.charts.show_view(view)  # hidden too: it must know which lanes to keep samples of
+        if self.charts.isVisible():
+            self.charts.tick()
         if self.log.isVisibleTo(self):
             self.log.show_view(view)
 
@@ -121,7 +123,7 @@ class BottomPanel(Instrument[Header]):
 
     def _place(self) -> None:
         scale, size = self.look.scale, self.design_size()
-        page = QRectF(2, HEADER, size.width() - 4, size.height() - HEADER - 6)
+        page = QRectF(2, HEADER, size.width() - 4, size.height() - HEADER - 3)
         for widget in (self.charts, self.log):
             widget.setGeometry(QRectF(page.topLeft() * scale, page.size() * scale).toRect())
         for tab, button in self._buttons.items():

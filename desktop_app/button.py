@@ -182,6 +182,8 @@ class Button(QAbstractButton):
         if self.key:
             right -= ink.key_cap(right, middle, self.key, color) + 10
         if self.mark is not None:
+            if not self.text():
+                left = rect.center().x() - 9
             ink.icon(self.mark, left, middle - 9, color, 18)
             left += 26
         room = right - left

@@ -24,11 +24,12 @@ from desktop_app.view import Sample, View
 
 NONE_YET: Final = "No sensors yet. They appear when a robot connects."
 SPANS_S: Final = (10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
-LANE_LOWEST: Final = 33.0
+LANE_LOWEST: Final = 33.0  # title and unit, one under the other
+COLUMN_PX: Final = 2.0  # a curve of 1.5 px shows no more, and stroking costs by the point
 SCALED_LANE: Final = 48.0  # from this height on a lane shows its scale
 _LEFT: Final = 168.0  # of the plot
 _RIGHT: Final = 96.0
-_AXIS: Final = 24.0
+_AXIS: Final = 22.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class Charts(Instrument[ChartsContent]):
         """The lanes there is room for: pinned ones first."""
         pinned = [self._lanes[key] for key in self._pinned if key in self._lanes]
         others = [lane for key, lane in self._lanes.items() if key not in self._pinned]
-        count = max(1, int((self.design_size().height() - _AXIS - 4) // LANE_LOWEST))
+        count = max(1, int(self._plot_area().height() // LANE_LOWEST))
         room = max(0, count - len(pinned))
         self._first = max(0, min(self._first, len(others) - room))
         return [*pinned[:count], *others[self._first : self._first + room]]
@@ -112,7 +113,7 @@ class Charts(Instrument[ChartsContent]):
         if 0 <= now_s - self._drawn_at_s < self._span_s / area.width():
             return
         self._drawn_at_s = now_s
-        columns = round(area.width() * self.look.scale)
+        columns = round(area.width() * self.look.scale / COLUMN_PX)
         lanes = self.shown()
         self._traces = tuple(lane.trace(now_s, self._span_s, columns) for lane in lanes)
         self.plot.show_traces(self._traces, self._span_s, is_old=self.content.is_old)
@@ -143,7 +144,7 @@ class Charts(Instrument[ChartsContent]):
 
     def _plot_area(self) -> QRectF:
         size = self.design_size()
-        return QRectF(_LEFT, 4, size.width() - _LEFT - _RIGHT, size.height() - _AXIS - 4)
+        return QRectF(_LEFT, 1, size.width() - _LEFT - _RIGHT, size.height() - _AXIS - 1)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -244,7 +245,7 @@ class Charts(Instrument[ChartsContent]):
             if i:
                 ink.line(PADDING, top, ink.rect.width() - PADDING, top, palette.line)
             self._draw_lane(ink, lane, i, QRectF(0, top, ink.rect.width(), height))
-        y = area.bottom() + 17
+        y = area.bottom() + 15
         steps = 6 if area.width() > 360 else 3
         for i in range(steps + 1):
             x = area.left() + 1 + (area.width() - 10) * i / steps

@@ -17,7 +17,7 @@ from desktop_app.view import Connection, KnownRobot, View
 ROW = 72.0
 GAP = 12.0
 SIDE = 344.0  # the right part's width, where there is room for two
-PLACEHOLDER = "Name or address, e.g. rover.local:1857"
+PLACEHOLDERS = ("Name or address, e.g. rover.local:1857", "Name or address", "Address")
 NONE_KNOWN = "None yet. Type a name or an address."
 FOOT = ("Robots answer on the same network. A guest", "Wi-Fi often hides them from each other.")
 
@@ -67,6 +67,8 @@ class RobotRow(QAbstractButton):
         name = ink.shorten(self.robot.name or self.robot.address, SMALL_READOUT, room, bold=True)
         ink.text(72, middle - 3, name, SMALL_READOUT, palette.text, bold=True, room=room)
         where = " · ".join(part for part in (self.robot.address, self.robot.board) if part)
+        if not ink.fits(where, SECOND, room):
+            where = self.robot.address
         ink.text(72, middle + 16, ink.shorten(where, SECOND, room), SECOND, palette.text2, room=room)
         painter.end()
         self.drawn = tuple(ink.drawn)
@@ -98,7 +100,6 @@ class ConnectSheet(SheetBody):
         super().__init__(look)
         self._rows: list[tuple[RobotRow, Button]] = []
         self.field = QLineEdit(self)
-        self.field.setPlaceholderText(PLACEHOLDER)
         self.field.setAccessibleName("Name or address of a robot")
         self.field.setMaxLength(255)
         self.field.returnPressed.connect(self._connect_typed)
@@ -183,7 +184,12 @@ class ConnectSheet(SheetBody):
         x, inner = side.left() + 22, side.width() - 44
         self.put(self.field, x, side.top() + 50, inner, 40)
         self.put(self.go, x, side.top() + 100, inner, 40)
+        fitting = (words for words in PLACEHOLDERS if self.look.type.fits(words, 14, inner - 28))
+        self.field.setPlaceholderText(next(fitting, ""))
         half = (inner - 12) / 2
+        is_narrow = half < 140
+        self.settings.mark, self.help.mark = (None, None) if is_narrow else (Icon.GEAR, Icon.INFO)
+        self.settings.key, self.help.key = ("", "") if is_narrow else ("Ctrl+,", "F1")
         self.put(self.settings, x, side.bottom() - 62, half + 12, 40)
         self.put(self.help, x + half + 24, side.bottom() - 62, half - 12, 40)
 

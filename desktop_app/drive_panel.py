@@ -208,7 +208,7 @@ class DriveCard(Card[DriveContent]):
         self._draw_rail(ink, upright, *throttle, is_upright=True)
         self._draw_rail(ink, across, *steering, is_upright=False)
         x = upright.right() + 24
-        step = (pad.height() - 26) / 2 if self.is_compact else min(78.0, pad.height() * 0.425)
+        step = min(78.0, max(68.0, pad.height() * 0.425))
         self._draw_figures(ink, x, pad.top() + 10, "Throttle", *_words(throttle, signed))
         self._draw_figures(ink, x, pad.top() + 10 + step, "Steering", *_words(steering, steering_words))
         if not self.is_compact:
@@ -242,7 +242,7 @@ class DriveCard(Card[DriveContent]):
         is_known = asked != MISSING
         gap = 21.0 if not self.is_compact else 22.0
         ink.text(x, y, label, SECOND, palette.text2)
-        size = READOUT - 2 if not self.is_compact else SMALL_READOUT
+        size = SMALL_READOUT if self.is_compact else READOUT
         color = palette.text if done != MISSING else palette.text3
         ink.text(x, y + gap, done, size, color, bold=True)
         tone: QColor = palette.accent if is_known else palette.text3

@@ -100,11 +100,10 @@ def _lock(stroked: QPainterPath, filled: QPainterPath) -> None:
 
 
 def _wheel(stroked: QPainterPath, filled: QPainterPath) -> None:
-    _circle(stroked, 10, 10, 8)
-    _line(stroked, (2.3, 9), (8, 9))
-    _line(stroked, (12, 9), (17.7, 9))
-    _line(stroked, (10, 12), (10, 18))
-    _circle(filled, 10, 10, 2.6)
+    _circle(stroked, 10, 10, 8.4)
+    _line(stroked, (2.2, 8.6), (10, 9.6), (17.8, 8.6))
+    _line(stroked, (10, 9.6), (10, 18))
+    _circle(filled, 10, 10, 2.4)
 
 
 def _triangle(stroked: QPainterPath, filled: QPainterPath) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from PyQt5 import sip
 from PyQt5.QtCore import QEvent, QObject, Qt, pyqtSignal
 from PyQt5.QtGui import QKeyEvent
 from PyQt5.QtWidgets import QApplication, QLineEdit, QPlainTextEdit, QWidget
@@ -45,6 +46,8 @@ class Keyboard(QObject):
 
     def look_at_focus(self) -> None:
         """Who has the focus now?  Keys that are down count as up when driving is over."""
+        if sip.isdeleted(self._window):  # Qt moves the focus once more while it tears the window down
+            return
         if self._window.isActiveWindow() and self._window.focusWidget() is None:
             self._driving[0].setFocus(Qt.ActiveWindowFocusReason)
         focus = self._focus_now()
@@ -72,6 +75,7 @@ class Keyboard(QObject):
         """True: it was for us, and no widget sees it."""
         if (
             not isinstance(event, QKeyEvent)
+            or sip.isdeleted(self._window)
             or event.type() not in (QEvent.KeyPress, QEvent.KeyRelease)
             or not isinstance(target, QWidget)
             or target.window() is not self._window

@@ -65,7 +65,7 @@ class LinkBadge(Instrument[BadgeContent]):
         if self.is_compact:
             ink.text(left, middle + 5.5, content.figure, 15, color, bold=True, room=room)
             return
-        ink.text(left, middle - 4, content.figure, READOUT - 1, color, bold=True, room=room)
+        ink.text(left, middle - 4, content.figure, READOUT, color, bold=True, room=room)
         under = palette.amber if content.tone == "amber" else palette.text2
         ink.text(left, middle + 16, content.under, SECOND, under, room=room)
 

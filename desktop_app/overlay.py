@@ -72,6 +72,11 @@ class Overlay:
     throttle: tuple[float, float | None] = (0.0, None)  # asked, done
     steering: tuple[float, float | None] = (0.0, None)
 
+    @property
+    def limit_short(self) -> str:
+        """Beside the speed, which says the unit already."""
+        return f"limit {self.limit.removesuffix(' m/s')}"
+
 
 def overlay_of(view: View) -> Overlay:
     """What to write over the picture for this View."""
@@ -109,8 +114,12 @@ def signed(value: float) -> str:
 
 
 def _no_picture(view: View) -> tuple[str, ...]:
+    if view.connection in (Connection.NONE, Connection.CONNECTING) and view.connection_error:
+        return (view.connection_error,)
     if view.connection is Connection.NONE:
-        return (view.connection_error,) if view.connection_error else ("No robot connected. Press Ctrl+K.",)
+        return ("No robot connected. Press Ctrl+K.",)
+    if view.connection is Connection.CONNECTING:
+        return (f"Connecting to {view.robot_name or view.address}… {view.waiting_s:.0f} s",)
     if view.description is not None and not view.description.has_camera:
         name = view.robot_name or "This robot"
         return (f"{name} has no camera.", "Driving works; speed is held to 0.5 m/s.")
@@ -208,13 +217,13 @@ def draw_speed(ink: Ink, area: QRectF, overlay: Overlay) -> None:
         ink.text(x + 10, plate.top() + 40, "m/s", SMALL_READOUT, ON_PLATE2)
         ink.text(left, plate.bottom() - 14, overlay.speed.under, BODY, ON_PLATE2, room=room)
         return
-    beside = max(ink.width("m/s", SMALL_READOUT), ink.width(f"limit {overlay.limit}", SECOND))
+    beside = max(ink.width("m/s", SMALL_READOUT), ink.width(overlay.limit_short, SECOND))
     width = ink.text(
         left, plate.top() + 47, overlay.speed.figure, SPEED, ON_PLATE, bold=True, room=room - beside - 10
     )
     x = left + width + 10
     ink.text(x, plate.top() + 29, "m/s", SMALL_READOUT, ON_PLATE)
-    ink.text(x, plate.top() + 47, f"limit {overlay.limit}", SECOND, ON_PLATE2, room=plate.right() - x - 8)
+    ink.text(x, plate.top() + 47, overlay.limit_short, SECOND, ON_PLATE2, room=plate.right() - x - 8)
     bar = QRectF(left, plate.bottom() - 22, room, 8)
     ink.plate(bar, TRACK, radius=4)
     if overlay.speed.share:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeVar
 
-from PyQt5.QtCore import QPoint, QPropertyAnimation
+from PyQt5.QtCore import QPoint, QVariantAnimation
 from PyQt5.QtWidgets import QStyle, QWidget
 
 from desktop_app.arrangement import Arrangement, Box
@@ -46,8 +46,10 @@ class Parts:
         self.toasts = Toasts(look, self.picture)
         self.drawer_tab: Tab | None = None  # compact layout: what is open
         self._window = window
-        self._slide = QPropertyAnimation(self.panel, b"pos", window)
+        self._slide = QVariantAnimation(window)
         self._slide.setDuration(DRAWER_MS)
+        self._slide.valueChanged.connect(self._move_drawer)
+        self._ends: list[tuple[QWidget, QPoint]] = []  # where the drawer's widgets come to rest
 
     def card(self, kind: type[_Part]) -> _Part:
         """The card of this class."""
@@ -64,6 +66,7 @@ class Parts:
 
     def arrange(self, look: Look, plan: Arrangement) -> None:
         """Give each part its look and its place, or hide it."""
+        self._slide.stop()
         self.bar.arrange(look, plan)
         instruments: tuple[Instrument[Any], ...] = (self.picture, self.panel, *self.left, *self.right)
         for part in instruments:
@@ -103,11 +106,16 @@ class Parts:
         """Let the drawer come from below, unless the system asks for less motion."""
         if not self._window.style().styleHint(QStyle.SH_Widget_Animation_Duration):
             return
-        end = self.panel.pos()
+        shown = [part for part in (self.panel, *self.left) if part.isVisibleTo(self._window)]
         self._slide.stop()
-        self._slide.setStartValue(QPoint(end.x(), self._window.height()))
-        self._slide.setEndValue(end)
+        self._ends = [(part, part.pos()) for part in shown]
+        self._slide.setStartValue(self._window.height() - self.panel.y())
+        self._slide.setEndValue(0)
         self._slide.start()
+
+    def _move_drawer(self, down: int) -> None:
+        for part, end in self._ends:
+            part.move(end.x(), end.y() + down)
 
 
 def _put(part: QWidget, box: Box | None, look: Look) -> None:

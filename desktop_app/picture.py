@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from PyQt5.QtCore import QPointF, QRectF, QSize, QSizeF, Qt, QTimer, pyqtSignal
-from PyQt5.QtGui import QColor, QImage, QMouseEvent, QPaintEvent, QResizeEvent
+from PyQt5.QtGui import QColor, QImage, QMouseEvent, QPainterPath, QPaintEvent, QResizeEvent
 from PyQt5.QtWidgets import QWidget
 
 from desktop_app import overlay as over
@@ -132,9 +132,11 @@ class Picture(Instrument[Overlay]):
     def draw(self, ink: Ink, content: Overlay) -> None:
         self._shown_age = self._age_words()
         is_stale = self.is_stale
-        area = self._draw_image(ink, is_stale) if self._image is not None else ink.rect
-        if content.message or self._image is None:
-            over.draw_message(ink, area, content.message or ("No picture.",))
+        area = ink.rect
+        if self._image is not None:
+            area = self._draw_image(ink, is_stale)
+        else:
+            over.draw_message(ink, area, content.message or ("Waiting for the first picture…",))
         plates = area
         if is_stale:
             over.draw_stale_frame(ink, area)
@@ -153,6 +155,15 @@ class Picture(Instrument[Overlay]):
             over.draw_near(ink, plates, near)
         if self._shows_rails:
             over.draw_rails(ink, plates, content)
+        else:
+            self._round_corners(ink)
+
+    def _round_corners(self, ink: Ink) -> None:
+        outside = QPainterPath()
+        outside.addRect(ink.rect)
+        inside = QPainterPath()
+        inside.addRoundedRect(ink.rect, 6, 6)
+        ink.painter.fillPath(outside.subtracted(inside), self.look.palette.window)
 
     def _draw_image(self, ink: Ink, is_stale: bool) -> QRectF:
         """Paint the picture in the middle; returns where it stands, in design px."""

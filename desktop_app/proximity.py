@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import itertools
 import math
 from dataclasses import dataclass
 from typing import Final
@@ -29,7 +28,8 @@ _ORIGIN: Final = 32.0
 _RIM: Final = 152.0
 _REAR_RIM: Final = 72.0
 _BODY: Final = (42.0, 76.0)
-_TOP: Final = 60.0
+_TOP: Final = 66.0
+_NUMBER: Final = (56.0, 26.0)  # box of a number with its plate
 _BELOW: Final = 34.0
 
 
@@ -171,9 +171,9 @@ class ProximityCard(Card[Around]):
 
     def _draw_number(self, ink: Ink, plan: _Plan, sector: Sector, color: QColor) -> None:
         place = plan.number(sector)
-        size = READOUT - 2 if plan.k > 0.8 else SMALL_READOUT
+        size = READOUT if plan.k > 0.8 else SMALL_READOUT
         width = ink.width(sector.word, size, bold=True)
-        plate = QRectF(place.x() - width / 2 - 8, place.y() - 12.5, width + 16, 25)
+        plate = QRectF(place.x() - width / 2 - 8, place.y() - 13, width + 16, 26)
         if sector.kind is Kind.NEAR:
             ink.plate(plate, edge=self.look.palette.amber, radius=5, width=1.75)
         elif sector.kind is Kind.CLOSE:
@@ -221,14 +221,12 @@ class _Plan:
 
     centre: QPointF
     k: float  # all lengths are for a card 322 high
-    half_deg: float  # of a sector's width
+    halves_deg: dict[str, float]  # half a sector's width, by its name
 
     @classmethod
     def fit(cls, rect: QRectF, sectors: tuple[Sector, ...]) -> _Plan:
         """As large as the card lets it be, without a sector or number leaving it."""
-        bearings = sorted(sector.bearing_deg for sector in sectors)
-        gaps = [b - a for a, b in itertools.pairwise(bearings)]
-        half = max(6.0, min([36.0, *(gap - 4.0 for gap in gaps if gap > 0)])) / 2
+        halves = {sector.name: _half_deg(sector, sectors) for sector in sectors}
         has_rear = any(sector.is_rear for sector in sectors)
         below = _REAR_RIM if has_rear else _BODY[1] / 2
         foot = _BELOW if has_rear else 22.0
@@ -236,14 +234,15 @@ class _Plan:
         for sector in sectors:
             if sector.is_rear:
                 continue
-            edge = abs(math.sin(math.radians(min(90.0, abs(sector.bearing_deg) + half))))
+            edge = abs(math.sin(math.radians(min(90.0, abs(sector.bearing_deg) + halves[sector.name]))))
             number = abs(math.sin(math.radians(sector.bearing_deg)))
             k = min(k, (rect.width() / 2 - 14) / (_RIM * max(edge, 0.01)))
             if number > 0.01:
-                k = min(k, ((rect.width() / 2 - 38) / number - 18) / _RIM)
+                beside = _air(sector.bearing_deg) + (_NUMBER[0] / 2 + 10) / number
+                k = min(k, (rect.width() / 2 / number - beside) / _RIM)
         used = (_RIM + below) * k
         top = _TOP + (rect.height() - _TOP - foot - used) / 2
-        return cls(QPointF(rect.center().x(), top + _RIM * k), k, half)
+        return cls(QPointF(rect.center().x(), top + _RIM * k), k, halves)
 
     def rim(self, sector: Sector) -> float:
         return (_REAR_RIM if sector.is_rear else _RIM) * self.k
@@ -256,25 +255,43 @@ class _Plan:
         """The part of a sector between two distances."""
         path = QPainterPath()
         outer, inner = self._circle(sector, to_m), self._circle(sector, from_m)
-        start = 90 + sector.bearing_deg - self.half_deg
+        half = self.halves_deg[sector.name]
+        start = 90 + sector.bearing_deg - half
         path.arcMoveTo(outer, start)
-        path.arcTo(outer, start, 2 * self.half_deg)
-        path.arcTo(inner, start + 2 * self.half_deg, -2 * self.half_deg)
+        path.arcTo(outer, start, 2 * half)
+        path.arcTo(inner, start + 2 * half, -2 * half)
         path.closeSubpath()
         return path
 
     def arc(self, painter: QPainter, sector: Sector, at_m: float) -> None:
-        start = 90 + sector.bearing_deg - self.half_deg
-        painter.drawArc(self._circle(sector, at_m), round(start * 16), round(2 * self.half_deg * 16))
+        half = self.halves_deg[sector.name]
+        start = 90 + sector.bearing_deg - half
+        painter.drawArc(self._circle(sector, at_m), round(start * 16), round(2 * half * 16))
 
     def number(self, sector: Sector) -> QPointF:
-        out = self.rim(sector) + (17 if sector.is_rear else 18)
+        out = self.rim(sector) + _air(sector.bearing_deg)
         turn = math.radians(sector.bearing_deg)
         return QPointF(self.centre.x() - out * math.sin(turn), self.centre.y() - out * math.cos(turn))
 
     def _circle(self, sector: Sector, at_m: float) -> QRectF:
         radius = self.radius(sector, at_m)
         return QRectF(self.centre.x() - radius, self.centre.y() - radius, 2 * radius, 2 * radius)
+
+
+def _half_deg(sector: Sector, sectors: tuple[Sector, ...]) -> float:
+    """Half the width of a sector: what its neighbours leave, at most 18 degrees."""
+    gaps = [
+        abs(math.remainder(other.bearing_deg - sector.bearing_deg, 360.0))
+        for other in sectors
+        if other is not sector
+    ]
+    return max(3.0, min([36.0, *(gap - 4.0 for gap in gaps)]) / 2)
+
+
+def _air(bearing_deg: float) -> float:
+    """From the rim to the middle of a number at this bearing, so that its box does not touch the sector."""
+    turn = math.radians(bearing_deg)
+    return 5.0 + (_NUMBER[0] * abs(math.sin(turn)) + _NUMBER[1] * abs(math.cos(turn))) / 2
 
 
 def _sector(ranger: RangeView, *, is_assumed: bool) -> Sector:

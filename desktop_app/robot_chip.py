@@ -11,8 +11,9 @@ from PyQt5.QtWidgets import QWidget
 from desktop_app.card import Instrument
 from desktop_app.icons import Icon
 from desktop_app.ink import Ink
-from desktop_app.theme import BODY, SECOND, Look
+from desktop_app.theme import AXIS, BODY, SECOND, SMALL_READOUT, Look
 from desktop_app.view import Connection, View
+from pynet_car.messages import DEFAULT_PORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,9 @@ class RobotChip(Instrument[ChipContent]):
         if view.connection is Connection.NONE:
             return ChipContent(Icon.CAR, "No robot", "choose one")
         icon = Icon.CHIP if view.simulated else Icon.CAR
-        name = view.robot_name or view.address
-        where = f"{view.address} · simulated" if view.simulated else view.address
+        address = view.address.removesuffix(f":{DEFAULT_PORT}")
+        name = view.robot_name or address
+        where = f"{address} · simulated" if view.simulated else address
         if view.connection is Connection.CONNECTING:
             where = "connecting…"
         return ChipContent(icon, name, where)
@@ -53,18 +55,35 @@ class RobotChip(Instrument[ChipContent]):
         palette = self.look.palette
         rect, middle = ink.rect, ink.rect.height() / 2
         ink.icon(content.icon, 9, middle - 10, palette.text)
-        right = rect.width() - (26 if self.is_compact else 34)
-        ink.icon(Icon.CHEVRON, right + 4, middle - 9, palette.text2, 18)
-        left = 33.0 if self.is_compact else 36.0
-        room = right - left
         if self.is_compact:
-            name = ink.shorten(content.name, BODY, room, bold=True)
-            ink.text(left, middle + 5, name, BODY, palette.text, bold=True, room=room)
+            self._draw_compact(ink, content.name, middle)
             return
-        name = ink.shorten(content.name, BODY + 1, room, bold=True)
-        ink.text(left, middle - 4, name, BODY + 1, palette.text, bold=True, room=room)
+        right = rect.width() - 34
+        ink.icon(Icon.CHEVRON, right + 10, middle - 9, palette.text2, 18)
+        left = 36.0
+        room = right - left
+        name = ink.shorten(content.name, SMALL_READOUT, room, bold=True)
+        ink.text(left, middle - 4, name, SMALL_READOUT, palette.text, bold=True, room=room)
         under = ink.shorten(content.under, SECOND, room)
         ink.text(left, middle + 15.5, under, SECOND, palette.text2, room=room)
+
+    def _draw_compact(self, ink: Ink, name: str, middle: float) -> None:
+        """The name alone: with the chevron if there is room, else in two lines."""
+        color, left = self.look.palette.text, 33.0
+        room = ink.rect.width() - left - 8
+        if ink.fits(name, BODY, room - 16, bold=True):
+            ink.icon(Icon.CHEVRON, ink.rect.width() - 22, middle - 8, self.look.palette.text2, 16)
+        lines = (
+            [name]
+            if ink.fits(name, BODY, room, bold=True)
+            else self.look.type.wrap(name, AXIS, room, bold=True)
+        )
+        if len(lines) > 2:
+            lines = [lines[0], ink.shorten(" ".join(lines[1:]), AXIS, room, bold=True)]
+        size, y = (BODY, middle + 5) if len(lines) == 1 else (AXIS, middle - 3)
+        for line in lines:
+            ink.text(left, y, line, size, color, bold=True, room=room)
+            y += 14
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         if event.button() == Qt.LeftButton and self.rect().contains(event.pos()):

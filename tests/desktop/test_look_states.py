@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from PyQt5.QtWidgets import QApplication
+from PyQt5.QtWidgets import QApplication, QWidget
 
 from desktop_app.keys import Deed
 from desktop_app.main_window import MainWindow
@@ -102,7 +102,13 @@ def test_a_hostile_robot_cannot_write_over_the_window(qtbot: Any) -> None:
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_live_and_stale_differ_without_colour_in_every_part(qtbot: Any, theme: str) -> None:
     window = make_window(qtbot, "full", theme)
-    parts = [window.bar.link, window.bar.lease, window.bar.banner, window.picture, *window.parts.right]
+    parts: list[QWidget] = [
+        window.bar.link,
+        window.bar.lease,
+        window.bar.banner,
+        window.picture,
+        *window.parts.right,
+    ]
     show(window, views.ARMED)
     live = [grey(part) for part in parts]
     show(window, views.SILENT)
@@ -190,7 +196,7 @@ def test_nothing_is_painted_when_nothing_changed(qtbot: Any) -> None:
             painted_again.append(type(widget).__name__)
             original(widget, event)
 
-        widget.paintEvent = spy  # type: ignore[method-assign]
+        widget.paintEvent = spy  # type: ignore[method-assign,assignment]
     for _ in range(5):
         window.show_view(replace(views.ARMED, status_age_s=0.031))
         QApplication.processEvents()
