@@ -73,7 +73,7 @@ class FakeCar:
         return [by_seq for _, by_seq in sorted({t.command.seq: t.command for t in self.told}.items())]
 
     def _statuses(self) -> Iterator[bytes]:
-        while True:
+        while self.gateway.is_running:  # else a silent one would outlive it, and its thread with it
             if not self.is_silent:
                 if self.garbage:
                     yield self.garbage
