@@ -16,7 +16,8 @@ import pytest
 from msgspec import Struct
 
 from pi_agent.link import GuardianLink, Labelled, Request, Result, ToGuardian, WorkerReady
-from pi_agent.worker import EXIT_CONFIG, EXIT_CRASH, EXIT_ERROR
+from pi_agent.procs import EXIT_CONFIG
+from pi_agent.worker import EXIT_CRASH, EXIT_ERROR
 from pynet_car.messages import (
     Description,
     DriveCommand,
