@@ -26,8 +26,8 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from PyQt5.QtCore import QRectF, QSizeF, Qt
-from PyQt5.QtGui import QFocusEvent, QPainter, QPaintEvent
+from PyQt5.QtCore import QRectF, QSizeF, Qt, pyqtSignal
+from PyQt5.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PyQt5.QtWidgets import QWidget
 
 from desktop_app.ground import came_by_keyboard, update_ring
@@ -45,6 +45,8 @@ class Instrument(QWidget, Generic[Content]):
     """One widget that draws one value taken from a View.  GUI thread."""
 
     title = ""  # what it is called, also to a screen reader
+    clicked = pyqtSignal()  # if it is pressable: by the mouse, or by Enter while it has the focus
+    is_pressable = False
 
     def __init__(self, look: Look, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -55,6 +57,9 @@ class Instrument(QWidget, Generic[Content]):
         self.drawn: tuple[Drawn, ...] = ()  # the texts of the newest paint
         self.view = View()
         self.content: Content = self.read(self.view)
+        if self.is_pressable:
+            self.setFocusPolicy(Qt.TabFocus)
+            self.setCursor(Qt.PointingHandCursor)
         self.setAccessibleName(self.title)
         self.setAccessibleDescription(self.words(self.content))
 
@@ -106,6 +111,19 @@ class Instrument(QWidget, Generic[Content]):
         self.draw(ink, self.content)
         painter.end()
         self.drawn = tuple(ink.drawn)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if self.is_pressable and event.button() == Qt.LeftButton and self.rect().contains(event.pos()):
+            self.clicked.emit()
+        else:
+            super().mouseReleaseEvent(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        is_enter = event.key() in (Qt.Key_Return, Qt.Key_Enter)
+        if self.is_pressable and is_enter and not event.isAutoRepeat():
+            self.clicked.emit()
+        else:
+            super().keyPressEvent(event)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         self.shows_focus = came_by_keyboard(event)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from PyQt5.QtCore import QRectF, Qt, pyqtSignal
-from PyQt5.QtGui import QColor, QMouseEvent, QWheelEvent
+from PyQt5.QtCore import QRectF
+from PyQt5.QtGui import QColor, QWheelEvent
 from PyQt5.QtWidgets import QWidget
 
 from desktop_app.card import PADDING, Card, Instrument, Side
@@ -73,11 +73,7 @@ class EventsCard(Card[tuple[Row, ...]]):
     """As many of the newest as there is room for; F6 shows all."""
 
     title = "Events"
-    clicked = pyqtSignal()
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        if event.button() == Qt.LeftButton and self.rect().contains(event.pos()):
-            self.clicked.emit()
+    is_pressable = True
 
     def read(self, view: View) -> tuple[Row, ...]:
         return tuple(row_of(event) for event in view.events[:24])

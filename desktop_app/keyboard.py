@@ -30,6 +30,7 @@ class Keyboard(QObject):
         self._is_covered = is_covered
         self._keys: set[int] = set()  # down now, and told of
         self._deeds: dict[int, Deed] = {}
+        self._is_stopped = False
         self.focus = Focus.AWAY
         app = QApplication.instance()
         assert isinstance(app, QApplication)
@@ -38,9 +39,11 @@ class Keyboard(QObject):
         app.focusChanged.connect(self.look_at_focus)
 
     def stop(self) -> None:
-        """The window goes."""
-        self._app.removeEventFilter(self)
-        self._app.focusChanged.disconnect(self.look_at_focus)
+        """The window goes.  Idempotent."""
+        if not self._is_stopped:
+            self._is_stopped = True
+            self._app.removeEventFilter(self)
+            self._app.focusChanged.disconnect(self.look_at_focus)
 
     # Focus.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from PyQt5.QtCore import QPointF, QRectF, Qt, pyqtSignal
-from PyQt5.QtGui import QColor, QMouseEvent, QPainterPath, QPen, QPolygonF
+from PyQt5.QtCore import QPointF, QRectF, Qt
+from PyQt5.QtGui import QColor, QPainterPath, QPen, QPolygonF
 
 from desktop_app.card import PADDING, Card, Instrument, Side
 from desktop_app.icons import Icon
@@ -92,7 +92,7 @@ class LinkCard(Card[LinkContent]):
     """Round trip, its last 30 s, and four figures.  A click asks for all of them, to copy."""
 
     title = "Link"
-    clicked = pyqtSignal()
+    is_pressable = True
 
     def read(self, view: View) -> LinkContent:
         link = view.link
@@ -113,10 +113,6 @@ class LinkCard(Card[LinkContent]):
     def words(self, content: LinkContent) -> str:
         rows = ", ".join(f"{label} {value}" for label, value, _ in content.rows)
         return f"{content.side.text} {content.figure} milliseconds round trip. {rows}"
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        if event.button() == Qt.LeftButton and self.rect().contains(event.pos()):
-            self.clicked.emit()
 
     def draw(self, ink: Ink, content: LinkContent) -> None:
         palette = self.look.palette

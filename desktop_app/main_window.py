@@ -10,8 +10,8 @@ import enum
 from dataclasses import dataclass
 from typing import Final
 
-from PyQt5.QtCore import QEvent, QSize, Qt, pyqtSignal
-from PyQt5.QtGui import QCloseEvent, QMouseEvent, QResizeEvent
+from PyQt5.QtCore import QEvent, QSize, pyqtSignal
+from PyQt5.QtGui import QCloseEvent, QResizeEvent
 from PyQt5.QtWidgets import QApplication
 
 from desktop_app.arrangement import (
@@ -331,9 +331,6 @@ class MainWindow(Ground):
             self._show_tab(self.parts.drawer_tab)
         elif self._is_full_picture:
             self._do(Deed.FULL_PICTURE)
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        self.picture.setFocus(Qt.MouseFocusReason)
 
     # The end.
 

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PyQt5.QtCore import Qt, pyqtSignal
-from PyQt5.QtGui import QKeyEvent, QMouseEvent
-from PyQt5.QtWidgets import QWidget
-
 from desktop_app.card import Instrument
 from desktop_app.icons import Icon
 from desktop_app.ink import Ink
-from desktop_app.theme import AXIS, BODY, SECOND, SMALL_READOUT, Look
+from desktop_app.theme import AXIS, BODY, SECOND, SMALL_READOUT
 from desktop_app.view import Connection, View
 from pynet_car.messages import DEFAULT_PORT
 
@@ -25,12 +21,7 @@ class ChipContent:
 
 class RobotChip(Instrument[ChipContent]):
     title = "Robot"
-    clicked = pyqtSignal()
-
-    def __init__(self, look: Look, parent: QWidget | None = None) -> None:
-        super().__init__(look, parent)
-        self.setFocusPolicy(Qt.TabFocus)
-        self.setCursor(Qt.PointingHandCursor)
+    is_pressable = True
 
     def read(self, view: View) -> ChipContent:
         if view.connection is Connection.NONE:
@@ -84,13 +75,3 @@ class RobotChip(Instrument[ChipContent]):
         for line in lines:
             ink.text(left, y, line, size, color, bold=True, room=room)
             y += 14
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        if event.button() == Qt.LeftButton and self.rect().contains(event.pos()):
-            self.clicked.emit()
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() in (Qt.Key_Return, Qt.Key_Enter) and not event.isAutoRepeat():
-            self.clicked.emit()
-        else:
-            event.ignore()
