@@ -9,6 +9,7 @@ CANCEL that crosses END, a PUT or END that crosses ERROR.  Those are legal, and
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from typing import Final, Literal
 
 from pynet_core.errors import LocalProtocolError, RemoteProtocolError
@@ -30,8 +31,16 @@ class State(enum.Enum):
     SINK_ENDING = "ending a sink"
     CLOSED = "closed"
 
+    __hash__ = object.__hash__  # Enum's own is a Python function, and states are looked up often
 
-_Table = dict[State, dict[Kind, State]]
+
+_Row = Mapping[int, State]  # kind: the state after it
+_Table = dict[State, _Row]
+_NOTHING: Final[_Row] = {}
+# On 3.11 a member of an enum class is found by a Python function; these are asked for with every frame.
+_ITEM: Final = Kind.ITEM
+_CREDIT: Final = Kind.CREDIT
+_CREDITED: Final = Flag.CREDITED
 
 _CONTROLLER_SENDS: Final[_Table] = {
     State.OPENING: {Kind.HELLO: State.GREETED},
@@ -78,7 +87,12 @@ class Session:
         # until its next request, frames of that operation may arrive.
         self._believed = State.IDLE
         self._in_flight = 0  # credited items sent (gateway) or received (controller), credit not yet returned
-        self.state = State.OPENING
+        self._enter(State.OPENING)
+
+    def _enter(self, state: State) -> None:
+        self.state = state
+        self._may_send: _Row = self._sends.get(state, _NOTHING)  # looked up here, not for each frame
+        self._may_receive: _Row = self._receives.get(state, _NOTHING)
 
     @property
     def credit(self) -> int:
@@ -91,23 +105,26 @@ class Session:
         Raises:
             LocalProtocolError: It is not our turn; nothing may be sent.
         """
-        after = self._sends.get(self.state, {}).get(frame.kind)  # type: ignore[call-overload]
+        kind = frame.kind
+        after = self._may_send.get(kind)
         if after is None:
             raise LocalProtocolError(
-                f"cannot send {Kind(frame.kind).name}: this pair is {self.state.value}; "
+                f"cannot send {Kind(kind).name}: this pair is {self.state.value}; "
                 "one thing at a time, get another client for the other"
             )
-        if frame.kind == Kind.ITEM and frame.flags & Flag.CREDITED:
-            if not self.credit:
-                raise LocalProtocolError("no credit left for another item")
-            self._in_flight += 1
-        elif frame.kind == Kind.CREDIT:
+        if kind == _ITEM:
+            if frame.flags & _CREDITED:
+                if not self.credit:
+                    raise LocalProtocolError("no credit left for another item")
+                self._in_flight += 1
+        elif kind == _CREDIT:
             if frame.ident != 1 or not self._in_flight:
                 raise LocalProtocolError("credit for an item that did not come")
             self._in_flight -= 1
-        if self._at_gateway and after is State.IDLE:
-            self._believed = self.state
-        self._move(after)
+        if after is not self.state:
+            if self._at_gateway and after is State.IDLE:
+                self._believed = self.state
+            self._move(after)
 
     def receive(self, frame: Frame) -> bool:
         """The peer has sent this; False when it only crossed what we sent and means nothing.
@@ -115,28 +132,33 @@ class Session:
         Raises:
             RemoteProtocolError: It was not the peer's turn; close the connection.
         """
-        after = self._receives.get(self.state, {}).get(frame.kind)  # type: ignore[call-overload]
+        kind = frame.kind
+        after = self._may_receive.get(kind)
         crossed = None
-        if after is None and self._at_gateway and self.state is State.IDLE:
-            crossed = _CONTROLLER_SENDS.get(self._believed, {}).get(frame.kind)  # type: ignore[call-overload]
-        if after is None and crossed is None:
-            raise RemoteProtocolError(f"peer sent {Kind(frame.kind).name} while {self.state.value}")
-        if frame.kind == Kind.CREDIT:
+        if after is None:
+            if self._at_gateway and self.state is State.IDLE:
+                crossed = _CONTROLLER_SENDS.get(self._believed, _NOTHING).get(kind)
+            if crossed is None:
+                raise RemoteProtocolError(f"peer sent {Kind(kind).name} while {self.state.value}")
+        if kind == _ITEM:
+            if frame.flags & _CREDITED:
+                if not self.credit:
+                    raise RemoteProtocolError("peer sent an item without credit")
+                self._in_flight += 1
+        elif kind == _CREDIT:
             if frame.ident != 1 or not self._in_flight:
                 raise RemoteProtocolError(f"peer gave credit {frame.ident} with {self._in_flight} in flight")
             self._in_flight -= 1
-        elif frame.kind == Kind.ITEM and frame.flags & Flag.CREDITED:
-            if not self.credit:
-                raise RemoteProtocolError("peer sent an item without credit")
-            self._in_flight += 1
-        if crossed is not None:
+        if after is None:
+            assert crossed is not None
             self._believed = crossed
             return False
-        self._move(after)
+        if after is not self.state:
+            self._move(after)
         return True
 
     def _move(self, after: State) -> None:
         if self.state is State.IDLE:  # a new operation: nothing of the one before can arrive any more
             self._believed = State.IDLE
             self._in_flight = 0
-        self.state = after
+        self._enter(after)
