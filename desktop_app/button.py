@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from typing import Final
 
-from PyQt5.QtCore import QEvent, QRectF, QSize, Qt, QTimer, pyqtSignal
+from PyQt5.QtCore import QElapsedTimer, QEvent, QRectF, QSize, Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PyQt5.QtWidgets import QAbstractButton, QWidget
 
@@ -55,6 +55,7 @@ class Button(QAbstractButton):
         self.shows_focus = False
         self._needs_hold = False
         self._held_s = 0.0
+        self._since = QElapsedTimer()
         self._timer = QTimer(self)
         self._timer.setInterval(_HOLD_STEP_MS)
         self._timer.timeout.connect(self._count_hold)
@@ -93,6 +94,7 @@ class Button(QAbstractButton):
         """Begin to count one second of pressing."""
         if not self._timer.isActive():
             self._held_s = 0.0
+            self._since.start()
             self._timer.start()
             self.update()
 
@@ -103,11 +105,16 @@ class Button(QAbstractButton):
         self.update()
 
     @property
+    def is_held(self) -> bool:
+        return self._timer.isActive()
+
+    @property
     def held_share(self) -> float:
         return min(1.0, self._held_s / HOLD_S)
 
     def _count_hold(self) -> None:
-        self._held_s += _HOLD_STEP_MS / 1000
+        # While the window is stuck a finger may have gone up unseen: that time does not count.
+        self._held_s += min(self._since.restart(), 2 * _HOLD_STEP_MS) / 1000
         if self._held_s >= HOLD_S - 1e-9:
             self.end_hold()
             self.held.emit()

@@ -121,6 +121,10 @@ class Lane:
         self._next = (at + 1) % len(self._times)
         self._count = min(self._count + 1, len(self._times))
 
+    @property
+    def is_empty(self) -> bool:
+        return self._count == 0
+
     def _between(self, from_s: float, to_s: float) -> tuple[Floats, Floats, NDArray[np.uint8]]:
         """Samples in this stretch and one before it, oldest first."""
         order = (self._next - self._count + np.arange(self._count)) % len(self._times)

@@ -40,7 +40,8 @@ def show(window: MainWindow, view: View) -> None:
     """As `cockpit.py` does it: the view, the charts' points, a picture; and one paint of everything."""
     window.show_view(view)
     now_s = window.picture._clock()
-    if view.description is not None:
+    lanes = window.parts.panel.charts._lanes.values()
+    if any(lane.is_empty for lane in lanes):
         window.add_samples(samples(now_s))
     has_picture = view.connection in (Connection.UP, Connection.LOST)
     if view.picture_age_s is not None and has_picture:
