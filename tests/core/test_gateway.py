@@ -391,6 +391,40 @@ def test_a_stuck_subroutine_whose_peer_has_gone_gives_its_place_back_and_is_coun
     assert sorted(what for _, what in diary.entries) == ["closed"] * 3 + ["opened"] * 3
 
 
+@pytest.mark.parametrize(
+    "options", [{"keep": "latest"}, {"shared": True}, {"shared": True, "keep": "latest"}]
+)
+def test_a_pumped_generator_that_is_stuck_costs_no_place_when_its_peer_has_gone(options: Any) -> None:
+    gate = Gate()
+
+    def stuck() -> Iterator[bytes]:
+        yield gate()
+
+    with serving(max_poolsize=1) as gateway:
+        gateway.add_subroutine("stuck", stuck, **options)
+        for _ in range(3):
+            with RawPeer.greeted(gateway.port) as peer:
+                peer.send(request(Kind.STREAM, "stuck"))
+                assert eventually(lambda: any(name == "pynet pump stuck" for name in our_threads()))
+            assert eventually(lambda: not gateway._live)
+        assert not gateway._stuck
+        gate.open()
+
+
+def test_no_more_than_16_stuck_threads_are_left_behind() -> None:
+    gate = Gate()
+    with serving(max_poolsize=MAX_STUCK + 2) as gateway:
+        gateway.add_subroutine("stuck", gate)
+        for _ in range(MAX_STUCK + 2):
+            with RawPeer.greeted(gateway.port) as peer:
+                peer.send(request(Kind.BATCH, "stuck"))
+                assert gate.entered.acquire(timeout=PATIENCE_S)
+        assert eventually(lambda: len(gateway._stuck) == MAX_STUCK)
+        assert len(gateway._live) == 2
+        gate.open()
+        assert eventually(lambda: not gateway._live | gateway._stuck)
+
+
 def test_a_dead_peers_buffers_are_all_taken_however_slowly_before_its_pair_is_told_closed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -414,7 +448,7 @@ def test_a_dead_peers_buffers_are_all_taken_however_slowly_before_its_pair_is_to
 
 def test_a_long_call_whose_peer_waits_is_not_taken_for_stuck() -> None:
     def long() -> bytes:
-        time.sleep(1.3)
+        time.sleep(1.1)
         return b"done"
 
     with serving() as gateway:

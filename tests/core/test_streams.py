@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from pynet_core.client import Client
-from pynet_core.errors import LinkClosed, SubroutineError
+from pynet_core.errors import DeadlineExceeded, LinkClosed, SubroutineError
 from pynet_core.gateway import Gateway
 from pynet_core.mailbox import QUEUE_ITEMS
 from pynet_core.wire import Frame, Kind
 from tests.core.loopback import (
     PATIENCE_S,
     FakeGateway,
+    Gate,
     Ticker,
     collected,
     controller_of,
@@ -199,6 +200,23 @@ def test_a_slow_callback_holds_an_every_item_generator_back_and_loses_nothing(
     client.get_subroutine_stream("feed", callback)
     assert furthest < 100, "20 MB went somewhere while nobody read them"
     assert got == list(range(100))
+
+
+def test_a_generator_that_is_stuck_when_its_stream_is_ended_costs_two_seconds_and_the_pair(
+    gateway: Gateway, client: Client
+) -> None:
+    gate = Gate()
+
+    def one_then_stuck() -> Iterator[bytes]:
+        yield b""
+        yield gate()
+
+    gateway.add_subroutine("stuck", one_then_stuck)
+    with pytest.raises(DeadlineExceeded, match="'stuck' has not ended 2 s after it was cancelled: its gen"):
+        client.get_subroutine_stream("stuck", lambda *_: False)
+    with pytest.raises(LinkClosed, match="this pair is closed; get another client"):
+        client.ping()
+    gate.open()
 
 
 # Newest only
