@@ -12,7 +12,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Final, Literal, TypeVar
 
 from msgspec import Struct
@@ -38,8 +38,9 @@ from pynet_car.messages import (
     encode,
 )
 from pynet_core.errors import DeadlineExceeded, LinkClosed, PynetError
+from pynet_core.feed import Feed
 from pynet_core.gateway import Gateway
-from pynet_core.mailbox import Broadcast, Mailbox, Queue
+from pynet_core.mailbox import Mailbox
 from pynet_core.subroutines import Peer, caller
 
 ANSWER_S: Final = 0.1  # ten of the guardian's ticks
@@ -72,7 +73,7 @@ class Offers:
         self._link = link
         self._describe = describe
         self._status: Status | None = None
-        self._streams: dict[str, Broadcast[bytes]] = {"status": Broadcast(), "events": Broadcast()}
+        self._streams = {"status": Feed(), "events": Feed()}
         self._ids = itertools.count(1)
         self._waiting: dict[int, Mailbox[Result]] = {}
         self._lock = threading.Lock()
@@ -83,10 +84,9 @@ class Offers:
     def register(self, gateway: Gateway, streams: Iterable[str]) -> None:
         """Add every subroutine; `streams` names the camera, if there is one, and the sensors."""
         for name in streams:
-            self._streams[name] = Broadcast()
-        for name, broadcast in self._streams.items():
-            keep: Literal["every", "latest"] = "every" if name == "events" else "latest"
-            gateway.add_subroutine(name, _stream(broadcast, keep), shared=True, keep=keep)
+            self._streams[name] = Feed()
+        for name, feed in self._streams.items():
+            gateway.add_subroutine(name, feed, keep="every" if name == "events" else "latest")
         for name, subroutine in {
             "drive": self._drive,
             "lease": self._lease,
@@ -107,8 +107,8 @@ class Offers:
 
     def close(self) -> None:
         """End every stream."""
-        for broadcast in self._streams.values():
-            broadcast.close()
+        for feed in self._streams.values():
+            feed.close()
 
     # What comes up from the guardian and from our own threads.
 
@@ -220,23 +220,6 @@ class Offers:
                 log.error("guardian silent: it was not told that %s has gone", peer.name)
                 return
             time.sleep(0.01)
-
-
-def _stream(broadcast: Broadcast[bytes], keep: Literal["every", "latest"]) -> Callable[[], Iterator[bytes]]:
-    """A generator function of what is put into `broadcast`, for the gateway to share."""
-
-    def stream() -> Iterator[bytes]:
-        box: Mailbox[bytes] | Queue[bytes] = Queue() if keep == "every" else Mailbox()
-        broadcast.add(box)
-        try:
-            while not box.is_closed:
-                item = box.take()
-                if item is not None:
-                    yield item
-        finally:
-            broadcast.remove(box)
-
-    return stream
 
 
 def _decode(buffer: bytes, kind: type[_Message], name: str) -> _Message:

@@ -24,6 +24,7 @@ from pynet_core.errors import (
     RemoteProtocolError,
     SubroutineError,
 )
+from pynet_core.feed import Feed
 from pynet_core.gateway import Gateway
 from pynet_core.subroutines import Peer, caller
 from pynet_core.subscription import StreamStats, Subscription
@@ -34,6 +35,7 @@ __all__ = [
     "Controller",
     "DataType",
     "DeadlineExceeded",
+    "Feed",
     "Gateway",
     "LinkClosed",
     "LinkError",

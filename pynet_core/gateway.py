@@ -14,10 +14,11 @@ from typing import Any, Final, Literal, Self
 
 from pynet_core.channel import PlainChannel
 from pynet_core.errors import LinkError
+from pynet_core.feed import Feed, Keep
 from pynet_core.handler import Handler, NotAdmitted
 from pynet_core.pump import Pumps
 from pynet_core.session import Session
-from pynet_core.subroutines import Keep, Peer, Registry
+from pynet_core.subroutines import Peer, Registry
 from pynet_core.wire import MAX_CONTROL_BYTES, MAX_ITEM_BYTES, MAX_NAME_CHARS, Hello, Welcome
 
 _log = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ class Gateway:
     def add_subroutine(
         self,
         name: str,
-        subroutine: Callable[..., Any],
+        subroutine: Callable[..., Any] | Feed,
         *,
         shared: bool = False,
         keep: Keep = "every",
@@ -87,6 +88,7 @@ class Gateway:
     ) -> None:
         """Offer a function or generator function under a name; a later one of that name replaces it.
 
+        A `Feed` in its place is a stream for all that other threads put into.
         `shared`: one generator feeds all subscribers.  `keep='latest'`: a slow
         subscriber skips to the newest item; `'every'`: it gets each one, or
         an error when a shared stream leaves it 256 behind.

@@ -11,8 +11,9 @@ from typing import Any, Final, Protocol
 
 from pynet_core.channel import PlainChannel
 from pynet_core.errors import LinkError, LocalProtocolError, ProtocolError, PynetError, RemoteProtocolError
+from pynet_core.feed import as_bytes
 from pynet_core.mailbox import TooSlow
-from pynet_core.pump import Pumps, TooManyUnheard, UserCodeFailed, as_bytes, items
+from pynet_core.pump import Pumps, TooManyUnheard, UserCodeFailed, items
 from pynet_core.subroutines import (
     MAX_NAME_CHARS,
     NotAllowed,
@@ -245,7 +246,7 @@ class Handler:
     def _stream_pumped(self, subroutine: Subroutine, start: Callable[[], Iterator[Any]]) -> None:
         """Items of a generator that runs in a pump: the newest for each credit, or each in turn."""
         newest = subroutine.keep == "latest"
-        pump, box = self._host.pumps.subscribe(subroutine, start)
+        source, box = self._host.pumps.subscribe(subroutine, start)
         if newest:
             self._channel.keep_latest()
         try:
@@ -273,7 +274,7 @@ class Handler:
                     )
                 )
         finally:
-            pump.unsubscribe(box)
+            source.unsubscribe(box)
             if newest:
                 self._channel.keep_every()
 

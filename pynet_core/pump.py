@@ -7,10 +7,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Protocol
 
 from pynet_core.errors import PynetError
-from pynet_core.mailbox import Broadcast, Mailbox, Queue
+from pynet_core.feed import Feed, Item, Subscriber, as_bytes, box_for
+from pynet_core.mailbox import Broadcast
 from pynet_core.subroutines import Subroutine
 
 _log = logging.getLogger(__name__)
@@ -29,30 +30,6 @@ class UserCodeFailed(Exception):
 
 class TooManyUnheard(PynetError):
     """MAX_UNHEARD generators have lost their subscriber and do not come back; no more are started."""
-
-
-class Item(NamedTuple):
-    """What a generator yielded, and when: monotonic ns of this machine."""
-
-    ident: int
-    body: bytes
-    stamp_ns: int
-
-
-Subscriber = Mailbox[Item] | Queue[Item]
-
-
-def as_bytes(value: Any) -> bytes:
-    """The value as bytes.
-
-    Raises:
-        TypeError: It is something else.
-    """
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, (bytearray, memoryview)):
-        return bytes(value)
-    raise TypeError(f"gave {type(value).__name__}; give bytes or (ident, bytes)")
 
 
 def as_item(value: Any, count: int) -> Item | None:
@@ -97,6 +74,13 @@ def items(start: Callable[[], Iterator[Any]]) -> Generator[Item, None, None]:
         raise UserCodeFailed(exc) from exc
 
 
+class Source(Protocol):
+    """Where a subscriber's items come from."""
+
+    def unsubscribe(self, box: Subscriber) -> None:
+        """Forget the box."""
+
+
 class Pump:
     """One thread that runs one generator for all its subscribers.
 
@@ -118,7 +102,7 @@ class Pump:
 
     def subscribe(self) -> Subscriber | None:
         """A box that gets the newest item, or every item, from now on; None when the pump has ended."""
-        box: Subscriber = Mailbox() if self.subroutine.keep == "latest" else Queue()
+        box = box_for(self.subroutine.keep)
         return box if self._broadcast.add(box) else None
 
     def unsubscribe(self, box: Subscriber) -> None:
@@ -167,12 +151,15 @@ class Pumps:
 
     def subscribe(
         self, subroutine: Subroutine, start: Callable[[], Iterator[Any]]
-    ) -> tuple[Pump, Subscriber]:
-        """Join the pump of a shared subroutine, starting it if need be; or start a pump of one's own.
+    ) -> tuple[Source, Subscriber]:
+        """Join a feed, or the pump of a shared subroutine, starting it if need be; or start one's own.
 
         Raises:
             TooManyUnheard: For one's own; its thread might never come back either.
         """
+        feed = subroutine.function
+        if isinstance(feed, Feed):
+            return feed, feed.subscribe(subroutine.keep)
         with self._lock:
             before = self._shared.get(subroutine.name) if subroutine.shared else None
             if before is not None and before.subroutine is not subroutine:

@@ -8,11 +8,11 @@ import inspect
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from pynet_core.errors import PynetError
+from pynet_core.feed import Feed, Keep
 
-Keep = Literal["every", "latest"]
 MAX_NAME_CHARS: Final = 256
 
 
@@ -81,11 +81,11 @@ def set_caller(peer: Peer) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Subroutine:
-    """One registered function or generator function, checked."""
+    """One registered function, generator function or feed, checked."""
 
     name: str
-    function: Callable[..., Any]
-    shared: bool
+    function: Callable[..., Any] | Feed
+    shared: bool  # one generator for all, or a feed
     keep: Keep
     role: Role
     is_generator: bool
@@ -99,6 +99,7 @@ class Subroutine:
         """
         if not self.is_generator:
             raise WrongUse(f"{self.name!r} is no generator; call it as a batch, or let it yield")
+        assert not isinstance(self.function, Feed), "a feed has subscribers, and nothing to start"
         generator: Iterator[Any] = self.function(*arguments, **kwargs)
         return generator
 
@@ -109,7 +110,7 @@ class Subroutine:
             WrongUse: It is a generator.
             TypeError: The arguments do not fit.
         """
-        if self.is_generator:
+        if self.is_generator or isinstance(self.function, Feed):
             raise WrongUse(f"{self.name!r} is a generator; ask for it as a stream")
         return self.function(*arguments, **kwargs)
 
@@ -120,7 +121,9 @@ class Registry:
     def __init__(self) -> None:
         self._by_name: dict[str, Subroutine] = {}
 
-    def add(self, name: str, function: Callable[..., Any], *, shared: bool, keep: str, role: str) -> None:
+    def add(
+        self, name: str, function: Callable[..., Any] | Feed, *, shared: bool, keep: str, role: str
+    ) -> None:
         """Register under a name; a second one of that name replaces the first.
 
         Raises:
@@ -128,15 +131,21 @@ class Registry:
         """
         if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_CHARS:
             raise ValueError(f"a subroutine's name is 1 to {MAX_NAME_CHARS} characters, got {name!r}")
-        if not callable(function):
+        is_feed = isinstance(function, Feed)
+        if not is_feed and not callable(function):
             raise TypeError(f"subroutine {name!r} is not callable but {type(function).__name__}")
         if keep not in ("every", "latest"):
             raise ValueError(f"keep must be 'every' or 'latest', got {keep!r}")
-        is_generator = _is_generator_function(function)
+        is_generator = is_feed or _is_generator_function(function)
         if (shared or keep == "latest") and not is_generator:
             raise TypeError(f"subroutine {name!r} is no generator: shared and keep are for streams")
         self._by_name[name] = Subroutine(
-            name, function, shared, "latest" if keep == "latest" else "every", Role.parse(role), is_generator
+            name,
+            function,
+            shared or is_feed,
+            "latest" if keep == "latest" else "every",
+            Role.parse(role),
+            is_generator,
         )
 
     def remove(self, name: str) -> None:
@@ -162,7 +171,7 @@ class Registry:
         return found
 
 
-def _is_generator_function(function: Callable[..., Any]) -> bool:
+def _is_generator_function(function: Any) -> bool:
     while isinstance(function, functools.partial):
         function = function.func
     if not inspect.isroutine(function) and callable(function):  # an object with __call__

@@ -1,0 +1,74 @@
+"""Streams that are fed from outside, for data that comes by itself: a driver's thread, another process."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import Any, Literal, NamedTuple
+
+from pynet_core.mailbox import Broadcast, Mailbox, Queue
+
+Keep = Literal["every", "latest"]
+
+
+class Item(NamedTuple):
+    """What a stream carries, and when it came: monotonic ns of this machine."""
+
+    ident: int
+    body: bytes
+    stamp_ns: int
+
+
+Subscriber = Mailbox[Item] | Queue[Item]
+
+
+def box_for(keep: Keep) -> Subscriber:
+    return Mailbox() if keep == "latest" else Queue()
+
+
+def as_bytes(value: Any) -> bytes:
+    """The value as bytes.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    raise TypeError(f"gave {type(value).__name__}; give bytes or (ident, bytes)")
+
+
+class Feed:
+    """A stream for all subscribers: what any thread puts in, each of them gets.
+
+    Register it in place of a generator: `gateway.add_subroutine("scan", feed, keep="latest")`.
+    With no thread of its own it costs a hand-over less than a shared generator.
+    """
+
+    def __init__(self) -> None:
+        self._broadcast: Broadcast[Item] = Broadcast()
+        self._count = itertools.count()
+
+    def put(self, buffer: bytes, ident: int | None = None) -> None:
+        """Give every subscriber this item; never waits.  Without an ident it is counted.
+
+        Raises:
+            TypeError: It is not bytes.
+        """
+        number = next(self._count) if ident is None else ident
+        self._broadcast.put(Item(number, as_bytes(buffer), time.monotonic_ns()))
+
+    def close(self) -> None:
+        """End the stream of every subscriber; later ones end at once."""
+        self._broadcast.close()
+
+    def subscribe(self, keep: Keep) -> Subscriber:
+        """A box that gets the newest item, or every item, from now on."""
+        box = box_for(keep)
+        self._broadcast.add(box)
+        return box
+
+    def unsubscribe(self, box: Subscriber) -> None:
+        """Forget the box."""
+        self._broadcast.remove(box)
