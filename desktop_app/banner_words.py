@@ -241,8 +241,13 @@ def _controls(view: View) -> str:
 
 def _why(view: View) -> str:
     """The first half of the guardian's reason, as a sentence."""
-    head = view.status.reason.partition(":")[0].strip() if view.status else ""
-    return head[:1].upper() + head[1:] + "." if head else ""
+    if view.status is None or not view.status.reason:
+        return ""
+    head = view.status.reason.partition(":")[0].strip()
+    name = view.status.holder_name
+    if not (name and head.startswith(name)):  # a person's name stays as she writes it
+        head = head[:1].upper() + head[1:]
+    return f"{head}."
 
 
 def _person(name: str) -> str:

@@ -29,6 +29,8 @@ class ChartPlot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no type
         self._box.disableAutoRange()
         self.setCentralItem(self._box)
         self.setFocusPolicy(Qt.NoFocus)
+        # A part would be cheaper, but what `paintEvent` adds on top would stay where it was.
+        self.setViewportUpdateMode(self.FullViewportUpdate)
         self._curves: list[pg.PlotCurveItem] = []
         self._traces: tuple[Trace, ...] = ()
         self._span_s = 30.0
@@ -66,6 +68,7 @@ class ChartPlot(pg.GraphicsView):  # type: ignore[misc]  # pyqtgraph has no type
         palette = self._look.palette
         pen = QPen(palette.text3 if self._is_old else palette.accent, 1.5 * self._look.scale)
         pen.setCosmetic(True)  # the lane's own scale is not the pen's
+        pen.setCapStyle(Qt.SquareCap)  # no gap shows where two segments meet
         return pen
 
     def paintEvent(self, event: QPaintEvent) -> None:

@@ -242,8 +242,9 @@ class Charts(Instrument[ChartsContent]):
         height = area.height() / len(lanes)
         for i, lane in enumerate(lanes):
             top = area.top() + i * height
-            if i:
-                ink.line(PADDING, top, ink.rect.width() - PADDING, top, palette.line)
+            if i:  # in line with the plot's own
+                y = (self.plot.y() + round(self.plot.height() * i / len(lanes)) + 0.5) / self.look.scale
+                ink.line(PADDING, y, ink.rect.width() - PADDING, y, palette.line)
             self._draw_lane(ink, lane, i, QRectF(0, top, ink.rect.width(), height))
         y = area.bottom() + 15
         steps = 6 if area.width() > 360 else 3

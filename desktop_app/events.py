@@ -54,7 +54,7 @@ def row_of(event: EventView) -> Row:
     if not more:
         head, more = _sentences(text)
     head = head.removesuffix(".") if not more else head.rstrip(".")
-    head, more = _capital(head), _capital(more.removesuffix("."))
+    more = more.removesuffix(".")
     if event.count > 1:
         more = f"{more} × {event.count}" if more else f"× {event.count}"
     usual = _ICONS.get(event.event.kind, Icon.INFO)
@@ -179,11 +179,6 @@ class Log(Instrument[tuple[Row, ...]]):
             color,
             radius=2,
         )
-
-
-def _capital(text: str) -> str:
-    """With a capital, unless it begins with a file's or a channel's name."""
-    return text[:1].upper() + text[1:] if text.partition(" ")[0].isalpha() else text
 
 
 def _sentences(text: str) -> tuple[str, str]:

@@ -145,7 +145,7 @@ class Lane:
         newest_is_clear = False
         if len(times) and now_s - times[-1] <= self.info.gap_s and states[-1] in (_OK, _CLEAR):
             newest, newest_is_clear = float(values[-1]), bool(states[-1] == _CLEAR)
-        return Trace(x - now_s, y, clear, bad, low, high, newest, newest_is_clear)
+        return Trace(np.minimum(x - now_s, 0.0), y, clear, bad, low, high, newest, newest_is_clear)
 
     def _scale(self, values: Floats) -> tuple[float, float]:
         if self.info.high > self.info.low:

@@ -71,6 +71,8 @@ class Type:
                 cut = len(word) - 1
                 while cut > 1 and not self.fits(word[:cut], size_px, room, bold=bold):
                     cut -= 1
+                joint = max(word.rfind(char, 0, cut) for char in "/-_.:\\") + 1
+                cut = joint if joint > cut // 2 else cut
                 lines += [line] if line else []
                 lines.append(word[:cut])
                 line, word = "", word[cut:]

@@ -208,7 +208,8 @@ def draw_rate(ink: Ink, area: QRectF, words: tuple[str, ...], color: QColor) -> 
 
 
 def draw_speed(ink: Ink, area: QRectF, overlay: Overlay) -> None:
-    plate = QRectF(area.left() + MARGIN, area.bottom() - MARGIN - 84, 196, 84)
+    height = 62.0 if overlay.speed.share is None and overlay.speed.figure != MISSING else 84.0
+    plate = QRectF(area.left() + MARGIN, area.bottom() - MARGIN - height, 196, height)
     ink.plate(plate, PLATE, radius=6)
     left = plate.left() + 14
     room = plate.right() - left - 12
@@ -224,6 +225,8 @@ def draw_speed(ink: Ink, area: QRectF, overlay: Overlay) -> None:
     x = left + width + 10
     ink.text(x, plate.top() + 29, "m/s", SMALL_READOUT, ON_PLATE)
     ink.text(x, plate.top() + 47, overlay.limit_short, SECOND, ON_PLATE2, room=plate.right() - x - 8)
+    if overlay.speed.share is None:  # where the bar ends is not known
+        return
     bar = QRectF(left, plate.bottom() - 22, room, 8)
     ink.plate(bar, TRACK, radius=4)
     if overlay.speed.share:

@@ -24,7 +24,7 @@ DRIVES_AT: Final = 0.02  # of throttle, as the guardian's neutral
 WHEELS_TURN_DEG: Final = 26.0  # drawn at full steering
 
 # At a height of 322: centre of the car to its bumper, to the rims, and the body.
-_ORIGIN: Final = 32.0
+_ORIGIN: Final = 40.0
 _RIM: Final = 152.0
 _REAR_RIM: Final = 72.0
 _BODY: Final = (42.0, 76.0)

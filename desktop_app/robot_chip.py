@@ -55,7 +55,11 @@ class RobotChip(Instrument[ChipContent]):
         room = right - left
         name = ink.shorten(content.name, SMALL_READOUT, room, bold=True)
         ink.text(left, middle - 4, name, SMALL_READOUT, palette.text, bold=True, room=room)
-        under = ink.shorten(content.under, SECOND, room)
+        under = content.under
+        if not ink.fits(under, SECOND, room):  # "simulated" must stay; the port need not
+            host, dot, rest = under.partition(" · ")
+            under = f"{host.rpartition(':')[0] or host}{dot}{rest}"
+        under = ink.shorten(under, SECOND, room)
         ink.text(left, middle + 15.5, under, SECOND, palette.text2, room=room)
 
     def _draw_compact(self, ink: Ink, name: str, middle: float) -> None:
