@@ -9,18 +9,17 @@ from typing import Any
 
 import pytest
 
+from pynet_core.feed import Keep, Subscriber, as_bytes
 from pynet_core.pump import (
     MAX_UNHEARD,
     Pump,
     Pumps,
-    Subscriber,
     TooManyUnheard,
     UserCodeFailed,
-    as_bytes,
     as_item,
     items,
 )
-from pynet_core.subroutines import Keep, Role, Subroutine
+from pynet_core.subroutines import Role, Subroutine
 from tests.core.loopback import PATIENCE_S, eventually
 
 
@@ -32,13 +31,21 @@ def drawn(produce: Callable[[], Iterator[Any]]) -> list[tuple[int, bytes]]:
     return [(item.ident, item.body) for item in items(produce)]
 
 
+def subscribe(
+    pumps: Pumps, subroutine: Subroutine, start: Callable[[], Iterator[Any]]
+) -> tuple[Pump, Subscriber]:
+    pump, box = pumps.subscribe(subroutine, start)
+    assert isinstance(pump, Pump)
+    return pump, box
+
+
 def next_of(box: Subscriber) -> bytes:
     item = box.take(PATIENCE_S)
     assert item is not None
     return item.body
 
 
-class Feed:
+class Tap:
     """A generator that yields when it is told to, and knows how many of it run at once."""
 
     def __init__(self) -> None:
@@ -58,11 +65,11 @@ class Feed:
 
 
 @pytest.fixture
-def feed() -> Iterator[Feed]:
-    feed = Feed()
-    yield feed
-    feed.go.release(100)  # enough for all to see that nobody hears
-    assert eventually(lambda: feed.running == 0)
+def tap() -> Iterator[Tap]:
+    tap = Tap()
+    yield tap
+    tap.go.release(100)  # enough for all to see that nobody hears
+    assert eventually(lambda: tap.running == 0)
 
 
 # What a yield means
@@ -147,44 +154,44 @@ def test_a_generator_is_closed_however_its_stream_ends() -> None:
 # One generator, many subscribers
 
 
-def test_a_shared_generator_starts_once_and_feeds_all(feed: Feed) -> None:
-    pumps, shared = Pumps(), subroutine(feed)
-    (pump, first), (same, second) = pumps.subscribe(shared, feed), pumps.subscribe(shared, feed)
-    feed.go.release()
+def test_a_shared_generator_starts_once_and_feeds_all(tap: Tap) -> None:
+    pumps, shared = Pumps(), subroutine(tap)
+    (pump, first), (same, second) = subscribe(pumps, shared, tap), subscribe(pumps, shared, tap)
+    tap.go.release()
     assert next_of(first) == next_of(second) == b"1"
     assert pump is same
     pump.unsubscribe(first)
     pump.unsubscribe(second)
 
 
-def test_a_generator_of_ones_own_is_started_for_each(feed: Feed) -> None:
-    pumps, own = Pumps(), subroutine(feed, shared=False, keep="latest")
-    pairs = [pumps.subscribe(own, feed) for _ in range(3)]
-    assert eventually(lambda: feed.running == 3)
+def test_a_generator_of_ones_own_is_started_for_each(tap: Tap) -> None:
+    pumps, own = Pumps(), subroutine(tap, shared=False, keep="latest")
+    pairs = [subscribe(pumps, own, tap) for _ in range(3)]
+    assert eventually(lambda: tap.running == 3)
     for pump, box in pairs:
         pump.unsubscribe(box)
 
 
-def test_a_generator_is_closed_at_the_first_item_that_nobody_hears(feed: Feed) -> None:
-    pumps, shared = Pumps(), subroutine(feed)
-    pump, box = pumps.subscribe(shared, feed)
-    feed.go.release()
+def test_a_generator_is_closed_at_the_first_item_that_nobody_hears(tap: Tap) -> None:
+    pumps, shared = Pumps(), subroutine(tap)
+    pump, box = subscribe(pumps, shared, tap)
+    tap.go.release()
     next_of(box)
     pump.unsubscribe(box)
-    assert feed.running == 1
-    feed.go.release()
+    assert tap.running == 1
+    tap.go.release()
     assert pump.join(PATIENCE_S)
-    assert feed.running == 0
+    assert tap.running == 0
 
 
-def test_who_comes_back_before_that_item_joins_the_generator_that_runs(feed: Feed) -> None:
-    pumps, shared = Pumps(), subroutine(feed)
-    pump, box = pumps.subscribe(shared, feed)
+def test_who_comes_back_before_that_item_joins_the_generator_that_runs(tap: Tap) -> None:
+    pumps, shared = Pumps(), subroutine(tap)
+    pump, box = subscribe(pumps, shared, tap)
     pump.unsubscribe(box)
-    again, box = pumps.subscribe(shared, feed)
-    feed.go.release()
+    again, box = subscribe(pumps, shared, tap)
+    tap.go.release()
     assert next_of(box) == b"1"
-    assert (again, feed.started) == (pump, 1)
+    assert (again, tap.started) == (pump, 1)
     again.unsubscribe(box)
 
 
@@ -205,11 +212,11 @@ def test_the_next_generator_of_a_name_starts_only_when_the_last_has_closed() -> 
             order.append("close")
 
     pumps, shared = Pumps(), subroutine(camera)
-    pump, box = pumps.subscribe(shared, camera)
+    pump, box = subscribe(pumps, shared, camera)
     next_of(box)
     pump.unsubscribe(box)
     assert closes.wait(PATIENCE_S)
-    again, box = pumps.subscribe(shared, camera)
+    again, box = subscribe(pumps, shared, camera)
     may_close.set()
     assert next_of(box) == b"1"
     again.unsubscribe(box)
@@ -236,7 +243,7 @@ def test_never_two_of_a_shared_generator_however_fast_subscribers_come_and_go() 
 
     def come_and_go() -> None:
         for turn in range(100):
-            pump, box = pumps.subscribe(shared, feed)
+            pump, box = subscribe(pumps, shared, feed)
             if turn % 3 == 0:
                 assert box.take(PATIENCE_S) is not None
             pump.unsubscribe(box)
@@ -251,12 +258,12 @@ def test_never_two_of_a_shared_generator_however_fast_subscribers_come_and_go() 
     assert running == []
 
 
-def test_who_comes_after_a_replaced_registration_hears_the_new_one(feed: Feed) -> None:
-    pumps, later = Pumps(), Feed()
-    old, old_box = pumps.subscribe(subroutine(feed), feed)
-    new, new_box = pumps.subscribe(subroutine(later), later)
+def test_who_comes_after_a_replaced_registration_hears_the_new_one(tap: Tap) -> None:
+    pumps, later = Pumps(), Tap()
+    old, old_box = subscribe(pumps, subroutine(tap), tap)
+    new, new_box = subscribe(pumps, subroutine(later), later)
     assert new is not old
-    feed.go.release()
+    tap.go.release()
     assert next_of(old_box) == b"1"
     old.unsubscribe(old_box)
     new.unsubscribe(new_box)
@@ -276,14 +283,14 @@ def test_a_raising_shared_generator_tells_all_its_subscribers_and_the_next_one_s
         raise error
 
     pumps, shared = Pumps(), subroutine(raising)
-    boxes = [pumps.subscribe(shared, raising) for _ in range(3)]
+    boxes = [subscribe(pumps, shared, raising) for _ in range(3)]
     go.set()
     for _, box in boxes:
         assert next_of(box) == b"a"
         with pytest.raises(UserCodeFailed) as caught:
             box.take(PATIENCE_S)
         assert caught.value.cause is error
-    _, box = pumps.subscribe(shared, raising)
+    _, box = subscribe(pumps, shared, raising)
     assert next_of(box) == b"a"
     assert pumps.join(PATIENCE_S) == []
 
@@ -294,7 +301,7 @@ def test_a_natural_end_closes_every_box() -> None:
     def three() -> Iterator[bytes]:
         yield from (b"1", b"2", b"3")
 
-    _, box = pumps.subscribe(subroutine(three), three)
+    _, box = subscribe(pumps, subroutine(three), three)
     assert [next_of(box) for _ in range(3)] == [b"1", b"2", b"3"]
     assert box.take(PATIENCE_S) is None
     assert box.is_closed
@@ -311,27 +318,27 @@ def test_an_error_that_nobody_is_left_to_hear_is_logged(caplog: pytest.LogCaptur
             raise OSError("camera does not close")
 
     pumps = Pumps()
-    pump, box = pumps.subscribe(subroutine(failing_at_the_end), failing_at_the_end)
+    pump, box = subscribe(pumps, subroutine(failing_at_the_end), failing_at_the_end)
     next_of(box)
     pump.unsubscribe(box)
     assert pump.join(PATIENCE_S)
     assert "camera does not close" in caplog.text
 
 
-def test_stuck_generators_of_ones_own_are_named_and_bounded(feed: Feed) -> None:
-    pumps, own = Pumps(), subroutine(feed, shared=False, keep="latest")
+def test_stuck_generators_of_ones_own_are_named_and_bounded(tap: Tap) -> None:
+    pumps, own = Pumps(), subroutine(tap, shared=False, keep="latest")
     for _ in range(MAX_UNHEARD):
-        pump, box = pumps.subscribe(own, feed)
+        pump, box = subscribe(pumps, own, tap)
         pump.unsubscribe(box)
     with pytest.raises(TooManyUnheard, match=r"16 generators .* do not come back \(feed\)"):
-        pumps.subscribe(own, feed)
+        subscribe(pumps, own, tap)
     assert pumps.join(0.01) == ["feed"] * MAX_UNHEARD
-    feed.go.release()  # one of them comes back
-    assert eventually(lambda: feed.running == MAX_UNHEARD - 1)
+    tap.go.release()  # one of them comes back
+    assert eventually(lambda: tap.running == MAX_UNHEARD - 1)
 
     def works_again() -> bool:
         try:
-            pump, box = pumps.subscribe(own, feed)
+            pump, box = subscribe(pumps, own, tap)
         except TooManyUnheard:
             return False
         pump.unsubscribe(box)
