@@ -45,7 +45,8 @@ SEND_PERIOD_S: Final = 0.02  # 50 Hz
 RENEW_WITHIN_S: Final = 0.2
 STATUS_LIFESPAN_S: Final = 1.0  # without Status for this long nobody should think he drives
 ARM_TIMEOUT_S: Final = 2.0
-LEASE_TIMEOUT_S: Final = 1.0  # from the grant to the Status that shows it
+STATUS_TIMEOUT_S: Final = 1.0  # from the car's yes to the Status that shows it
+STANDING: Final = (State.DISARMED, State.E_STOP)
 E_STOP_TIMEOUT_S: Final = 2.0
 RTT_MEMORY: Final = 20  # pings; the shortest of them gives the clock offset
 
@@ -201,7 +202,7 @@ class Operator:
             LinkError: No answer.
         """
         self._ask("lease", encode(Lease(priority=self._priority, take=take)))
-        self._await(lambda status: status.holder == self.id, LEASE_TIMEOUT_S, "the lease")
+        self._await(lambda status: status.holder == self.id, STATUS_TIMEOUT_S, "the lease")
 
     def release(self) -> None:
         """Give the lease back."""
@@ -217,9 +218,10 @@ class Operator:
         if not self.has_lease:
             self.lease()
         self.wish(0.0, 0.0)
-        self._ask("arm", encode(Arm(answers_ns=self.status.stamp_ns)))
+        asked = self.status
+        self._ask("arm", encode(Arm(answers_ns=asked.stamp_ns)))
         deadline_s = time.monotonic() + timeout_s
-        while (status := self.status).state is not State.ARMED:
+        while (status := self.status) is asked or status.state is not State.ARMED:
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
                 raise DeadlineExceeded(f"not armed within {timeout_s:g} s: {status.reason}")
@@ -229,10 +231,12 @@ class Operator:
     def disarm(self) -> None:
         """Motors may not turn until armed again."""
         self._ask("disarm")
+        self._await(lambda status: status.state in STANDING, STATUS_TIMEOUT_S, "disarm")
 
     def reset(self) -> None:
         """Leave E_STOP for DISARMED."""
         self._ask("reset")
+        self._await(lambda status: status.state is not State.E_STOP, STATUS_TIMEOUT_S, "reset")
 
     def e_stop(self, timeout_s: float = E_STOP_TIMEOUT_S) -> None:
         """Stop the car and keep it stopped until `reset`; needs no lease.  Tries until confirmed.
@@ -265,7 +269,7 @@ class Operator:
             raise LinkClosed(f"no word from {self._where} for {self.status_age_s:.1f} s")
         if status.holder != self.id:
             raise CarRefused(Verdict.NO_LEASE, nobody_or(status) + "; call lease() or arm() first")
-        if status.state in (State.DISARMED, State.E_STOP):
+        if status.state in STANDING:
             raise CarRefused(Verdict.DISARMED, f"{status.state}: {status.reason}")
         self.wish(throttle, steering)
 

@@ -103,8 +103,12 @@ class FakeCar:
         return self.verdict
 
     def _note(self, name: str) -> Any:
+        becomes = {"disarm": State.DISARMED, "reset": State.DISARMED, "e_stop": State.E_STOP}
+
         def note() -> int:
             self.asked.append(name)
+            if name in becomes and self.verdict is Verdict.TAKEN:
+                self.set(state=becomes[name], reason=name)
             return self.verdict
 
         return note

@@ -73,6 +73,23 @@ def test_an_unrenewed_wish_is_followed_by_one_neutral_and_then_silence(car: Fake
         assert len(car.told) == count
 
 
+def test_arming_again_right_after_disarm_waits_for_the_new_armed(car: FakeCar) -> None:
+    with Operator(port=car.port) as operator:
+        operator.arm()
+        operator.disarm()
+        assert operator.status.state is State.DISARMED, "disarm returns when the car says so"
+        operator.arm()
+        assert operator.status.state is State.ARMED
+        assert car.asked == ["lease", "arm", "disarm", "arm"]
+
+
+def test_reset_returns_when_the_car_has_left_e_stop(car: FakeCar) -> None:
+    with Operator(port=car.port) as operator:
+        operator.e_stop()
+        operator.reset()
+        assert operator.status.state is State.DISARMED
+
+
 def test_nothing_leaves_without_the_lease(car: FakeCar) -> None:
     with Operator(port=car.port) as operator:
         operator.wish(1.0, 1.0)
