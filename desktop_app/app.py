@@ -24,7 +24,8 @@ from desktop_app.settings import Robot, SettingsFile
 from desktop_app.simulated import SimulatedStarter
 from desktop_app.teleop import NS_PER_MS, PERIOD_NS
 from desktop_app.theme import ThemeChoice
-from desktop_app.view import KnownRobot
+from desktop_app.view import Focus, KnownRobot
+from desktop_app.x11 import FocusWatch, KeyState, RepeatMender
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +77,12 @@ class App(QObject):
         self._simulated = SimulatedStarter()
         self._simulated.finished.connect(self._on_simulated)
         self._failed.connect(self._say_failed)
+        self._focus_watch = FocusWatch(self._on_x11_focus)
+        qt.installNativeEventFilter(self._focus_watch)
+        self._key_state = KeyState() if qt.platformName() == "xcb" else None
+        if self._key_state is not None:
+            self._mender = RepeatMender(self._key_state.is_down)
+            qt.installEventFilter(self._mender)
         self._ticks = QTimer(self)
         self._ticks.setTimerType(Qt.PreciseTimer)
         self._ticks.setInterval(PERIOD_NS // NS_PER_MS)
@@ -114,6 +121,10 @@ class App(QObject):
     def finish(self) -> None:
         """After Qt's loop: keep the settings, end what was started."""
         self._ticks.stop()
+        self._qt.removeNativeEventFilter(self._focus_watch)
+        if self._key_state is not None:
+            self._qt.removeEventFilter(self._mender)
+            self._key_state.close()
         self._saver.stop()
         self._file.save(self.settings)
         self.gamepads.close()
@@ -197,6 +208,11 @@ class App(QObject):
                 cockpit.take_button(button)
         for cockpit in self.cockpits:
             cockpit.hands.tick(now_ns, pad)
+
+    def _on_x11_focus(self, window: int, has_it: bool) -> None:
+        for cockpit in self.cockpits:
+            if int(cockpit.window.winId()) == window:
+                cockpit.hands.set_focus(cockpit.window.focus if has_it else Focus.AWAY)
 
     # What is remembered.
 

@@ -172,7 +172,7 @@ class Teleop:
             event = f"Window stuck {since_ns / NS_PER_MS:.0f} ms; no command went out."
             event = event if gate.may_be_armed else ""
             return Decision(goes_out=False, source=self._shown, disarm=disarm, event=event)
-        if now_ns < self._quiet_until_ns:
+        if self.is_quiet(now_ns):
             return Decision(goes_out=False, source=self._shown, disarm=disarm)
         asked = self._asked(now_ns, since_ns, gate)
         return Decision(
@@ -182,6 +182,11 @@ class Teleop:
             hint=self._hint(gate),
             disarm=disarm,
         )
+
+    def is_quiet(self, now_ns: int) -> bool:
+        """The window is stuck, or was until just now: what waits in its queue was meant for another time."""
+        stuck = self._ticked_ns is not None and now_ns - self._ticked_ns > STUCK_NS
+        return stuck or now_ns < self._quiet_until_ns
 
     def _disarm(self, now_ns: int, gate: Gate) -> str:
         if self._focus is Focus.AWAY:

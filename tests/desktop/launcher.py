@@ -85,7 +85,7 @@ class BackDoor(QObject):
             getattr(self._pad, command)(words[0], float(words[1]))
         elif command == "button":
             assert self._pad is not None
-            say("button", time.monotonic_ns())
+            say(f"button-{words[0]}", time.monotonic_ns())
             self._pad.button(words[0], words[1] == "1")
 
 

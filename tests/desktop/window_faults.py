@@ -46,7 +46,6 @@ def run(fault: Fault, x: X, folder: Path) -> Trial:
                 found.window.tell(command)
             time.sleep(0.3)
         found.arm()
-        time.sleep(0.1)
         if fault.uses_pad:
             for command in ("button leftshoulder 1", "trigger righttrigger 1"):
                 found.window.tell(command)
@@ -90,10 +89,10 @@ FAULTS: Final = {
         Fault("focus lost", LET_GO_MS, lambda found: found.x.focus(0)),
         Fault("gamepad unplugged", LET_GO_MS, _tell("unplug", "unplugged"), uses_pad=True, state="DISARMED"),
         Fault("Space", 50, lambda found: found.x.tap("space"), state="E_STOP"),
-        Fault("gamepad's B", 50 + 20, _tell("button b 1", "button"), uses_pad=True, state="E_STOP"),
+        Fault("gamepad's B", 50 + 20, _tell("button b 1", "button-b"), uses_pad=True, state="E_STOP"),
         Fault("Qt's loop blocked", 150, _tell("block 3000", "blocked")),
         Fault("exception in a slot", LET_GO_MS, _tell("fail", "failed"), state="DISARMED"),
-        Fault("window closed", LET_GO_MS, _tell("close", "closing"), state="DISARMED"),
+        Fault("window closed", LET_GO_MS, _tell("close", "closing")),
         Fault("desktop SIGKILL", 250, _signal(signal.SIGKILL)),
         Fault("desktop SIGSTOP", 250, _signal(signal.SIGSTOP)),
     )

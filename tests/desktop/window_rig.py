@@ -93,6 +93,7 @@ class Rig:
     def arm(self) -> None:
         self.x.tap("Return")
         self.window.wait_for("state ARMED")
+        time.sleep(0.1)  # neutral has to be seen while armed
 
     def await_speed(self) -> float:
         """Wait until it drives faster than DRIVING_MPS; returns how fast."""
