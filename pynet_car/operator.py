@@ -109,7 +109,7 @@ class Operator:
                 (*self._echoes, *self._drives, self._control, self._safety), self._echoes, timeout_s
             )
             self._sender.start()
-            self._await_status(timeout_s)
+            self._await(lambda status: True, timeout_s, "connected")
         except BaseException:
             self.close()
             raise
@@ -202,7 +202,7 @@ class Operator:
             LinkError: No answer.
         """
         self._ask("lease", encode(Lease(priority=self._priority, take=take)))
-        self._await(lambda status: status.holder == self.id, STATUS_TIMEOUT_S, "the lease")
+        self._await(lambda status: status.holder == self.id, STATUS_TIMEOUT_S, "lease granted")
 
     def release(self) -> None:
         """Give the lease back."""
@@ -231,12 +231,12 @@ class Operator:
     def disarm(self) -> None:
         """Motors may not turn until armed again."""
         self._ask("disarm")
-        self._await(lambda status: status.state in STANDING, STATUS_TIMEOUT_S, "disarm")
+        self._await(lambda status: status.state in STANDING, STATUS_TIMEOUT_S, "disarmed")
 
     def reset(self) -> None:
         """Leave E_STOP for DISARMED."""
         self._ask("reset")
-        self._await(lambda status: status.state is not State.E_STOP, STATUS_TIMEOUT_S, "reset")
+        self._await(lambda status: status.state is not State.E_STOP, STATUS_TIMEOUT_S, "reset done")
 
     def e_stop(self, timeout_s: float = E_STOP_TIMEOUT_S) -> None:
         """Stop the car and keep it stopped until `reset`; needs no lease.  Tries until confirmed.
@@ -387,16 +387,16 @@ class Operator:
         if verdict is not Verdict.TAKEN:
             raise CarRefused(verdict, f"{name}: {why_refused(verdict, self.status)}")
 
-    def _await_status(self, timeout_s: float) -> None:
-        with self._new_status:
-            if not self._new_status.wait_for(lambda: self._status is not None, timeout_s):
-                raise DeadlineExceeded(f"{self._where} sends no Status within {timeout_s:g} s")
-
     def _await_next(self, seen: Status, timeout_s: float) -> None:
         with self._new_status:
             self._new_status.wait_for(lambda: self._status is not seen, timeout_s)
 
     def _await(self, holds: Callable[[Status], bool], timeout_s: float, what: str) -> None:
+        def is_shown() -> bool:
+            return self._status is not None and holds(self._status)
+
         with self._new_status:
-            if not self._new_status.wait_for(lambda: holds(self.status), timeout_s):
-                raise DeadlineExceeded(f"{what}: granted, but no Status shows it within {timeout_s:g} s")
+            if not self._new_status.wait_for(is_shown, timeout_s):
+                raise DeadlineExceeded(
+                    f"{what}, but no Status of {self._where} says so within {timeout_s:g} s"
+                )
