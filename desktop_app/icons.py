@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache
 
 from PyQt5.QtCore import QPointF, QRectF, Qt
-from PyQt5.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF
+from PyQt5.QtGui import QColor, QIcon, QPainter, QPainterPath, QPen, QPixmap, QPolygonF
 
 BOX = 20.0
 STROKE = 1.75
@@ -45,6 +45,23 @@ def draw_icon(painter: QPainter, icon: Icon, x: float, y: float, color: QColor, 
     painter.strokePath(stroked, QPen(color, STROKE, Qt.SolidLine, Qt.RoundCap, Qt.RoundJoin))
     painter.fillPath(filled, color)
     painter.restore()
+
+
+def window_icon() -> QIcon:
+    """For title bars and task switchers: the car on its accent."""
+    icon = QIcon()
+    for side in (16, 32, 64, 128):
+        pixmap = QPixmap(side, side)
+        pixmap.fill(Qt.transparent)
+        painter = QPainter(pixmap)
+        painter.setRenderHint(QPainter.Antialiasing)
+        painter.setPen(Qt.NoPen)
+        painter.setBrush(QColor("#0A5FAE"))
+        painter.drawRoundedRect(QRectF(0, 0, side, side), side * 0.2, side * 0.2)
+        draw_icon(painter, Icon.CAR, side * 0.1, side * 0.1, QColor("#FFFFFF"), side * 0.8)
+        painter.end()
+        icon.addPixmap(pixmap)
+    return icon
 
 
 @cache

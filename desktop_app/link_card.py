@@ -102,7 +102,7 @@ class LinkCard(Card[LinkContent]):
         tone = "amber" if link.quality in _AMBER else "text2"
         return LinkContent(
             side=Side(link.quality.value, tone),
-            figure=MISSING if is_lost or link.rtt_ms is None else f"{link.rtt_ms:.0f}",
+            figure=MISSING if is_lost else _milliseconds(link.rtt_ms).removesuffix(" ms"),
             rows=_lost_rows(link) if is_lost else _rows(link),
             history=tuple((round(ago, 1), rtt) for ago, rtt in link.history),
         )
@@ -219,4 +219,6 @@ def _lost_rows(link: LinkView) -> tuple[tuple[str, str, str], ...]:
 
 
 def _milliseconds(value: float | None) -> str:
-    return MISSING if value is None else f"{value:.0f} ms"
+    if value is None:
+        return MISSING
+    return f"{value:.0f} ms" if value >= 1 else "< 1 ms"

@@ -29,6 +29,7 @@ from desktop_app.drive_panel import DriveCard, Pad
 from desktop_app.events import EventsCard
 from desktop_app.ground import Ground
 from desktop_app.help_sheet import HelpSheet
+from desktop_app.icons import window_icon
 from desktop_app.keyboard import Keyboard
 from desktop_app.keys import Deed
 from desktop_app.lettering import Type
@@ -82,11 +83,15 @@ class MainWindow(Ground):
     memory_changed = pyqtSignal(object)  # WindowMemory
     close_asked = pyqtSignal()  # then disarm and call `let_close`
 
-    def __init__(self, memory: WindowMemory | None = None, face: str = "") -> None:
+    def __init__(
+        self, memory: WindowMemory | None = None, *, face: str = "", room: QSize | None = None
+    ) -> None:
+        """`room` is what the screen has; None asks it.  The E-STOP must not lie outside of it."""
         self.memory = memory or WindowMemory()
         self._type = Type(face)
         super().__init__(self._make_look(1.0))
         self.setWindowTitle("pynet")
+        self.setWindowIcon(window_icon())
         self.setMinimumSize(QSize(int(SMALLEST_SIZE[0]), int(SMALLEST_SIZE[1])))
         self.view = View()
         self.arrangement = arrange(*WINDOW_USUAL)
@@ -102,7 +107,8 @@ class MainWindow(Ground):
         pad = self.parts.card(DriveCard).pad
         self.keyboard = Keyboard(self, (self.picture, pad), lambda: self.sheets.is_open)
         self._wire(pad)
-        self.resize(self.memory.width, self.memory.height)
+        room = room or QApplication.primaryScreen().availableGeometry().size()
+        self.resize(QSize(self.memory.width, self.memory.height).boundedTo(room))
 
     @property
     def focus(self) -> Focus:

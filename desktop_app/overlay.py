@@ -41,12 +41,13 @@ MEASURED_WITHIN_S: Final = 0.3  # an odometry older than that is no speed of now
 TRACK: Final = QColor(0x3C, 0x46, 0x52)
 MARGIN: Final = 12.0
 FRAME: Final = 10.0  # of a stale picture
+NEAR_HEIGHT: Final = 34.0
 
 
 @dataclass(frozen=True, slots=True)
 class Near:
     side: str  # "ahead", "left", "right", "behind"
-    place: float  # along that side, 0 to 1
+    place: float  # along that side, from the left or from the top, 0 to 1
     distance: str
 
 
@@ -238,30 +239,40 @@ def draw_speed(ink: Ink, area: QRectF, overlay: Overlay) -> None:
     ink.painter.fillRect(QRectF(tick - 1.5, bar.center().y() - 9, 3, 18), ON_PLATE)
 
 
-def draw_near(ink: Ink, area: QRectF, near: Near) -> None:
-    """A red plate at the edge, with an arrow out of the picture."""
-    width = ink.width(near.distance, READOUT, bold=True) + 44
-    size = (width, 34.0)
-    match near.side:
-        case "ahead":
-            x, y, turn = area.left() + area.width() * near.place - width / 2, area.top() + MARGIN, 0
-        case "behind":
-            x, y, turn = area.center().x() - width / 2, area.bottom() - MARGIN - 34, 180
-        case "left":
-            x, y, turn = area.left() + MARGIN, area.center().y() - 17, 270
-        case _:
-            x, y, turn = area.right() - MARGIN - width, area.center().y() - 17, 90
-    plate = QRectF(x, y, *size)
+def draw_near(ink: Ink, area: QRectF, near: tuple[Near, ...]) -> None:
+    """Red plates at the edges; those of one side are pushed apart, never one on the other."""
+    taken: dict[str, float] = {}  # per side, where the next plate may begin
+    for item in sorted(near, key=lambda item: item.place):
+        width = ink.width(item.distance, READOUT, bold=True) + 44
+        across = area.left() + area.width() * item.place - width / 2
+        upright = area.top() + area.height() * item.place - NEAR_HEIGHT / 2
+        start = taken.get(item.side, -math.inf)
+        match item.side:
+            case "ahead":  # a line below the age and the rate
+                x, y, turn = max(across, start), area.top() + 2 * MARGIN + 36, 0
+            case "behind":
+                x, y, turn = max(across, start), area.bottom() - MARGIN - NEAR_HEIGHT, 180
+            case "left":
+                x, y, turn = area.left() + MARGIN, max(upright, start), 270
+            case _:
+                x, y, turn = area.right() - MARGIN - width, max(upright, start), 90
+        is_row = item.side in ("ahead", "behind")
+        taken[item.side] = (x + width if is_row else y + NEAR_HEIGHT) + 8
+        _draw_near_plate(ink, QRectF(x, y, width, NEAR_HEIGHT), item.distance, turn)
+
+
+def _draw_near_plate(ink: Ink, plate: QRectF, distance: str, turn_deg: int) -> None:
+    """The distance, and an arrow out of the picture."""
     ink.plate(plate, RED_FILL, ON_RED, radius=6, width=1.5)
     painter = ink.painter
     painter.save()
     painter.translate(plate.left() + 19, plate.center().y())
-    painter.rotate(turn)
+    painter.rotate(turn_deg)
     painter.setPen(Qt.NoPen)
     painter.setBrush(ON_RED)
     painter.drawPolygon(QPolygonF([QPointF(0, -7), QPointF(7, 6), QPointF(-7, 6)]))
     painter.restore()
-    ink.text(plate.left() + 34, plate.center().y() + 6.5, near.distance, READOUT, ON_RED, bold=True)
+    ink.text(plate.left() + 34, plate.center().y() + 6.5, distance, READOUT, ON_RED, bold=True)
 
 
 def draw_stale_frame(ink: Ink, area: QRectF) -> None:

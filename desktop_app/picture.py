@@ -151,8 +151,7 @@ class Picture(Instrument[Overlay]):
             else:
                 over.draw_age(ink, plates, age_s * 1000)
                 over.draw_rate(ink, plates, content.rate, ON_PLATE2)
-        for near in content.near:
-            over.draw_near(ink, plates, near)
+        over.draw_near(ink, plates, content.near)
         if self._shows_rails:
             over.draw_rails(ink, plates, content)
         else:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PyQt5.QtCore import QPoint, QRectF
+from PyQt5.QtCore import QPoint, QRectF, QSize
 from PyQt5.QtGui import QImage
 from PyQt5.QtWidgets import QApplication, QWidget
 
@@ -28,7 +28,7 @@ def make_window(
 ) -> MainWindow:
     width, height = SIZES[size] if isinstance(size, str) else size
     memory = WindowMemory(theme=ThemeChoice(theme), zoom=zoom, width=width, height=height)
-    window = MainWindow(memory)
+    window = MainWindow(memory, room=QSize(width, height))  # Qt's offscreen screen is 800x800
     qtbot.addWidget(window)
     window.show()
     window.activateWindow()
@@ -105,17 +105,29 @@ def texts(window: QWidget) -> set[str]:
 
 def grey(widget: QWidget) -> NDArray[np.float64]:
     """What is seen of the widget without colour, (H, W), 0 to 255."""
-    image = widget.grab().toImage().convertToFormat(QImage.Format_RGB32)
-    bits = image.constBits().asstring(image.sizeInBytes())
-    pixels = np.frombuffer(bits, np.uint8)
-    pixels = pixels.reshape(image.height(), image.bytesPerLine() // 4, 4)[:, : image.width()]
+    pixels = _pixels(widget)
     blue, green, red = (pixels[..., i].astype(float) for i in range(3))
     return np.asarray(0.2126 * red + 0.7152 * green + 0.0722 * blue)
+
+
+def deuteranopic(widget: QWidget) -> NDArray[np.float64]:
+    """About what an eye without green cones sees, (H, W, 3); Machado, Oliveira & Fernandes 2009."""
+    matrix = np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]]
+    )
+    return np.asarray((_pixels(widget)[..., 2::-1].astype(float) @ matrix.T).clip(0, 255))
 
 
 def difference(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     """Mean difference of two greyscale pictures, in levels of 255."""
     return float(np.abs(one - other).mean())
+
+
+def _pixels(widget: QWidget) -> NDArray[np.uint8]:
+    """(H, W, 4) uint8, BGRX."""
+    image = widget.grab().toImage().convertToFormat(QImage.Format_RGB32)
+    pixels = np.frombuffer(image.constBits().asstring(image.sizeInBytes()), np.uint8)
+    return pixels.reshape(image.height(), image.bytesPerLine() // 4, 4)[:, : image.width()]
 
 
 def middle(widget: QWidget) -> QPoint:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from PyQt5.QtWidgets import QWidget
 
 from desktop_app.banner_words import Action, Says, Shape, banner_says
 from desktop_app.icons import Icon
 from desktop_app.view import View
 from tests.desktop import look_views as views
-from tests.desktop.look_tools import difference, grey, make_window, show
+from tests.desktop.look_tools import deuteranopic, difference, grey, make_window, show
 
 
 @pytest.mark.parametrize(
@@ -103,7 +105,9 @@ def test_a_reflex_that_holds_nothing_back_is_not_mentioned() -> None:
     assert banner_says(still).lines[0] == "Motors follow your controls"
 
 
-def _greys(qtbot: Any, theme: str, size: str, wipe_words: bool) -> dict[str, Any]:
+def _greys(
+    qtbot: Any, theme: str, size: str, wipe_words: bool, see: Callable[[QWidget], Any] = grey
+) -> dict[str, Any]:
     window = make_window(qtbot, size, theme)
     banner = window.bar.banner
     found = {}
@@ -112,7 +116,7 @@ def _greys(qtbot: Any, theme: str, size: str, wipe_words: bool) -> dict[str, Any
         if wipe_words:
             banner.content = _wordless(banner.content)
             banner.button.hide()
-        found[name] = grey(banner)
+        found[name] = see(banner)
         banner.button.show()
     return found
 
@@ -125,6 +129,13 @@ def _wordless(says: Says) -> Says:
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_states_differ_without_colour(qtbot: Any, theme: str, size: str) -> None:
     for (a, one), (b, other) in itertools.combinations(_greys(qtbot, theme, size, False).items(), 2):
+        assert difference(one, other) > 4, f"{a} looks like {b}"
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_states_differ_for_an_eye_without_green(qtbot: Any, theme: str) -> None:
+    seen = _greys(qtbot, theme, "full", False, see=deuteranopic)
+    for (a, one), (b, other) in itertools.combinations(seen.items(), 2):
         assert difference(one, other) > 4, f"{a} looks like {b}"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -162,9 +164,28 @@ def test_a_near_thing_stands_on_the_side_it_is_on(picture: Picture, clock: Clock
         picture.grab()
         places[name] = next(text.box.center() for text in picture.drawn if text.text == "0.31 m")
     assert places["front_left"].x() < 200 < 600 < places["front_right"].x()
-    assert places["front_mid_left"].y() < 80
+    assert places["front_mid_left"].y() < 100
     assert 200 < places["front_mid_left"].x() < 400
     assert places["rear"].y() > 520
+
+
+def test_plates_of_one_side_do_not_cover_each_other(picture: Picture, clock: Clock) -> None:
+    ranges = tuple(
+        replace(one, bearing_rad=math.radians(bearing))
+        for one, bearing in zip(
+            views.ranges(
+                front_left=0.1, front_mid_left=0.2, front_mid_right=0.3, front_right=0.35, rear=0.39
+            ),
+            (8.0, 0.0, -8.0, 60.0, 70.0),
+            strict=True,
+        )
+    )
+    picture.set_picture(grey_ramp(800, 600), None, 1, clock.now_s)
+    picture.show_view(replace(views.ARMED, ranges=ranges))
+    picture.grab()
+    boxes = [text.box for text in picture.drawn]
+    assert sum(text.text.endswith(" m") for text in picture.drawn) == 5
+    assert not any(a.intersects(b) for a, b in itertools.combinations(boxes, 2))
 
 
 @pytest.mark.parametrize("value", [0.4, 0.41, "fault", "out_of_range"])

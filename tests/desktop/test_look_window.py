@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from PyQt5.QtCore import QEvent, QPoint, QPointF, Qt
+from PyQt5.QtCore import QEvent, QPoint, QPointF, QSize, Qt
 from PyQt5.QtGui import QKeyEvent, QMouseEvent
 from PyQt5.QtTest import QTest
 from PyQt5.QtWidgets import QApplication, QWidget
@@ -438,12 +438,20 @@ def test_a_remembered_window_comes_back_as_it_was(qtbot: Any) -> None:
     memory = WindowMemory(
         theme=ThemeChoice.LIGHT, panel_height=260.0, shows_left=False, width=1600, height=1000
     )
-    window = MainWindow(memory)
+    window = MainWindow(memory, room=QSize(1920, 1080))
     qtbot.addWidget(window)
     window.show()
     assert (window.width(), window.height()) == (1600, 1000)
     assert window.arrangement.panel is not None and window.arrangement.panel.height == 260.0
     assert not window.parts.left[0].isVisible()
+
+
+def test_a_small_screen_does_not_cut_the_e_stop_off(qtbot: Any) -> None:
+    window = MainWindow(WindowMemory(width=1440, height=900), room=QSize(1024, 600))
+    qtbot.addWidget(window)
+    window.show()
+    assert (window.width(), window.height()) == (1024, 600)
+    assert window.rect().contains(window.bar.geometry().intersected(window.bar.e_stop.geometry()))
 
 
 def test_closing_asks_first_and_goes_when_it_may(window: MainWindow) -> None:
