@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -19,7 +17,6 @@ from pynet_car.messages import (
     Arm,
     CameraFrame,
     Description,
-    DriveCommand,
     Event,
     Lease,
     Odometry,
@@ -33,15 +30,14 @@ from pynet_car.messages import (
 )
 from pynet_car.refused import CarRefused as CarRefused  # what callers of this module catch
 from pynet_car.refused import nobody_or, why_refused
+from pynet_car.sender import SEND_PERIOD_S, Sender
 from pynet_core.client import Pong
 from pynet_core.controller import Controller
 from pynet_core.errors import DeadlineExceeded, LinkClosed, LinkError, PynetError
-from pynet_core.mailbox import Mailbox
 
 _log = logging.getLogger(__name__)
 _Message = TypeVar("_Message", bound=Struct)
 
-SEND_PERIOD_S: Final = 0.02  # 50 Hz
 RENEW_WITHIN_S: Final = 0.2
 STATUS_LIFESPAN_S: Final = 1.0  # without Status for this long nobody should think he drives
 ARM_TIMEOUT_S: Final = 2.0
@@ -49,15 +45,6 @@ STATUS_TIMEOUT_S: Final = 1.0  # from the car's yes to the Status that shows it
 STANDING: Final = (State.DISARMED, State.E_STOP)
 E_STOP_TIMEOUT_S: Final = 2.0
 RTT_MEMORY: Final = 20  # pings; the shortest of them gives the clock offset
-
-
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    """One sampled stick, as it is sent again and again, and the neutral that follows it unrenewed."""
-
-    command: bytes
-    neutral: bytes
-    made_s: float  # monotonic
 
 
 class Operator:
@@ -86,15 +73,12 @@ class Operator:
         """Connect; raises LinkError when there is no car, or it is full."""
         self._controller = Controller(host, port, name=name)
         self._priority = priority
-        self._renew_within_s = renew_within_s
         self._where = f"{host or 'this machine'} port {port}"
         self._changed = threading.Event()
         self._new_status = threading.Condition()
         self._status: Status | None = None
         self._status_at_s = 0.0
         self._on_status: tuple[Callable[[Status], None], ...] = ()
-        self._seq = itertools.count(step=2)  # each wish has two commands: itself and its neutral
-        self._wishes: Mailbox[_Wish] = Mailbox()
         self._pongs: list[Pong] = []
         self._closed = False
         self._echoes = tuple(StreamLine("status", self._take_status, self._changed) for _ in range(2))
@@ -103,7 +87,7 @@ class Operator:
         self._safety = AskLine("safety", self._changed)
         self._streams: list[StreamLine] = []
         self._keeper = Keeper(self._controller, self._changed)
-        self._sender = threading.Thread(target=self._send, name="pynet drive sender", daemon=True)
+        self._sender = Sender(self._drives, renew_within_s=renew_within_s)
         try:
             self._keeper.open(
                 (*self._echoes, *self._drives, self._control, self._safety), self._echoes, timeout_s
@@ -282,22 +266,7 @@ class Operator:
         status = self.status
         if status.holder != self.id:
             return
-        seq = next(self._seq)
-
-        def command(seq: int, throttle: float, steering: float) -> bytes:
-            return encode(
-                DriveCommand(
-                    session=status.session,
-                    seq=seq,
-                    throttle=throttle,
-                    steering=steering,
-                    answers_ns=status.stamp_ns,
-                )
-            )
-
-        # The neutral answers the same Status as its wish: only who samples the stick may stamp.
-        wish = _Wish(command(seq, throttle, steering), command(seq + 1, 0.0, 0.0), time.monotonic())
-        self._wishes.put(wish)
+        self._sender.wish(throttle, steering, status)
 
     def close(self) -> None:
         """Neutral, disarm, give the lease back, end every thread.  Idempotent."""
@@ -311,10 +280,8 @@ class Operator:
                 self.release()
             except PynetError as exc:
                 _log.warning("could not disarm while closing: %s", exc)
-        self._wishes.close()
         self._keeper.close()
-        if self._sender.ident is not None:
-            self._sender.join()
+        self._sender.close()
         for stream in (*self._echoes, *self._streams):
             stream.close()
         others: tuple[DriveLine | AskLine, ...] = (*self._drives, self._control, self._safety)
@@ -333,20 +300,6 @@ class Operator:
                 if self.is_connected and self.status.state is State.E_STOP:
                     done.set()
                 done.wait(SEND_PERIOD_S)
-
-    def _send(self) -> None:
-        """The sender's thread: the newest wish at once, and again at 50 Hz while it is young."""
-        wish: _Wish | None = None
-        while not self._wishes.is_closed:
-            newer = self._wishes.take(SEND_PERIOD_S)
-            wish = newer or wish
-            if wish is None:
-                continue
-            renewed = newer is not None or time.monotonic() - wish.made_s <= self._renew_within_s
-            for line in self._drives:
-                line.put(wish.command if renewed else wish.neutral)
-            if not renewed:
-                wish = None
 
     def _take_status(self, data: bytes) -> None:
         try:

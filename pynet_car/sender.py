@@ -1,0 +1,82 @@
+"""The thread that sends a driver's wish: at once, again while it is young, then one neutral, then nothing."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pynet_car.lines import DriveLine
+from pynet_car.messages import DriveCommand, Status, encode
+from pynet_core.mailbox import Mailbox
+
+SEND_PERIOD_S: Final = 0.02  # 50 Hz
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """One sampled stick, as it is sent again and again, and the neutral that follows it unrenewed."""
+
+    command: bytes
+    neutral: bytes
+    made_s: float  # monotonic
+
+
+class Sender:
+    """Sends on all lines alike; repeats a command but never stamps one: `wish` does, in its caller's thread."""
+
+    def __init__(self, lines: Sequence[DriveLine], *, renew_within_s: float) -> None:
+        self._lines = tuple(lines)
+        self._renew_within_s = renew_within_s
+        self._seq = itertools.count(step=2)  # each wish has two commands: itself and its neutral
+        self._wishes: Mailbox[_Wish] = Mailbox()
+        self._thread = threading.Thread(target=self._run, name="pynet drive sender", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wish(self, throttle: float, steering: float, answering: Status) -> None:
+        """Send this from now on, as the answer to the Status that was seen when the stick was sampled.
+
+        Raises:
+            ValueError: Out of [-1, 1].
+        """
+        seq = next(self._seq)
+
+        def command(seq: int, throttle: float, steering: float) -> bytes:
+            return encode(
+                DriveCommand(
+                    session=answering.session,
+                    seq=seq,
+                    throttle=throttle,
+                    steering=steering,
+                    answers_ns=answering.stamp_ns,
+                )
+            )
+
+        # The neutral answers the same Status as its wish: only who samples the stick may stamp.
+        self._wishes.put(
+            _Wish(command(seq, throttle, steering), command(seq + 1, 0.0, 0.0), time.monotonic())
+        )
+
+    def close(self) -> None:
+        """End the thread."""
+        self._wishes.close()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        wish: _Wish | None = None
+        while not self._wishes.is_closed:
+            newer = self._wishes.take(SEND_PERIOD_S)
+            wish = newer or wish
+            if wish is None:
+                continue
+            renewed = newer is not None or time.monotonic() - wish.made_s <= self._renew_within_s
+            for line in self._lines:
+                line.put(wish.command if renewed else wish.neutral)
+            if not renewed:
+                wish = None
