@@ -26,7 +26,10 @@ class _Wish:
 
 
 class Sender:
-    """Sends on all lines alike; repeats a command but never stamps one: `wish` does, in its caller's thread."""
+    """Sends on all lines alike.
+
+    It repeats a command but never stamps one: `wish` does, in its caller's thread.
+    """
 
     def __init__(self, lines: Sequence[DriveLine], *, renew_within_s: float) -> None:
         self._lines = tuple(lines)
