@@ -28,6 +28,7 @@ class Sample(msgspec.Struct, array_like=True):
     ns: int  # monotonic
     duty: float  # forward minus backward, [-1, 1]
     velocity_mps: float
+    distance_m: float  # true odometer
 
 
 class Log(msgspec.Struct):
@@ -44,16 +45,16 @@ def watch(board_path: Path) -> Log:
     samples: list[Sample] = []
     looks, worst_ns = 0, 0
     started_ns = before_ns = time.monotonic_ns()
-    duty, velocity_mps = 0.0, 0.0
+    duty, pose = 0.0, board.read_pose()
     while not stopping:
         now_ns = time.monotonic_ns()
         looks += 1
         worst_ns, before_ns = max(worst_ns, now_ns - before_ns), now_ns
         seen = board.output(FORWARD_PIN)[0] - board.output(BACKWARD_PIN)[0]
-        moving_mps = board.read_pose().velocity_mps if looks % 8 == 0 else velocity_mps  # world: 100 Hz
-        if seen != duty or moving_mps != velocity_mps:
-            duty, velocity_mps = seen, moving_mps
-            samples.append(Sample(now_ns, duty, velocity_mps))
+        moved = board.read_pose() if looks % 8 == 0 else pose  # the world writes it 100 times a second
+        if seen != duty or moved.velocity_mps != pose.velocity_mps:
+            duty, pose = seen, moved
+            samples.append(Sample(now_ns, duty, pose.velocity_mps, pose.distance_m))
         time.sleep(PERIOD_S)
     seconds = (time.monotonic_ns() - started_ns) / 1e9
     return Log(samples, looks / seconds, worst_ns / 1e6)
