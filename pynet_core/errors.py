@@ -10,11 +10,18 @@ PynetError
 │   ├── RemoteProtocolError   the peer broke it
 │   └── LocalProtocolError    we are about to; a bug on our side
 ├── SubroutineError           the far side ran our request and it failed
+├── FilesError                some files did not arrive; `.failed` says why, `.arrived` is what did
+│   └── FilesInterrupted      (also LinkClosed) the connection was lost half-way; reconnect and ask again
 ├── HardwareError             a device refused, vanished, or answered nonsense
 └── ConfigError               (also ValueError) a setting a person wrote is wrong
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+MAX_NAMED: Final = 100  # files in the message of a FilesError
 
 
 class PynetError(Exception):
@@ -64,6 +71,28 @@ class SubroutineError(PynetError):
         self.error = error
         self.reason = reason
         self.code = code
+
+
+class FilesError(PynetError):
+    """Some files did not arrive.
+
+    `failed` maps the path of each, where it comes from, to the reason.  What
+    is in `arrived` is whole and verified: local paths of a download, and of an
+    upload the paths that were sent.
+    """
+
+    def __init__(self, failed: Mapping[str, str], arrived: Sequence[str] = (), what: str = "") -> None:
+        self.failed = dict(failed)
+        self.arrived = list(arrived)
+        count = len(self.failed)
+        what = what or f"{count} of {count + len(self.arrived)} files did not arrive"
+        # The message is for people: all of them, unless that is a book; `failed` has the rest.
+        named = [f"{path!r} {reason}" for path, reason in list(self.failed.items())[:MAX_NAMED]]
+        more = [f"and {count - MAX_NAMED} more"] if count > MAX_NAMED else []
+        super().__init__("; ".join([what, *named, *more]))
+
+
+class FilesInterrupted(FilesError, LinkClosed): ...
 
 
 class HardwareError(PynetError): ...

@@ -1,0 +1,60 @@
+"""Digests that tell whether bytes have arrived: 16 bytes each, against accidents.
+
+Not against people: that is what TLS is for.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final, Protocol
+
+from pynet_core.transfer.positions import read_at
+
+try:
+    import xxhash
+except ImportError:  # built from source only on some systems; pynet works without it
+    xxhash = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+DIGEST_BYTES: Final = 16
+READ_BYTES: Final = 256 * 1024  # stays in the processor's cache from reading to hashing
+
+
+class Hasher(Protocol):
+    def update(self, data: ReadableBuffer, /) -> object: ...
+    def digest(self) -> bytes: ...
+
+
+HASHERS: Final[dict[str, Callable[[], Hasher]]] = {  # by their name on the wire, best first
+    **({"xxh3-128": xxhash.xxh3_128} if xxhash else {}),  # 14 GB/s here, blake2b 0.7
+    "blake2b-128": functools.partial(hashlib.blake2b, digest_size=DIGEST_BYTES),
+}
+
+
+def agree(theirs: Iterable[str]) -> str | None:
+    """The best one that both ends can compute."""
+    known = set(theirs)
+    return next((name for name in HASHERS if name in known), None)
+
+
+def digest_of(name: str, data: ReadableBuffer) -> bytes:
+    hasher = HASHERS[name]()
+    hasher.update(data)
+    return hasher.digest()
+
+
+def digest_at(name: str, fd: int, offset: int, length: int) -> bytes | None:
+    """The digest of a piece of a file; None when the file ends before the piece does."""
+    hasher = HASHERS[name]()
+    end = offset + length
+    while offset < end:
+        data = read_at(fd, min(READ_BYTES, end - offset), offset)
+        if not data:
+            return None
+        hasher.update(data)
+        offset += len(data)
+    return hasher.digest()
