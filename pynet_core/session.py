@@ -4,6 +4,10 @@ One operation at a time: a controller asks, the gateway answers, the pair is
 idle again.  What one end sends may cross what the other has sent: a CREDIT or
 CANCEL that crosses END, a PUT or END that crosses ERROR.  Those are legal, and
 `receive` says that they mean nothing.
+
+Files: the end that wants them sends TAKE, the other answers each piece of it
+in order (see transfer/receiver.py); the controller's END says that it is done,
+or will have no more.
 """
 
 from __future__ import annotations
@@ -29,6 +33,12 @@ class State(enum.Enum):
     SINK_OPENING = "opening a sink"
     SINKING = "in a sink"
     SINK_ENDING = "ending a sink"
+    LISTING = "listing files"
+    FETCHING = "fetching files"
+    FETCH_ENDING = "ending a fetch of files"
+    OFFERING = "offering files"
+    UPLOADING = "uploading files"
+    UPLOAD_ENDING = "ending an upload of files"
     CLOSED = "closed"
 
     __hash__ = object.__hash__  # Enum's own is a Python function, and states are looked up often
@@ -42,6 +52,12 @@ _ITEM: Final = Kind.ITEM
 _CREDIT: Final = Kind.CREDIT
 _CREDITED: Final = Flag.CREDITED
 
+
+def _answers(state: State) -> _Row:
+    """To TAKE: the state stays."""
+    return {Kind.CHUNK: state, Kind.SAME: state, Kind.LOST: state}
+
+
 _CONTROLLER_SENDS: Final[_Table] = {
     State.OPENING: {Kind.HELLO: State.GREETED},
     State.IDLE: {
@@ -52,9 +68,15 @@ _CONTROLLER_SENDS: Final[_Table] = {
         Kind.SINK: State.SINK_OPENING,
         Kind.CLOSE_HANDLER: State.CLOSED,
         Kind.CLOSE_GATEWAY: State.CALLING,
+        Kind.LIST: State.LISTING,
+        Kind.FETCH: State.FETCHING,
+        Kind.UPLOAD: State.OFFERING,
     },
     State.STREAMING: {Kind.CREDIT: State.STREAMING, Kind.CANCEL: State.CANCELLED},
     State.SINKING: {Kind.PUT: State.SINKING, Kind.END: State.SINK_ENDING},
+    State.FETCHING: {Kind.TAKE: State.FETCHING, Kind.END: State.FETCH_ENDING},
+    State.OFFERING: {Kind.OFFER: State.OFFERING, Kind.END: State.UPLOADING},
+    State.UPLOADING: {**_answers(State.UPLOADING), Kind.END: State.UPLOAD_ENDING},
 }
 _GATEWAY_SENDS: Final[_Table] = {
     State.GREETED: {Kind.WELCOME: State.IDLE, Kind.REFUSAL: State.CLOSED},
@@ -65,11 +87,24 @@ _GATEWAY_SENDS: Final[_Table] = {
     State.SINK_OPENING: {Kind.REPLY: State.SINKING, Kind.ERROR: State.IDLE},
     State.SINKING: {Kind.ERROR: State.IDLE},
     State.SINK_ENDING: {Kind.END: State.IDLE, Kind.ERROR: State.IDLE},
+    State.LISTING: {Kind.OFFER: State.LISTING, Kind.END: State.IDLE, Kind.ERROR: State.IDLE},
+    State.FETCHING: {**_answers(State.FETCHING), Kind.ERROR: State.IDLE},
+    State.FETCH_ENDING: {Kind.END: State.IDLE, Kind.ERROR: State.IDLE},
+    State.OFFERING: {Kind.ERROR: State.IDLE},
+    State.UPLOADING: {
+        Kind.TAKE: State.UPLOADING,
+        Kind.REPORT: State.UPLOADING,
+        Kind.END: State.IDLE,
+        Kind.ERROR: State.IDLE,
+    },
+    State.UPLOAD_ENDING: {Kind.REPORT: State.UPLOAD_ENDING, Kind.END: State.IDLE, Kind.ERROR: State.IDLE},
 }
-# What the controller may still see of a stream after its CANCEL is what the gateway sent before reading it.
+# What the controller may still see after its CANCEL or END is what the gateway sent before reading it.
 _CONTROLLER_RECEIVES: Final[_Table] = {
     **_GATEWAY_SENDS,
     State.CANCELLED: {**_GATEWAY_SENDS[State.CANCELLED], Kind.ITEM: State.CANCELLED},
+    State.FETCH_ENDING: {**_GATEWAY_SENDS[State.FETCH_ENDING], **_answers(State.FETCH_ENDING)},
+    State.UPLOAD_ENDING: {**_GATEWAY_SENDS[State.UPLOAD_ENDING], Kind.TAKE: State.UPLOAD_ENDING},
 }
 
 

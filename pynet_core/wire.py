@@ -55,6 +55,15 @@ class Kind(enum.IntEnum):
     PUT = 16  # controller; body: one buffer for the sink
     CLOSE_HANDLER = 17  # controller: this pair is done
     CLOSE_GATEWAY = 18  # controller: stop the whole gateway
+    LIST = 19  # controller; body: Query.  The bodies of these are in transfer/messages.py
+    OFFER = 20  # whoever has the files; body: Offer
+    FETCH = 21  # controller: I shall ask you for files
+    UPLOAD = 22  # controller; body: Placement
+    TAKE = 23  # whoever wants the files; body: Take
+    CHUNK = 24  # answers TAKE; ident: offset in the file; body: digest, bytes of the file
+    SAME = 25  # answers TAKE: you have it already
+    LOST = 26  # answers TAKE; body: Failure
+    REPORT = 27  # gateway; body: Report
 
 
 class Flag(enum.IntEnum):  # no IntFlag: its `&` takes 1 us, and every frame is asked
@@ -65,7 +74,9 @@ class Flag(enum.IntEnum):  # no IntFlag: its `&` takes 1 us, and every frame is 
 
 
 _KINDS: Final = frozenset(int(kind) for kind in Kind)
-_LARGE: Final = frozenset({Kind.STREAM, Kind.BATCH, Kind.BUFFER, Kind.SINK, Kind.ITEM, Kind.REPLY, Kind.PUT})
+_LARGE: Final = frozenset(
+    {Kind.STREAM, Kind.BATCH, Kind.BUFFER, Kind.SINK, Kind.ITEM, Kind.REPLY, Kind.PUT, Kind.LIST, Kind.CHUNK}
+)
 
 
 class Frame(Struct, frozen=True, gc=False):

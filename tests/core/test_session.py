@@ -33,6 +33,9 @@ TABLE: Final[dict[State, tuple[dict[Kind, State], dict[Kind, State]]]] = {
             K.SINK: S.SINK_OPENING,
             K.CLOSE_HANDLER: S.CLOSED,
             K.CLOSE_GATEWAY: S.CALLING,
+            K.LIST: S.LISTING,
+            K.FETCH: S.FETCHING,
+            K.UPLOAD: S.OFFERING,
         },
         {},
     ),
@@ -46,7 +49,25 @@ TABLE: Final[dict[State, tuple[dict[Kind, State], dict[Kind, State]]]] = {
     S.SINK_OPENING: ({}, {K.REPLY: S.SINKING, K.ERROR: S.IDLE}),
     S.SINKING: ({K.PUT: S.SINKING, K.END: S.SINK_ENDING}, {K.ERROR: S.IDLE}),
     S.SINK_ENDING: ({}, {K.END: S.IDLE, K.ERROR: S.IDLE}),
+    S.LISTING: ({}, {K.OFFER: S.LISTING, K.END: S.IDLE, K.ERROR: S.IDLE}),
+    S.FETCHING: (
+        {K.TAKE: S.FETCHING, K.END: S.FETCH_ENDING},
+        {K.CHUNK: S.FETCHING, K.SAME: S.FETCHING, K.LOST: S.FETCHING, K.ERROR: S.IDLE},
+    ),
+    S.FETCH_ENDING: ({}, {K.END: S.IDLE, K.ERROR: S.IDLE}),
+    S.OFFERING: ({K.OFFER: S.OFFERING, K.END: S.UPLOADING}, {K.ERROR: S.IDLE}),
+    S.UPLOADING: (
+        {K.CHUNK: S.UPLOADING, K.SAME: S.UPLOADING, K.LOST: S.UPLOADING, K.END: S.UPLOAD_ENDING},
+        {K.TAKE: S.UPLOADING, K.REPORT: S.UPLOADING, K.END: S.IDLE, K.ERROR: S.IDLE},
+    ),
+    S.UPLOAD_ENDING: ({}, {K.REPORT: S.UPLOAD_ENDING, K.END: S.IDLE, K.ERROR: S.IDLE}),
     S.CLOSED: ({}, {}),
+}
+# What the controller may still see after its CANCEL or END, because it was on its way.
+LATE: Final[dict[State, set[Kind]]] = {
+    S.CANCELLED: {K.ITEM},
+    S.FETCH_ENDING: {K.CHUNK, K.SAME, K.LOST},
+    S.UPLOAD_ENDING: {K.TAKE},
 }
 CONTROLLER: Final = 0
 GATEWAY: Final = 1
@@ -103,8 +124,8 @@ def test_a_frame_from_the_peer_is_taken_in_the_states_of_the_table_only(state: S
     for kind, end in itertools.product(Kind, (CONTROLLER, GATEWAY)):
         session = pair_in(state)[1 - end]
         after = TABLE[state][end].get(kind)
-        if (state, kind, end) == (S.CANCELLED, K.ITEM, GATEWAY):  # was on its way when CANCEL left
-            after = S.CANCELLED
+        if end == GATEWAY and kind in LATE.get(state, ()):
+            after = state
         if after is None or kind is K.CREDIT:
             with pytest.raises(RemoteProtocolError, match=f"peer (sent {kind.name} while|gave credit)"):
                 session.receive(Frame(kind, 1))
@@ -235,6 +256,29 @@ def test_puts_and_the_end_that_cross_the_error_of_a_sink_mean_nothing() -> None:
         gateway.receive(Frame(K.PUT))
 
 
+def test_what_crosses_the_error_of_a_fetch_means_nothing() -> None:
+    _, gateway = pair_in(S.FETCHING)
+    gateway.send(Frame(K.ERROR))
+    assert [gateway.receive(Frame(kind)) for kind in (K.TAKE, K.TAKE, K.END)] == [False] * 3
+    with pytest.raises(RemoteProtocolError, match="TAKE while idle"):
+        gateway.receive(Frame(K.TAKE))
+
+
+def test_what_crosses_the_refusal_of_an_upload_means_nothing() -> None:
+    _, gateway = pair_in(S.OFFERING)
+    gateway.send(Frame(K.ERROR))
+    assert [gateway.receive(Frame(kind)) for kind in (K.OFFER, K.OFFER, K.END)] == [False] * 3
+
+
+def test_giving_up_an_upload_may_cross_its_end() -> None:
+    controller, gateway = pair_in(S.UPLOADING)
+    gateway.send(Frame(K.END))
+    controller.send(Frame(K.END))
+    assert controller.receive(Frame(K.END))
+    assert not gateway.receive(Frame(K.END))
+    assert controller.state is gateway.state is S.IDLE
+
+
 @pytest.mark.parametrize("kind", [K.CREDIT, K.CANCEL, K.PUT, K.END])
 def test_a_crossing_is_over_once_the_next_request_has_come(kind: Kind) -> None:
     _, gateway = pair_in(S.STREAMING)
@@ -274,7 +318,15 @@ class Pair(RuleBasedStateMachine):
         self._deliver(CONTROLLER)
 
     # Streams most of all: they are where things cross.
-    @rule(kind=st.sampled_from([*[K.STREAM] * 4, K.SINK, K.SINK, K.PING, K.BATCH, K.BUFFER, K.CLOSE_GATEWAY]))
+    @rule(
+        kind=st.sampled_from(
+            [
+                *[K.STREAM] * 4,
+                *[K.SINK, K.FETCH, K.UPLOAD] * 2,
+                *[K.PING, K.BATCH, K.BUFFER, K.CLOSE_GATEWAY, K.LIST],
+            ]
+        )
+    )
     @precondition(lambda self: self.ends[CONTROLLER].state is S.IDLE)
     def ask(self, kind: Kind) -> None:
         self.operation[CONTROLLER] += 1
@@ -295,6 +347,12 @@ class Pair(RuleBasedStateMachine):
     @precondition(lambda self: self.ends[CONTROLLER].state is S.SINKING)
     def put_or_end(self, kind: Kind) -> None:
         self._send(CONTROLLER, Frame(kind))
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.ends[CONTROLLER].state in (S.FETCHING, S.OFFERING, S.UPLOADING))
+    def say_something_about_files(self, data: st.DataObject) -> None:
+        kinds = TABLE[self.ends[CONTROLLER].state][CONTROLLER]
+        self._send(CONTROLLER, Frame(data.draw(st.sampled_from(sorted(kinds)))))
 
     @rule(cost=st.booleans())
     @precondition(lambda self: self.ends[GATEWAY].state is S.STREAMING)

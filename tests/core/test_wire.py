@@ -15,6 +15,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pynet_core.errors import LocalProtocolError, RemoteProtocolError
+from pynet_core.transfer.digest import digest_of
+from pynet_core.transfer.frames import pack_chunk
+from pynet_core.transfer.messages import (
+    Missed,
+    Offer,
+    Offered,
+    Placement,
+    Query,
+    Report,
+    Take,
+    Version,
+    Wanted,
+)
 from pynet_core.wire import (
     HEADER_BYTES,
     MAGIC,
@@ -40,7 +53,10 @@ from pynet_core.wire import (
 )
 
 DOC: Final = (Path(__file__).parents[2] / "docs/reference/wire-format.md").read_text()
-LARGE: Final = {Kind.STREAM, Kind.BATCH, Kind.BUFFER, Kind.SINK, Kind.ITEM, Kind.REPLY, Kind.PUT}
+LARGE: Final = {
+    *{Kind.STREAM, Kind.BATCH, Kind.BUFFER, Kind.SINK, Kind.ITEM, Kind.REPLY, Kind.PUT},
+    *{Kind.LIST, Kind.CHUNK},
+}
 
 HELLO: Final = Hello(
     magic=MAGIC,
@@ -54,6 +70,15 @@ HELLO: Final = Hello(
 WELCOME: Final = Welcome(gateway="car", role="admin", max_item_bytes=1 << 26, max_control_bytes=1 << 16)
 CALL: Final = pack_call(Call(name="add", arguments=[1, "two"], kwargs={"three": b"3"}))
 SHORT_CALL: Final = pack_call(Call(name="gps"))
+VERSION: Final = Version(size=3, mtime_ns=1_000_000_007, ctime_ns=1_000_000_009, inode=42)
+OFFER: Final = Offer(
+    digests=["xxh3-128"],
+    files=[Offered(path=b"/var/log/a", name=b"a", version=VERSION)],
+    missed=[Missed(path=b"/var/log/d", reason="is no regular file", wanted=False)],
+)
+TAKE: Final = Take(
+    digest="xxh3-128", pieces=[Wanted(path=b"/var/log/a", version=VERSION, offset=0, length=3)]
+)
 
 # The worked examples of the document: what each frame says.  Their bytes stand there.
 GOLDEN: Final[dict[str, Frame]] = {
@@ -76,6 +101,17 @@ GOLDEN: Final[dict[str, Frame]] = {
     "PUT": Frame(Kind.PUT, 0, b"abc"),
     "CLOSE_HANDLER": Frame(Kind.CLOSE_HANDLER),
     "CLOSE_GATEWAY": Frame(Kind.CLOSE_GATEWAY),
+    "LIST": Frame(Kind.LIST, 0, pack_body(Query(folder=b"/var/log", regex=".+ERROR.log"))),
+    "OFFER": Frame(Kind.OFFER, 0, pack_body(OFFER)),
+    "FETCH": Frame(Kind.FETCH),
+    "UPLOAD": Frame(Kind.UPLOAD, 0, pack_body(Placement(folder="logs"))),
+    "TAKE": Frame(Kind.TAKE, 0, pack_body(TAKE)),
+    "CHUNK": pack_chunk(0, digest_of("xxh3-128", b"abc"), b"abc"),
+    "SAME": Frame(Kind.SAME),
+    "LOST": Frame(Kind.LOST, 0, pack_body(Failure(error="Changed", reason="has vanished"))),
+    "REPORT": Frame(
+        Kind.REPORT, 0, pack_body(Report(missed=[Missed(path=b"a", reason="arrived corrupted")]))
+    ),
 }
 
 
@@ -266,7 +302,10 @@ def test_what_is_held_is_never_more_than_one_frame(sent: list[Frame], size: int,
         assert got or decoder.missing_bytes < before or len(decoder._partial) >= HEADER_BYTES
 
 
-@given(st.binary(max_size=400), st.sampled_from([Hello, Welcome, Failure, Call]))
+@given(
+    st.binary(max_size=400),
+    st.sampled_from([Hello, Welcome, Failure, Call, Query, Offer, Take, Placement, Report]),
+)
 @example(b"\x83\xa4name\xa1x\xa9arguments" + b"\x91" * 60_000 + b"\x90\xa6kwargs\x80", Call)  # too deep
 @example(b"\x83\xa4name\xa1x\xa9arguments\xdd\xff\xff\xff\xff\xa6kwargs\x80", Call)  # 4 G elements, it says
 @example(b"\x83\xa4name\xa1\xff\xa9arguments\x90\xa6kwargs\x80", Call)  # not UTF-8
