@@ -14,6 +14,8 @@ from pynet_core.client import Batch, Client, Pong, Sink
 from pynet_core.controller import Controller, PairId
 from pynet_core.errors import (
     DeadlineExceeded,
+    FilesError,
+    FilesInterrupted,
     LinkClosed,
     LinkError,
     LocalProtocolError,
@@ -28,6 +30,8 @@ from pynet_core.feed import Feed
 from pynet_core.gateway import Gateway
 from pynet_core.subroutines import Peer, caller
 from pynet_core.subscription import StreamStats, Subscription
+from pynet_core.transfer.asking import Files
+from pynet_core.transfer.plan import Progress
 
 __all__ = [
     "Batch",
@@ -36,6 +40,9 @@ __all__ = [
     "DataType",
     "DeadlineExceeded",
     "Feed",
+    "Files",
+    "FilesError",
+    "FilesInterrupted",
     "Gateway",
     "LinkClosed",
     "LinkError",
@@ -44,6 +51,7 @@ __all__ = [
     "Peer",
     "Pong",
     "PoolFull",
+    "Progress",
     "ProtocolError",
     "PynetError",
     "Refused",

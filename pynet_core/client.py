@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
@@ -19,9 +19,11 @@ from pynet_core.errors import (
     ProtocolError,
     SubroutineError,
 )
+from pynet_core.session import State
 from pynet_core.sink import CONTROL_UNSENT_BYTES, SINK_UNSENT_BYTES
 from pynet_core.sink import Sink as Sink  # what open_buffer returns
 from pynet_core.subscription import Subscription
+from pynet_core.transfer.asking import Files, OnProgress, Stopped, StrPath, download, query_for, upload
 from pynet_core.wire import Call, Failure, Flag, Frame, Kind, pack_call, unpack_body
 
 CLOSE_TIMEOUT_S: Final = 1.0
@@ -58,8 +60,11 @@ class Client:
     that comes too late would be taken for the next one's, so the pair is closed.
     """
 
-    def __init__(self, channel: PlainChannel, purpose: str, *, verbose: bool = False) -> None:
+    def __init__(
+        self, channel: PlainChannel, purpose: str, *, verbose: bool = False, download_dir: str = ""
+    ) -> None:
         self._channel = channel
+        self._download_dir = download_dir
         self._purpose = purpose
         self._verbose = verbose
         self._subscriptions: list[Subscription] = []
@@ -178,6 +183,65 @@ class Client:
         self._subscriptions = [earlier for earlier in self._subscriptions if not earlier.has_ended]
         self._subscriptions.append(Subscription(name, self, draw, callback, on_end))
         return self._subscriptions[-1]
+
+    def get_files_from_gateway(
+        self,
+        regex: str = "",
+        files: Sequence[StrPath] = (),
+        folder: StrPath = "",
+        *,
+        recursive: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> Files:
+        """Copy files of the gateway's machine into the download folder; returns their paths here.
+
+        `files` are full paths; without any, those in `folder` (or in all the
+        gateway's roots) whose full path `regex` matches from its beginning, as
+        `re.match` does.  Every path returned is whole, verified, and safe from
+        a power cut.  What is no regular file is in `.skipped` of the result.
+        `on_progress(progress)` is called in this thread; what it raises comes
+        out here.  The same call again goes on where one was broken off.
+
+        Raises:
+            FilesError: Some did not arrive: `.failed` says why, `.arrived` lists the others.  Or two
+                are of one name: nothing has moved.
+            SubroutineError: The gateway refuses, or cannot list the folder.
+            LinkError: The connection is gone; in the middle, it is a FilesInterrupted.
+            ValueError, TypeError: What is wrong with the arguments.
+        """
+        query = query_for(regex, files, folder, recursive)
+        with self._files_moving():
+            arrived = download(self._channel, query, self._download_dir, on_progress)
+        if self._verbose:
+            print(f"{len(arrived)} files are downloaded")
+        return arrived
+
+    def send_files_to_gateway(
+        self, dirname: StrPath = "", files: Sequence[StrPath] = (), *, on_progress: OnProgress | None = None
+    ) -> None:
+        """Copy files of this machine into the gateway's download folder, or into folder `dirname` in it.
+
+        When this returns they are there: whole, verified, and safe from a power cut.
+
+        Raises:
+            As `get_files_from_gateway`; `.arrived` lists paths here.
+        """
+        with self._files_moving():
+            upload(self._channel, files, dirname, on_progress)
+        if self._verbose:
+            print("Files are sent to the gateway")
+
+    @contextlib.contextmanager
+    def _files_moving(self) -> Iterator[None]:
+        """However it ends, the pair is then free for other things, or closed."""
+        self._check_open()
+        try:
+            yield
+        except Stopped as exc:
+            raise exc.cause from None
+        finally:
+            if self._channel.session.state is not State.IDLE:
+                self._drop()
 
     def close_handler(self) -> None:
         """Close this pair and give its place in the gateway's pool back; idempotent."""

@@ -125,7 +125,7 @@ class Controller:
             channel.give_up_soon()
         if self.verbose:
             print(f"Connected to gateway at {where}")
-        return Client(channel, purpose, verbose=self.verbose)
+        return Client(channel, purpose, verbose=self.verbose, download_dir=self.download_dir)
 
     def close_gateway(self) -> None:
         """Stop the whole gateway; needs role admin.  It has stopped listening when this returns.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import logging
+import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
@@ -19,6 +20,7 @@ from pynet_core.handler import Handler, NotAdmitted
 from pynet_core.pump import Pumps
 from pynet_core.session import Session
 from pynet_core.subroutines import Peer, Registry
+from pynet_core.transfer.serving import FileAccess
 from pynet_core.wire import MAX_CONTROL_BYTES, MAX_ITEM_BYTES, MAX_NAME_CHARS, Hello, Welcome
 
 _log = logging.getLogger(__name__)
@@ -41,6 +43,9 @@ class Gateway:
     it listens on this machine only.  `on_pair(peer, 'opened' | 'closed')` is
     called once for each, one call at a time and in the order in which it
     happened, in a thread of the gateway's; others wait for it to return.
+
+    Peers of role admin may read files below `roots`, or with None whatever
+    this user may, and write below `download_dir` ('Downloads' when empty).
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class Gateway:
         host: str | None = None,
         name: str = "",
         on_pair: OnPair | None = None,
+        roots: Iterable[str | os.PathLike[str]] | None = None,
     ) -> None:
         if not isinstance(port, int) or not 0 <= port <= 65535:
             raise ValueError(f"port must be 0 to 65535, got {port!r}")
@@ -64,6 +70,7 @@ class Gateway:
         self.name = (name or socket.gethostname())[:MAX_NAME_CHARS]
         self.registry = Registry()
         self.pumps = Pumps()
+        self.files = FileAccess(roots, download_dir)
         self._on_pair = on_pair
         self._order = threading.RLock()  # held while a pair opens or closes and on_pair hears of it
         self._lock = threading.Lock()  # of what follows; taken after _order, never held in others' code
@@ -130,6 +137,7 @@ class Gateway:
         for thread in self._threads:
             thread.start()
         _log.info("gateway listens on %s port %d, this machine only", self.host, self.port)
+        _log.info("%s", self.files)
         if blocking:
             try:
                 self._stopped.wait()

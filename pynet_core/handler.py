@@ -25,6 +25,8 @@ from pynet_core.subroutines import (
     WrongUse,
     set_caller,
 )
+from pynet_core.transfer.jail import PathRefused
+from pynet_core.transfer.serving import FileAccess
 from pynet_core.wire import (
     MAGIC,
     WIRE_VERSION,
@@ -47,7 +49,7 @@ CREDIT_POLL_S: Final = 0.05  # a newest-only stream looks at its socket at least
 CANCEL_POLL_NS: Final = 1_000_000  # an every-item stream looks at its socket at most this often
 MAX_REASON_CHARS: Final = 4096
 
-_CODES: Final[dict[type[BaseException], int]] = {UnknownSubroutine: 404, NotAllowed: 403}
+_CODES: Final[dict[type[BaseException], int]] = {UnknownSubroutine: 404, NotAllowed: 403, PathRefused: 403}
 
 
 class NotAdmitted(Exception):
@@ -63,6 +65,7 @@ class Host(Protocol):
 
     registry: Registry
     pumps: Pumps
+    files: FileAccess
 
     def admit(self, handler: Handler, hello: Hello) -> tuple[Peer, Welcome]:
         """Give the handler a place; raises NotAdmitted."""
@@ -150,19 +153,36 @@ class Handler:
                 return False
             case Kind.CLOSE_GATEWAY:
                 self._close_gateway()
+            case Kind.LIST | Kind.FETCH | Kind.UPLOAD:
+                self._files(frame)
             case _:
                 self._request(frame)
         return True
 
     def _close_gateway(self) -> None:
+        if self._is_admin("closing the gateway"):
+            self._channel.send(Frame(Kind.REPLY))
+            self._host.stop_soon()
+
+    def _files(self, frame: Frame) -> None:
+        self.running = "files"
+        try:
+            if self._is_admin("reading and writing files"):
+                self._host.files.serve(frame, self._channel)
+        except (LinkError, ProtocolError):
+            raise
+        except PynetError as exc:
+            self._fail(exc)
+        finally:
+            self.running = ""
+
+    def _is_admin(self, what: str) -> bool:
+        """The peer may; else it has been told that it may not."""
         assert self.peer is not None
-        if Role.parse(self.peer.role) < Role.ADMIN:
-            self._fail(
-                NotAllowed(f"closing the gateway needs role admin, {self.peer.name} is {self.peer.role}")
-            )
-            return
-        self._channel.send(Frame(Kind.REPLY))
-        self._host.stop_soon()
+        if Role.parse(self.peer.role) >= Role.ADMIN:
+            return True
+        self._fail(NotAllowed(f"{what} needs role admin, {self.peer.name} is {self.peer.role}"))
+        return False
 
     def _request(self, frame: Frame) -> None:
         assert self.peer is not None

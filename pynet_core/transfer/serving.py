@@ -28,7 +28,7 @@ class CannotList(PynetError):
     """This folder cannot be listed; says why."""
 
 
-class Files:
+class FileAccess:
     """What a gateway's peers may do with the files of its machine."""
 
     def __init__(self, roots: Iterable[str | os.PathLike[str]] | None, download_dir: str) -> None:
