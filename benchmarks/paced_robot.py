@@ -19,6 +19,7 @@ import numpy as np
 import simplejpeg
 from msgspec import Struct
 
+from benchmarks.window import FIELD_PX, FIELDS, HEIGHT_PX, WIDTH_PX
 from pynet_car.messages import (
     CameraFrame,
     Description,
@@ -33,11 +34,7 @@ from pynet_car.messages import (
 )
 from pynet_core.gateway import Gateway
 
-WIDTH_PX: Final = 1280
-HEIGHT_PX: Final = 720
 FPS: Final = 30
-FIELDS: Final = 16  # bits of the number that are drawn
-FIELD_PX: Final = 32
 HEADS: Final = {"front_left": 0.5, "front": 0.0, "front_right": -0.5, "rear": math.pi}
 _BASES: Final = 8  # pictures made beforehand; the number is drawn and encoded for each one that is sent
 

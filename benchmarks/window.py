@@ -23,13 +23,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.paced_robot import FIELD_PX, FIELDS, HEIGHT_PX, WIDTH_PX
 from pynet_car.world.board import Board
 from pynet_car.world.launch import SimulatedCar, cpu_s
 from tests.desktop.window_rig import Window
 from tests.desktop.xserver import X, missing, x_server
 from tests.system.observer import BACKWARD_PIN, FORWARD_PIN
 
+WIDTH_PX: Final = 1280  # of the pictures that `paced_robot` sends
+HEIGHT_PX: Final = 720
+FIELDS: Final = 16  # bits of a picture's number that it draws in the middle
+FIELD_PX: Final = 32
 WARM_UP_S: Final = 10.0
 KEYS_WITHIN_S: Final = 2.0
 FOLDER: Final = Path("out/bench-window")
