@@ -186,13 +186,14 @@ def _columns(
 ) -> tuple[float, float]:
     """Widths of the left and the right column: what a 4:3 picture cannot use goes to them."""
     if is_compact:
-        spare = width - 3 * gap - _RIGHT_RANGE[0] - room * 4 / 3
+        spare = width - 3 * gap - _RIGHT_RANGE[0] - max(_PICTURE_SMALLEST[0], room * 4 / 3)
         return 0.0, _clamp(_RIGHT_RANGE[0] + spare, _RIGHT_RANGE[0], _RIGHT_RANGE[2])
     left_low, left_usual, left_high = _LEFT_RANGE if shows_left else (0.0, 0.0, 0.0)
     right_low, right_usual, right_high = _RIGHT_RANGE
     gaps = gap * (4 if shows_left else 3)
     picture_height = room - (_panel_height(room, gap, panel_height) + gap if shows_panel else 0)
-    spare = width - gaps - left_usual - right_usual - picture_height * 4 / 3
+    picture_width = max(_PICTURE_SMALLEST[0], picture_height * 4 / 3)
+    spare = width - gaps - left_usual - right_usual - picture_width
     if spare < 0:  # first the picture down to its smallest, then the columns
         lack = max(0.0, _PICTURE_SMALLEST[0] - (width - gaps - left_usual - right_usual))
         share = (left_usual - left_low) / max(1.0, left_usual - left_low + right_usual - right_low)

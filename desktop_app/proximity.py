@@ -147,7 +147,8 @@ class ProximityCard(Card[Around]):
                 }[sector.kind]
                 at_m = min(sector.value_m, RANGE_M)
                 behind = plan.slice(sector, at_m, RANGE_M)
-                hatch = palette.edge if sector.kind is Kind.FAR else color
+                hatch = QColor(palette.edge if sector.kind is Kind.FAR else color)
+                hatch.setAlpha(170)  # the arc is what counts
                 ink.hatch(behind, hatch, pitch=5.5, width=1.1)
                 painter.setPen(QPen(color, width * max(0.75, plan.k), Qt.SolidLine, Qt.FlatCap))
                 plan.arc(painter, sector, at_m)

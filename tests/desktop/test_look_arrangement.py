@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from desktop_app.arrangement import Arrangement, Box, arrange, granted_scale, sheet_box
@@ -48,6 +48,7 @@ def test_nothing_ever_covers_the_top_bar_or_the_right_column(width: int, height:
 
 
 @given(WIDTHS, HEIGHTS, ZOOMS, st.floats(0, 2000))
+@example(1911, 1140, 1.5, 0.0)
 def test_the_picture_is_never_smaller_than_the_look_says(
     width: int, height: int, zoom: float, panel_height: float
 ) -> None:
