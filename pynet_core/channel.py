@@ -16,7 +16,7 @@ from collections import deque
 from typing import Final
 
 from pynet_core.clock import Deadline
-from pynet_core.errors import DeadlineExceeded, LinkClosed, RemoteProtocolError
+from pynet_core.errors import DeadlineExceeded, LinkClosed, LinkError, RemoteProtocolError
 from pynet_core.session import Session
 from pynet_core.wire import Frame, FrameDecoder, encode, encode_header
 
@@ -30,6 +30,9 @@ LATEST_SNDBUF_BYTES: Final = 64 * 1024  # a stale item waits in the mailbox, not
 LATEST_USER_TIMEOUT_MS: Final = 4000
 KEEPALIVE_S: Final = 1  # idle, and between probes
 KEEPALIVE_PROBES: Final = 3
+TYPE_BYTES: Final = (
+    3  # tell a TLS record from a frame: what follows its type would be a length over all limits
+)
 
 _DONTWAIT: Final = getattr(socket, "MSG_DONTWAIT", 0)
 _SIOCOUTQNSD: Final = 0x894B  # Linux: bytes in the send queue that have not been sent yet
@@ -52,6 +55,28 @@ class PlainChannel:
         self._closing = threading.Lock()  # or abort could hit the socket that got this one's number next
         self.session = session
         _tune(sock)
+
+    def begins_with_tls(self, deadline: Deadline) -> bool:
+        """Wait for the peer's first bytes: True when they are TLS, else they can be received as frames.
+
+        Raises:
+            DeadlineExceeded, LinkClosed, RemoteProtocolError: As `receive`.
+        """
+        first = b""
+        while len(first) < TYPE_BYTES:
+            data = self._recv(RECEIVE_BYTES, deadline)
+            if not data:
+                self._feed(first or data)
+                self._feed(data)
+            first += data
+        if first[1] == 3 and 1 <= first[2] <= 4:  # version 3.1 to 3.4
+            self._take_tls(first)
+            return True
+        self._feed(first)
+        return False
+
+    def _take_tls(self, data: bytes) -> None:
+        """The beginning of a handshake: nothing to a channel that is plain."""
 
     def opened(self) -> None:
         """WELCOME has passed: bodies may be large from now on."""
@@ -97,7 +122,7 @@ class PlainChannel:
             if sent < len(header) + length:
                 self._sock.sendall(memoryview(frame.body)[sent - len(header) :])
         except OSError as exc:
-            raise LinkClosed(f"connection lost while sending: {_words(exc)}") from exc
+            raise LinkClosed(f"connection lost while sending: {words(exc)}") from exc
 
     def receive(self, timeout_s: float | None = None, what: str = "peer") -> Frame:
         """Wait for the next frame that means something.
@@ -126,7 +151,7 @@ class PlainChannel:
             except BlockingIOError:
                 return None
             except (OSError, ValueError) as exc:
-                raise LinkClosed(f"connection lost: {_words(exc)}") from exc
+                raise LinkClosed(f"connection lost: {words(exc)}") from exc
             self._feed(data)
         return frame
 
@@ -142,25 +167,28 @@ class PlainChannel:
 
     def _read(self, deadline: Deadline) -> None:
         size = max(self._size, min(self._decoder.missing_bytes, RECEIVE_MAX_BYTES))
-        try:
-            timeout_s = deadline.remaining_s()
-            if timeout_s != self._sock.gettimeout():
-                self._sock.settimeout(timeout_s)
-            try:
-                data = self._sock.recv(size)
-            finally:
-                if timeout_s is not None:
-                    self._sock.settimeout(None)
-        except DeadlineExceeded:
-            raise
-        except OSError as exc:
-            if isinstance(exc, TimeoutError) and exc.errno is None:  # ours; with a number it is the kernel's
-                deadline.remaining_s()
-                return
-            raise LinkClosed(f"connection lost: {_words(exc)}") from exc
+        data = self._recv(size, deadline)
         # A full read means that more waits: ask for more at once.  A short one goes back to small.
         self._size = min(self._size * 4, RECEIVE_MAX_BYTES) if len(data) == size else RECEIVE_BYTES
         self._feed(data)
+
+    def _recv(self, size: int, deadline: Deadline) -> bytes:
+        """What the socket has, at most `size` bytes of it; b'' when the peer has closed."""
+        while True:
+            try:
+                timeout_s = deadline.remaining_s()
+                if timeout_s != self._sock.gettimeout():
+                    self._sock.settimeout(timeout_s)
+                try:
+                    return self._sock.recv(size)
+                finally:
+                    if timeout_s is not None:
+                        self._sock.settimeout(None)
+            except DeadlineExceeded:
+                raise
+            except OSError as exc:
+                if not isinstance(exc, TimeoutError) or exc.errno is not None:  # a number: it is the kernel's
+                    raise LinkClosed(f"connection lost: {words(exc)}") from exc
 
     def _feed(self, data: bytes) -> None:
         if not data:
@@ -171,6 +199,17 @@ class PlainChannel:
             raise LinkClosed("the peer closed the connection")
         self._received.extend(self._decoder.feed(data))
 
+    def say_last(self, deadline: Deadline) -> None:
+        """Nothing more is sent; wait until the peer has closed.
+
+        Closing at once while bytes of its are unread would reset the
+        connection, and what we said last with it.
+        """
+        with contextlib.suppress(LinkError, OSError):
+            self._sock.shutdown(socket.SHUT_WR)
+            while self._recv(RECEIVE_MAX_BYTES, deadline):
+                pass
+
     def unsent_bytes(self) -> int:
         """Bytes that wait in the kernel for the link; 0 where it cannot be told."""
         if sys.platform != "linux":
@@ -178,7 +217,7 @@ class PlainChannel:
         try:
             answer = fcntl.ioctl(self._sock, _SIOCOUTQNSD, b"\0\0\0\0")
         except (OSError, ValueError) as exc:
-            raise LinkClosed(f"connection lost: {_words(exc)}") from exc
+            raise LinkClosed(f"connection lost: {words(exc)}") from exc
         unsent: int = struct.unpack("i", answer)[0]
         return unsent
 
@@ -232,7 +271,8 @@ def _set(sock: socket.socket, level: int, option: str, value: int) -> None:
             sock.setsockopt(level, number, value)
 
 
-def _words(exc: OSError | ValueError) -> str:
+def words(exc: OSError | ValueError) -> str:
+    """What happened to a connection, for people."""
     if isinstance(exc, ValueError) or exc.errno == errno.EBADF:  # a closed socket has number -1
         return "it was closed at this end"
     return exc.strerror or str(exc)

@@ -79,6 +79,7 @@ _CONTROLLER_SENDS: Final[_Table] = {
     State.UPLOADING: {**_answers(State.UPLOADING), Kind.END: State.UPLOAD_ENDING},
 }
 _GATEWAY_SENDS: Final[_Table] = {
+    State.OPENING: {Kind.REFUSAL: State.CLOSED},  # who does not say HELLO, or something else instead
     State.GREETED: {Kind.WELCOME: State.IDLE, Kind.REFUSAL: State.CLOSED},
     State.PINGING: {Kind.PONG: State.IDLE},
     State.CALLING: {Kind.REPLY: State.IDLE, Kind.ERROR: State.IDLE},

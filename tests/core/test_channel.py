@@ -1,4 +1,7 @@
-"""pynet_core.channel: frames over one socket, whatever the other end and other threads do to it."""
+"""pynet_core.channel and tls: frames over one socket, whatever the other end and other threads do to it.
+
+One contract: what takes `joined`, `pair`, `tcp_pair` or `half` is asked of both kinds of channel.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import errno
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
@@ -14,59 +17,81 @@ import pytest
 from pynet_core.channel import LATEST_USER_TIMEOUT_MS, PlainChannel
 from pynet_core.errors import DeadlineExceeded, LinkClosed, LocalProtocolError, RemoteProtocolError
 from pynet_core.session import Session, State
+from pynet_core.tls import TlsChannel
 from pynet_core.wire import MAX_ITEM_BYTES, Frame, Kind, encode
 from tests.core.loopback import PATIENCE_S, eventually
+from tests.core.trusting import secured
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="Linux socket options")
 
 
-def welcomed(ours: socket.socket, theirs: socket.socket) -> tuple[PlainChannel, PlainChannel]:
-    """A controller's and a gateway's channel, idle."""
-    controller = PlainChannel(ours, Session("controller"))
-    gateway = PlainChannel(theirs, Session("gateway"))
-    controller.send(Frame(Kind.HELLO))
-    gateway.receive(PATIENCE_S)
-    gateway.opened()
-    gateway.send(Frame(Kind.WELCOME))
-    controller.receive(PATIENCE_S)
-    controller.opened()
-    return controller, gateway
+Join = Callable[[socket.socket, socket.socket], tuple[PlainChannel, PlainChannel]]
+
+
+def plain(ours: socket.socket, theirs: socket.socket) -> tuple[PlainChannel, PlainChannel]:
+    return PlainChannel(ours, Session("controller")), PlainChannel(theirs, Session("gateway"))
+
+
+@pytest.fixture(params=[plain, secured])
+def joined(request: pytest.FixtureRequest) -> Join:
+    """Makes a controller's and a gateway's channel of two sockets; an idle pair."""
+
+    def join(ours: socket.socket, theirs: socket.socket) -> tuple[PlainChannel, PlainChannel]:
+        controller, gateway = request.param(ours, theirs)
+        controller.send(Frame(Kind.HELLO))
+        gateway.receive(PATIENCE_S)
+        gateway.opened()
+        gateway.send(Frame(Kind.WELCOME))
+        controller.receive(PATIENCE_S)
+        controller.opened()
+        return controller, gateway
+
+    return join
 
 
 @pytest.fixture
-def pair() -> Iterator[tuple[PlainChannel, PlainChannel]]:
-    controller, gateway = welcomed(*socket.socketpair())
+def pair(joined: Join) -> Iterator[tuple[PlainChannel, PlainChannel]]:
+    controller, gateway = joined(*socket.socketpair())
     yield controller, gateway
     controller.close()
     gateway.close()
 
 
 @pytest.fixture
-def tcp_pair() -> Iterator[tuple[PlainChannel, PlainChannel]]:
+def tcp_pair(joined: Join) -> Iterator[tuple[PlainChannel, PlainChannel]]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         ours = socket.create_connection(listener.getsockname())
         theirs, _ = listener.accept()
-    controller, gateway = welcomed(ours, theirs)
+    controller, gateway = joined(ours, theirs)
     yield controller, gateway
     controller.close()
     gateway.close()
 
 
+class Bytes:
+    """The gateway's end, sending any bytes: under the cipher, if there is one."""
+
+    def __init__(self, channel: PlainChannel) -> None:
+        self._channel = channel
+
+    def sendall(self, data: bytes) -> None:
+        if isinstance(self._channel, TlsChannel):
+            assert self._channel._tls is not None
+            self._channel._encrypt(self._channel._tls, data)
+        else:
+            self._channel._sock.sendall(data)
+
+    def close(self) -> None:
+        self._channel.close()
+
+
 @pytest.fixture
-def half() -> Iterator[tuple[PlainChannel, socket.socket]]:
-    """A controller's channel waiting for PONG, and the bare socket of its peer."""
-    ours, theirs = socket.socketpair()
-    controller = PlainChannel(ours, Session("controller"))
-    for frame in (Frame(Kind.HELLO), Frame(Kind.PING)):
-        controller.send(frame)
-        theirs.recv(1000)
-        if frame.kind == Kind.HELLO:
-            theirs.sendall(encode(Frame(Kind.WELCOME)))
-            controller.receive(PATIENCE_S)
-            controller.opened()
-    yield controller, theirs
-    controller.close()
-    theirs.close()
+def half(pair: tuple[PlainChannel, PlainChannel]) -> tuple[PlainChannel, Bytes]:
+    """A controller's channel waiting for PONG, and the bytes of its peer."""
+    controller, gateway = pair
+    controller.send(Frame(Kind.PING))
+    gateway.receive(PATIENCE_S)
+    return controller, Bytes(gateway)
 
 
 class InThread:
@@ -94,10 +119,12 @@ class InThread:
 
 
 @pytest.mark.parametrize("size", [0, 1, 16 * 1024 - 1, 16 * 1024, 300_000, 8_000_000])
-def test_a_body_of_any_size_arrives_whole_through_a_socket_that_takes_little_at_a_time(size: int) -> None:
+def test_a_body_of_any_size_arrives_whole_through_a_socket_that_takes_little_at_a_time(
+    joined: Join, size: int
+) -> None:
     ours, theirs = socket.socketpair()
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    controller, gateway = welcomed(ours, theirs)
+    controller, gateway = joined(ours, theirs)
     body = bytes(range(256)) * (size // 256 + 1)
     sender = InThread(lambda: controller.send(Frame(Kind.BUFFER, 7, body[:size])))
     frame = gateway.receive(PATIENCE_S)
@@ -170,7 +197,7 @@ def test_sending_to_a_peer_that_has_closed_is_link_closed(pair: tuple[PlainChann
 # Receiving
 
 
-def test_eof_between_frames_is_link_closed(half: tuple[PlainChannel, socket.socket]) -> None:
+def test_eof_between_frames_is_link_closed(half: tuple[PlainChannel, Bytes]) -> None:
     controller, peer = half
     peer.close()
     with pytest.raises(LinkClosed, match="the peer closed the connection"):
@@ -179,7 +206,7 @@ def test_eof_between_frames_is_link_closed(half: tuple[PlainChannel, socket.sock
 
 @pytest.mark.parametrize("cut", [1, 23, 24, 30])
 def test_eof_inside_a_frame_is_link_closed_at_once_and_says_how_far_it_came(
-    half: tuple[PlainChannel, socket.socket], cut: int
+    half: tuple[PlainChannel, Bytes], cut: int
 ) -> None:
     controller, peer = half
     peer.sendall(encode(Frame(Kind.PONG, 0, bytes(100)))[:cut])
@@ -201,7 +228,7 @@ def test_a_reset_is_link_closed() -> None:
     controller.close()
 
 
-def test_a_peer_that_drips_does_not_outlast_the_deadline(half: tuple[PlainChannel, socket.socket]) -> None:
+def test_a_peer_that_drips_does_not_outlast_the_deadline(half: tuple[PlainChannel, Bytes]) -> None:
     controller, peer = half
     data = encode(Frame(Kind.PONG, 0, bytes(1000)))
     enough = threading.Event()
@@ -221,7 +248,7 @@ def test_a_peer_that_drips_does_not_outlast_the_deadline(half: tuple[PlainChanne
 
 
 def test_a_frame_that_was_late_is_read_on_from_where_it_stopped(
-    half: tuple[PlainChannel, socket.socket],
+    half: tuple[PlainChannel, Bytes],
 ) -> None:
     controller, peer = half
     data = encode(Frame(Kind.PONG, 3, b"late"))
@@ -232,7 +259,7 @@ def test_a_frame_that_was_late_is_read_on_from_where_it_stopped(
     assert controller.receive(PATIENCE_S) == Frame(Kind.PONG, 3, b"late")
 
 
-def test_a_frame_out_of_turn_from_the_peer_is_its_error(half: tuple[PlainChannel, socket.socket]) -> None:
+def test_a_frame_out_of_turn_from_the_peer_is_its_error(half: tuple[PlainChannel, Bytes]) -> None:
     controller, peer = half
     peer.sendall(encode(Frame(Kind.ITEM)))
     with pytest.raises(RemoteProtocolError, match="peer sent ITEM while in a ping"):
@@ -274,7 +301,7 @@ def test_a_connection_that_the_kernel_gave_up_is_lost_not_late() -> None:
 
 
 def test_poll_gives_a_frame_when_it_is_whole_and_none_before(
-    half: tuple[PlainChannel, socket.socket],
+    half: tuple[PlainChannel, Bytes],
 ) -> None:
     controller, peer = half
     assert controller.poll() is None
@@ -287,7 +314,7 @@ def test_poll_gives_a_frame_when_it_is_whole_and_none_before(
     assert controller.poll() is None
 
 
-def test_poll_tells_of_the_end(half: tuple[PlainChannel, socket.socket]) -> None:
+def test_poll_tells_of_the_end(half: tuple[PlainChannel, Bytes]) -> None:
     controller, peer = half
     peer.close()
     with pytest.raises(LinkClosed, match="the peer closed"):
@@ -337,7 +364,7 @@ def test_abort_wakes_a_thread_that_sends(pair: tuple[PlainChannel, PlainChannel]
     assert isinstance(waiting.join(), LinkClosed)
 
 
-def test_after_an_abort_nothing_that_had_come_is_given(half: tuple[PlainChannel, socket.socket]) -> None:
+def test_after_an_abort_nothing_that_had_come_is_given(half: tuple[PlainChannel, Bytes]) -> None:
     controller, peer = half
     peer.sendall(encode(Frame(Kind.PONG)))
     controller.abort()

@@ -22,7 +22,7 @@ K, S = Kind, State
 # state: (what the controller may send, what the gateway may send), each with the state after it.
 # Written out by hand: what the code says is compared with this, and this with the document.
 TABLE: Final[dict[State, tuple[dict[Kind, State], dict[Kind, State]]]] = {
-    S.OPENING: ({K.HELLO: S.GREETED}, {}),
+    S.OPENING: ({K.HELLO: S.GREETED}, {K.REFUSAL: S.CLOSED}),
     S.GREETED: ({}, {K.WELCOME: S.IDLE, K.REFUSAL: S.CLOSED}),
     S.IDLE: (
         {
