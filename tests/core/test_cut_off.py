@@ -40,6 +40,13 @@ def places(data: bytes, every: int = 200) -> list[int]:
     return sorted({*range(min(len(data), every)), *range(every, len(data), 997), len(data) - 1, len(data)})
 
 
+def is_idle() -> bool:
+    """What spins uses a good part of any 20 ms, however busy the machine is; a garbage collection ends."""
+    before_s = time.process_time()
+    time.sleep(0.02)
+    return time.process_time() - before_s < 0.002
+
+
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
     before = open_files()
@@ -62,9 +69,7 @@ def busy() -> Iterator[Gateway]:
         yield gateway
         assert eventually(lambda: our_threads() == threads), f"threads left: {our_threads()}"
         assert not gateway._unproven | gateway._live | gateway._stuck
-        busy_s = time.process_time()
-        time.sleep(0.03)
-        assert time.process_time() - busy_s < 0.025, "something spins"
+        assert eventually(is_idle), "something spins"
         with controller_of(gateway).get_client() as client:
             assert client.send_subroutine_batch("take", b"x") == 0
 

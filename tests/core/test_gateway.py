@@ -610,9 +610,9 @@ def test_close_gateway_stops_it_and_its_port_is_free_when_that_returns() -> None
                 controller.close_gateway()
             with pytest.raises(LinkError, match="no gateway at this machine port"):
                 controller.get_client()
+            assert eventually(lambda: not gateway.is_running)
             with pytest.raises(LinkError):
                 other.ping()
-            assert eventually(lambda: not gateway.is_running)
 
 
 def test_a_blocking_start_returns_when_a_client_closes_the_gateway() -> None:
