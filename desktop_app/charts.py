@@ -105,12 +105,9 @@ class Charts(Instrument[ChartsContent]):
         """Draw the lanes anew if they have moved by a pixel."""
         now_s = self._clock() if self._ended_s is None else self._ended_s
         area = self._plot_area()
-        if not self._lanes or area.width() < 40:
-            self.plot.hide()
-            self._tell()
-            return
-        self.plot.setVisible(True)
-        if 0 <= now_s - self._drawn_at_s < self._span_s / area.width():
+        self._tell()
+        self.plot.setVisible(bool(self._lanes) and area.width() >= 40)
+        if not self.plot.isVisible() or 0 <= now_s - self._drawn_at_s < self._span_s / area.width():
             return
         self._drawn_at_s = now_s
         columns = round(area.width() * self.look.scale / COLUMN_PX)
@@ -126,7 +123,6 @@ class Charts(Instrument[ChartsContent]):
             self.update(
                 round((self.design_size().width() - _RIGHT) * self.look.scale), 0, 1000, self.height()
             )
-        self._tell()
 
     def _tell(self) -> None:
         if not self._lanes:

@@ -209,6 +209,15 @@ class MainWindow(Ground):
         elif event.type() == QEvent.PaletteChange and self.memory.theme is ThemeChoice.SYSTEM:
             self.relayout()
 
+    def focusNextPrevChild(self, is_next: bool) -> bool:
+        """Tab: past what a sheet covers."""
+        for _ in range(100):
+            if not super().focusNextPrevChild(is_next):
+                return False
+            if not self.parts.is_covered(self.focusWidget()):
+                return True
+        return False
+
     def _remember(self, **changes: object) -> None:
         self.memory = dataclasses.replace(self.memory, **changes)  # type: ignore[arg-type]  # by keyword
         self.relayout()

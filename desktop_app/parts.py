@@ -55,6 +55,15 @@ class Parts:
         """The card of this class."""
         return next(card for card in (*self.left, *self.right) if isinstance(card, kind))
 
+    def is_covered(self, widget: QWidget | None) -> bool:
+        """Whether an open sheet lies over this widget."""
+        under = (self.picture, self.splitter, self.panel, *self.left)
+        return (
+            self.sheets.is_open
+            and widget is not None
+            and any(part is widget or part.isAncestorOf(widget) for part in under)
+        )
+
     def show_view(self, view: View) -> None:
         self.bar.show_view(view)
         self.panel.show_view(view)

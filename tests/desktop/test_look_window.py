@@ -484,6 +484,18 @@ def test_everything_is_reached_by_tab(window: MainWindow) -> None:
         assert wanted in seen
 
 
+def test_tab_stays_off_what_a_sheet_covers(window: MainWindow) -> None:
+    window.set_known((KnownRobot(address="10.0.0.7:1857", name="rover-7"),))
+    window._do(Deed.ROBOTS)
+    seen = set()
+    for _ in range(40):
+        window.focusNextPrevChild(True)
+        focused = window.focusWidget()
+        assert not window.parts.is_covered(focused)
+        seen.add(focused)
+    assert {window.connect_sheet.field, window.connect_sheet.go, window.bar.e_stop} <= seen
+
+
 @pytest.mark.parametrize("size", ["full", "compact"])
 def test_every_target_is_large_enough(qtbot: Any, size: str) -> None:
     window = make_window(qtbot, size)
