@@ -141,7 +141,7 @@ def test_a_gateway_that_stops_while_everybody_connects_leaves_nothing_behind() -
 
 
 def test_clients_aborted_at_any_moment_hang_nobody_and_free_their_places() -> None:
-    with serving(max_poolsize=8) as gateway:
+    with serving(max_poolsize=40) as gateway:
         gateway.add_subroutine("tick", Ticker(0.0005))
         gateway.add_subroutine("camera", Ticker(0.0005), shared=True, keep="latest")
         gateway.add_subroutine("take", lambda **_: 0)
