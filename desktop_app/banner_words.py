@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from desktop_app.icons import Icon
-from desktop_app.view import Connection, View
+from desktop_app.view import PICTURE_STALE_S, Connection, View
 from pynet_car.messages import State
 
 CREEP_MPS: Final = 0.5  # DESIGN section 4: how fast a human may go without a fresh picture
-PICTURE_STALE_S: Final = 0.5
 DRIVES_AT: Final = 0.02  # of throttle: DESIGN's neutral is +-0.02
 FREE_AFTER_S: Final = 2.0  # of silence: the link counts as lost, a FAILSAFE has become DISARMED
 

@@ -14,6 +14,7 @@ from PyQt5.QtCore import QPointF, QRectF, Qt
 from PyQt5.QtGui import QColor, QPainterPath, QPolygonF
 
 from desktop_app.ink import Align, Ink
+from desktop_app.proximity import CLOSE_M
 from desktop_app.theme import (
     AGE,
     AMBER_FILL,
@@ -36,7 +37,6 @@ from desktop_app.theme import (
 from desktop_app.view import Connection, View
 from pynet_car.messages import ReadingState
 
-NEAR_M: Final = 0.4
 MEASURED_WITHIN_S: Final = 0.3  # an odometry older than that is no speed of now
 TRACK: Final = QColor(0x3C, 0x46, 0x52)
 MARGIN: Final = 12.0
@@ -151,7 +151,7 @@ def _near(view: View) -> tuple[Near, ...]:
     found = []
     for ranger in view.ranges:
         reading = ranger.reading
-        if ranger.is_stale or reading.state is not ReadingState.OK or not reading.value < NEAR_M:
+        if ranger.is_stale or reading.state is not ReadingState.OK or not reading.value < CLOSE_M:
             continue
         bearing = math.remainder(ranger.bearing_rad, 2 * math.pi)
         side, place = _side(bearing)

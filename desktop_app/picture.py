@@ -20,9 +20,8 @@ from desktop_app.card import Instrument
 from desktop_app.ink import Ink
 from desktop_app.overlay import Overlay, overlay_of
 from desktop_app.theme import AMBER_FILL, LETTERBOX, ON_PLATE2, Look
-from desktop_app.view import View
+from desktop_app.view import PICTURE_STALE_S, View
 
-STALE_S: Final = 0.5
 TICK_MS: Final = 100
 DARKENED: Final = QColor(0, 0, 0, round(0.43 * 255))
 
@@ -68,8 +67,9 @@ class Picture(Instrument[Overlay]):
 
     def forget_picture(self) -> None:
         """Nothing to show any more: another robot, or none."""
-        self._image = self._grey = None
-        self.update()
+        if self._image is not None:
+            self._image = self._grey = None
+            self.update()
 
     def show_rails(self, shows: bool) -> None:
         """Steering and throttle along the edges: F11."""
@@ -83,7 +83,7 @@ class Picture(Instrument[Overlay]):
     @property
     def is_stale(self) -> bool:
         age_s = self.age_s
-        return age_s is not None and age_s > STALE_S
+        return age_s is not None and age_s > PICTURE_STALE_S
 
     @property
     def room_px(self) -> QSize:
@@ -99,7 +99,7 @@ class Picture(Instrument[Overlay]):
         age_s = self.age_s
         if age_s is None:
             return ""
-        return f"{age_s:.1f} s old" if age_s > STALE_S else f"{age_s * 1000:.0f} ms"
+        return f"{age_s:.1f} s old" if age_s > PICTURE_STALE_S else f"{age_s * 1000:.0f} ms"
 
     # The instrument.
 

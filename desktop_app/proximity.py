@@ -10,6 +10,7 @@ from typing import Final
 from PyQt5.QtCore import QPointF, QRectF, Qt
 from PyQt5.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF
 
+from desktop_app.banner_words import DRIVES_AT
 from desktop_app.card import NO_SIDE, PADDING, Card, Side
 from desktop_app.ink import Align, Ink
 from desktop_app.theme import AXIS, MISSING, ON_RED, READOUT, RED_FILL, SMALL_READOUT
@@ -20,7 +21,6 @@ RANGE_M: Final = 2.0  # at the rim
 RING_M: Final = 0.5
 FAR_M: Final = 0.8  # beyond it nothing needs a look
 CLOSE_M: Final = 0.4
-DRIVES_AT: Final = 0.02  # of throttle, as the guardian's neutral
 WHEELS_TURN_DEG: Final = 26.0  # drawn at full steering
 
 # At a height of 322: centre of the car to its bumper, to the rims, and the body.

@@ -202,9 +202,14 @@ def test_nothing_is_painted_when_nothing_changed(qtbot: Any) -> None:
         window.show_view(replace(views.ARMED, status_age_s=0.031))
         QApplication.processEvents()
     assert painted_again == []
-    window.show_view(views.DISARMED)
+    window.show_view(views.NONE)
     QApplication.processEvents()
     assert "Banner" in painted_again
+    painted_again.clear()
+    for _ in range(5):
+        window.show_view(views.NONE)
+        QApplication.processEvents()
+    assert painted_again == []
 
 
 def test_each_part_paints_within_its_budget(qtbot: Any) -> None:
