@@ -65,6 +65,8 @@ class Folder:
             self._fd = inner
         elif os.path.realpath(self.path / step) != str(Path(os.path.realpath(self.path), step)):
             raise OSError("it leads through a link")
+        elif not (self.path / step).is_dir():
+            raise OSError("something else has that name")
         self.path /= step
 
     def open(self, name: str, flags: int) -> int:
