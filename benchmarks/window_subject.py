@@ -94,6 +94,7 @@ def main() -> int:
     port, folder = sys.argv[1], Path(sys.argv[2])
     qt = make_qt(sys.argv[:1])
     app = App(qt, Folders(folder / "settings.json", folder / "crashes", folder / "pictures"))
+    app.ended.connect(qt.quit)
     gauge = Gauge(app, app.start(f"127.0.0.1:{port}"))
     code = qt.exec_()
     app.finish()

@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     qt = make_qt(sys.argv[:1])
     app = App(qt, Folders.of_this_system(), theme=ThemeChoice(options.theme) if options.theme else None)
+    app.ended.connect(qt.quit)
     try:
         cockpit = app.start(options.address)
     except ValueError as exc:

@@ -57,6 +57,7 @@ class Folders:
 class App(QObject):
     """Made once, by `__main__`, in the GUI thread.  `start`, run Qt's loop, then `finish`."""
 
+    ended = pyqtSignal()  # the last window has gone
     _failed = pyqtSignal(str)  # from whichever thread
 
     def __init__(self, qt: QApplication, folders: Folders, *, theme: ThemeChoice | None = None) -> None:
@@ -114,7 +115,7 @@ class App(QObject):
         self._simulated.start()
 
     def close(self) -> None:
-        """Disarm and close every window; then Qt's loop ends."""
+        """Disarm and close every window; `ended` says when."""
         for cockpit in tuple(self.cockpits):
             cockpit.close()
 
@@ -194,7 +195,7 @@ class App(QObject):
         self.cockpits.remove(cockpit)
         self._show_known()
         if not self.cockpits:
-            self._qt.quit()
+            self.ended.emit()
 
     # The hands of all windows: one timer, so that the gamepads are read once for all.
 

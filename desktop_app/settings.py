@@ -82,7 +82,7 @@ class SettingsFile:
         """What was remembered; the defaults if there is no such file, or none that can be read."""
         try:
             return msgspec.json.decode(self.path.read_bytes(), type=Settings)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return Settings()
         except (OSError, ValueError) as exc:
             self._complain(f"Settings could not be read, the defaults hold: {exc}")

@@ -16,16 +16,16 @@ def connection_words(error: BaseException, name: str, address: str) -> str:
     robot = name or address
     match error:
         case PoolFull():
-            places = _number(error.reason)
-            return f"{robot} is full: {places} of {places} connections."
+            places = _number(r"pool of (\d{1,9})", error.reason)
+            return f"{robot} is full: {f'{places} of {places} connections' if places else error.reason}."
         case Refused(code=401):
             return f"{robot} does not know this laptop. Pair it."
         case Refused(code=403):
             return f"You may watch, not drive. An admin of {robot} can change that."
         case Refused(code=426):
-            theirs = _number(error.reason)
-            older = "this laptop" if theirs == "?" or int(theirs) > WIRE_VERSION else "the robot"
-            return f"{robot} speaks wire {theirs}, this window {WIRE_VERSION}. Update {older}."
+            theirs = _number(r"gateway (\d{1,9})", error.reason)
+            older = "the robot" if theirs and int(theirs) < WIRE_VERSION else "this laptop"
+            return f"{robot} speaks wire {theirs or '?'}, this window {WIRE_VERSION}. Update {older}."
         case RemoteProtocolError():
             return f"What answers at {address} is no robot. Check the address and the port."
         case DeadlineExceeded():
@@ -38,10 +38,10 @@ def connection_words(error: BaseException, name: str, address: str) -> str:
             return f"{robot}: {error}"
 
 
-def _number(reason: str) -> str:
-    """The last number in a gateway's sentence: there it names its limit or its version."""
-    numbers: list[str] = re.findall(r"\d{1,9}", reason)
-    return numbers[-1] if numbers else "?"
+def _number(pattern: str, reason: str) -> str:
+    """A number that a gateway names in its sentence, for people to read; '' when it names none."""
+    found = re.search(pattern, reason)
+    return found[1] if found else ""
 
 
 def silence_words(silent_s: float) -> str:

@@ -6,6 +6,7 @@ import queue
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from types import TracebackType
 
 import numpy as np
 import simplejpeg
@@ -77,6 +78,7 @@ class FakeRobot(FakeCar):
     value_m: float = 1.0  # of the range in front
     velocity_mps: float = 0.0
     is_deaf_to_e_stop: bool = False
+    is_closing: bool = False
     told_events: queue.SimpleQueue[Event] = field(default_factory=queue.SimpleQueue)
 
     def __post_init__(self) -> None:
@@ -96,6 +98,12 @@ class FakeRobot(FakeCar):
         add("encoder", self._stream(self._odometry, 0.02), keep="latest")
         add("events", self._events, shared=True)
         add("describe", lambda: encode(self.description))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.is_closing = True
+        super().__exit__(kind, exc, trace)
 
     def say(self, text: str, kind: str = "test") -> None:
         event = Event(captured_ns=time.monotonic_ns(), severity=Severity.INFO, kind=kind, text=text)
@@ -131,7 +139,7 @@ class FakeRobot(FakeCar):
         )
 
     def _events(self) -> Iterator[bytes]:
-        while self.gateway.is_running:
+        while not self.is_closing:
             try:
                 yield encode(self.told_events.get(timeout=0.05))
             except queue.Empty:

@@ -97,6 +97,7 @@ def main() -> int:
     port, folder = sys.argv[1], Path(sys.argv[2])
     qt: QApplication = make_qt(sys.argv[:1])
     app = App(qt, Folders(folder / "settings.json", folder / "crashes", folder / "pictures"))
+    app.ended.connect(qt.quit)
     door = BackDoor(app, app.start(f"127.0.0.1:{port}"))
     code = qt.exec_()
     say("ended")

@@ -19,6 +19,7 @@ from desktop_app.link import Link
 from desktop_app.samples import Samples
 from desktop_app.view import Connection
 from pynet_car.messages import CameraFrame, ReadingState, Scan, State, Verdict
+from pynet_core.gateway import Gateway
 from tests.desktop.fake_robot import DESCRIPTION, FakeRobot, reading
 
 SOON_MS = 8000
@@ -181,10 +182,11 @@ def test_a_robot_of_another_wire_version_is_told_in_the_looks_words(
     )
 
 
-def test_a_full_robot_is_told_in_the_looks_words(qtbot: QtBot, rig: Rig, robot: FakeRobot) -> None:
-    robot.gateway.max_poolsize = 3
-    link = rig.link(robot.port)
-    qtbot.waitUntil(lambda: "is full: 3 of 3 connections." in link.error, timeout=SOON_MS)
+def test_a_full_robot_is_told_in_the_looks_words(qtbot: QtBot, rig: Rig) -> None:
+    with Gateway(0, max_poolsize=1) as gateway:
+        gateway.start()
+        link = rig.link(gateway.port)
+        qtbot.waitUntil(lambda: "is full: 1 of 1 connections." in link.error, timeout=SOON_MS)
 
 
 def test_figures_that_are_none_become_faults_and_are_told_once(
