@@ -2,7 +2,7 @@
 
 A test that needs root, or a tool only CI has, calls `pytest.skip` with the
 reason (or uses `skipif`).  Where PYNET_REQUIRE_ROOT_TIER=1 is set (`.ci/run`
-does as root), such a skip of a test marked `root` is a failure: CI may not
+does as root), such a skip of a test marked `root` or `x11` is a failure: CI may not
 turn green because the faults were never injected.  (Skip in the test or a
 fixture: a skip of a whole module carries no marker and would pass unseen.)
 """
@@ -30,7 +30,7 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if NO_SKIP and report.skipped and item.get_closest_marker("root"):
+    if NO_SKIP and report.skipped and any(item.get_closest_marker(tier) for tier in ("root", "x11")):
         why = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         report.outcome = "failed"
         report.longrepr = f"{why}\nPYNET_REQUIRE_ROOT_TIER=1: the root tier must run here, not be skipped"

@@ -16,7 +16,7 @@ from tests.desktop.window_rig import DRIVING_MPS, Rig, rig
 from tests.desktop.xserver import X, missing, x_server
 from tests.system.faults import AT_REST_WITHIN_S
 
-pytestmark = [pytest.mark.system, pytest.mark.skipif(missing() != "", reason=missing())]
+pytestmark = [pytest.mark.system, pytest.mark.x11, pytest.mark.skipif(missing() != "", reason=missing())]
 
 
 @pytest.fixture(scope="module")
