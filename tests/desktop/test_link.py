@@ -184,7 +184,6 @@ def test_a_robot_of_another_wire_version_is_told_in_the_looks_words(
 
 def test_a_full_robot_is_told_in_the_looks_words(qtbot: QtBot, rig: Rig) -> None:
     with Gateway(0, max_poolsize=1) as gateway:
-        gateway.start()
         link = rig.link(gateway.port)
         qtbot.waitUntil(lambda: "is full: 1 of 1 connections." in link.error, timeout=SOON_MS)
 
