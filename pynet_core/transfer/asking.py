@@ -164,7 +164,7 @@ def upload(link: Link, paths: Sequence[StrPath], dirname: StrPath, on_progress: 
     if not len(paths):
         raise ValueError("no files to send")
     everywhere = Roots(None)
-    found = [look_at(path, everywhere) for path in _paths(paths)]
+    found = [look_at(path, everywhere) for path in dict.fromkeys(_paths(paths))]
     planned, missed = plan(one for one in found if isinstance(one, Offered))
     missed += [one for one in found if isinstance(one, Missed)]
     failed = {as_text(one.path): one.reason for one in missed if one.wanted}

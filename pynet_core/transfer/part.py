@@ -57,7 +57,16 @@ class Part:
             Corrupted: Their digest is not the expected one.
         """
         with storing("cannot be stored here"):
-            write_at(self._fd, data, offset)
+            # What is nothing but zeros at the end stays a hole, as in a disk image or a database.
+            if (
+                data
+                and not data[0]
+                and bytes(data) == bytes(len(data))
+                and offset >= os.fstat(self._fd).st_size
+            ):
+                os.ftruncate(self._fd, offset + len(data))
+            else:
+                write_at(self._fd, data, offset)
         if self.digest(digest, offset, len(data)) != expected:
             raise Corrupted("arrived corrupted")
 
