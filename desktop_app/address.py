@@ -22,11 +22,19 @@ def parse_address(text: str) -> tuple[str, int]:
         found = pattern.fullmatch(text)
         if found:
             port = int(found.groupdict().get("port") or DEFAULT_PORT)
-            if 1 <= port <= 65535 and len(found["host"]) <= 253:
+            if 1 <= port <= 65535 and _is_name(found["host"]):
                 return found["host"], port
     raise ValueError(
         f"“{text[:60]}” is no address. Type a name or address: rover.local or 192.168.1.37:1857."
     )
+
+
+def _is_name(host: str) -> bool:
+    """Whether a resolver takes it: no label is empty or too long."""
+    try:
+        return len(host.encode("idna")) <= 253
+    except UnicodeError:
+        return False
 
 
 def format_address(host: str, port: int) -> str:

@@ -26,7 +26,7 @@ def test_an_address_is_read_with_and_without_port(text: str, host: str, port: in
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a b", "rover:", "rover:0", "rover:99999", "http://rover", ":1857", "a:b"]
+    "text", ["", "a b", "rover:", "rover:0", "rover:99999", "http://rover", ":1857", "a:b", "a..b", "x" * 64]
 )
 def test_what_is_no_address_is_told_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match=r"rover\.local"):

@@ -1,0 +1,60 @@
+"""The program from its command line, without a screen."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    places = {"XDG_CONFIG_HOME": "config", "XDG_DATA_HOME": "data", "XDG_RUNTIME_DIR": "run"}
+    for name in places.values():
+        (folder / name).mkdir(mode=0o700, exist_ok=True)
+    env = os.environ | {key: str(folder / name) for key, name in places.items()}
+    return subprocess.Popen(
+        [sys.executable, "-m", "desktop_app", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=env | {"QT_QPA_PLATFORM": "offscreen", "TMPDIR": str(folder)},
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["http://rover"], "is no address"),
+        (["--demo", "rover"], "brings its own car"),
+        (["--theme", "pink"], "pink"),
+    ],
+)
+def test_what_makes_no_sense_is_said_on_the_command_line(
+    arguments: list[str], says: str, tmp_path: Path
+) -> None:
+    program = start(tmp_path, *arguments)
+    output, _ = program.communicate(timeout=20)
+    assert program.returncode == 2
+    assert says in output
+
+
+@pytest.mark.system
+def test_the_demo_starts_a_car_and_ends_it_with_the_window(tmp_path: Path) -> None:
+    program = start(tmp_path, "--demo", "--theme", "light")
+    end_s = time.monotonic() + 30
+    while not list(tmp_path.glob("pynet-car-*/board")):
+        assert time.monotonic() < end_s
+        time.sleep(0.05)
+    time.sleep(3.0)
+    assert program.poll() is None
+    program.send_signal(signal.SIGTERM)
+    output, _ = program.communicate(timeout=20)
+    assert program.returncode == 0, output
+    assert not list(tmp_path.glob("pynet-car-*")), "the car's folder goes when its processes have ended"
+    assert "Traceback" not in output
+    assert not list((tmp_path / "data").rglob("crash-*"))
