@@ -144,15 +144,16 @@ class Actions(QObject):
                 self._closed.wait(STOP_AGAIN_S)
 
     def _words(self, error: PynetError) -> str:
-        newest = self.link.heard.status
+        newest, description = self.link.heard.status, self.link.heard.description
         holder = newest.message.holder_name if newest is not None else ""
+        robot = description.name if description is not None else "the robot"
         match error:
             case CarRefused(verdict=Verdict.NO_LEASE) if holder:
                 return f"{holder} drives. Take the lease first (T)."
             case CarRefused():
                 return f"{error}."
             case SubroutineError(code=403) | Refused(code=403):
-                return "You may watch, not drive. An admin of the robot can change that."
+                return f"You may watch, not drive. An admin of {robot} can change that."
             case _ if self.link.connection is Connection.LOST:
                 return "No link to the robot. It comes back by itself; then try again."
             case _:

@@ -186,8 +186,9 @@ class Link(QObject):
             if self._was_lost or status is None:
                 continue
             if now_s >= describe_at_s or status.message.boot != boot:
-                describe_at_s, boot = now_s + DESCRIBE_PERIOD_S, status.message.boot
-                self._describe(operator)
+                is_told = self._describe(operator)
+                describe_at_s = now_s + (DESCRIBE_PERIOD_S if is_told else RETRY_S)
+                boot = status.message.boot
 
     def _watch_silence(self, operator: Operator, now_s: float) -> None:
         is_lost = self.connection is Connection.LOST
@@ -202,13 +203,13 @@ class Link(QObject):
             self.tell(Severity.INFO, "link_back", LINK_IS_BACK if is_disarmed else "Link is back.")
         self._was_lost = is_lost
 
-    def _describe(self, operator: Operator) -> None:
+    def _describe(self, operator: Operator) -> bool:
         """What it is and offers may change: a sensor comes back, a robot starts anew."""
         try:
             description = tidy(operator.describe())
         except (PynetError, ValueError) as exc:
             _log.warning("%s does not describe itself: %s", self.address, exc)
-            return
+            return False
         is_new = description != self.heard.description
         self.heard.take_description(description, time.monotonic())
         for stream in description.streams:
@@ -217,6 +218,7 @@ class Link(QObject):
                 operator.on_scan(stream.name, functools.partial(self._take_scan, stream.name))
         if is_new:
             self.news.announce()
+        return True
 
     def _car_now_ns(self) -> int | None:
         operator = self._operator

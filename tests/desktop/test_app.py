@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -271,6 +272,25 @@ def test_where_nothing_can_be_written_the_window_works_and_says_so_once(
     assert len(told) == 1
     cockpit.window.snapshot_asked.emit()
     qtbot.waitUntil(lambda: any("Snapshot not saved" in text for text in texts(cockpit)), timeout=SOON_MS)
+
+
+@pytest.mark.system
+def test_the_simulated_car_of_this_computer_starts_when_asked_for_and_ends_with_the_program(
+    qtbot: QtBot, qapp: QApplication, folders: Folders
+) -> None:
+    app = App(qapp, folders)
+    cockpit = app.start()
+    cockpit.window.connect_asked.emit("")
+    qtbot.waitUntil(is_up(cockpit), timeout=4 * SOON_MS)
+    assert cockpit.window.view.simulated
+    assert app.settings.robots == (), "its port is another one each time"
+    assert cockpit.robot is not None
+    port = cockpit.robot.link.port
+    app.close()
+    qtbot.waitUntil(lambda: not app.cockpits, timeout=SOON_MS)
+    app.finish()
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", port), 1.0)
 
 
 # --- failures ---
