@@ -15,7 +15,6 @@ from pynet_core.controller import Controller
 from pynet_core.errors import FilesError, SubroutineError
 from pynet_core.gateway import Gateway
 from pynet_core.subroutines import Peer
-from pynet_core.transfer.digest import HASHERS
 from pynet_core.transfer.plan import PIECE_BYTES, Progress
 from pynet_core.wire import Welcome
 from tests.core.file_place import MTIME_NS, Place, assert_arrived, assert_nothing_half, make, place_in
@@ -183,15 +182,6 @@ def test_a_thousand_files_arrive_both_ways(place: Place, client: Client) -> None
     assert_arrived(files, place.down)
     client.send_files_to_gateway(files=files)
     assert_arrived(files, place.up)
-
-
-def test_without_xxhash_the_standard_library_verifies(
-    place: Place, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delitem(HASHERS, "xxh3-128")
-    files = make(place.source, "a", size=PIECE_BYTES + 5)
-    client.get_files_from_gateway(folder=place.source)
-    assert_arrived(files, place.down)
 
 
 # Where to

@@ -79,9 +79,9 @@ HARMLESS: Final = [
     "n" * 255,
 ]
 
-alphabet = st.sampled_from([*"./\\\0:ab ~é‥．", "..", "../", "..\\", "C:", "\udcff", PART_SUFFIX])
+SNIPPETS: Final = [*"./\\\0:ab ~é‥．", "..", "../", "..\\", "C:", "\udcff", PART_SUFFIX]
 hostile_names = (
-    st.lists(alphabet, max_size=12).map("".join).map(os.fsencode)
+    st.lists(st.sampled_from(SNIPPETS), max_size=12).map("".join).map(os.fsencode)
     | st.binary(max_size=40)
     | st.sampled_from(EVIL)
 )
@@ -351,10 +351,10 @@ def test_a_file_in_the_place_of_a_folder_is_told(steps: list[str], tmp_path: Pat
         Folder(tmp_path if steps else tmp_path / "x", steps)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=200)
 @given(names=st.lists(hostile_names, min_size=10, max_size=10))
 @example(names=[b"../outside/precious", b"..", b".", b"/", b"../outside", b"x/../../outside/precious"])
-def test_ten_thousand_names_make_and_change_nothing_outside(
+def test_two_thousand_names_make_and_change_nothing_outside(
     names: list[bytes], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     base = _base(tmp_path_factory)

@@ -1,0 +1,462 @@
+"""Files and peers that mean harm: each costs its own connection, and reaches nothing that it should not."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pynet_core.client import Client
+from pynet_core.controller import Controller
+from pynet_core.errors import FilesError, LinkError, ProtocolError, RemoteProtocolError
+from pynet_core.gateway import Gateway
+from pynet_core.transfer import frames
+from pynet_core.transfer.digest import digest_of
+from pynet_core.transfer.frames import CHUNK_BYTES, pack_chunk
+from pynet_core.transfer.jail import PathRefused, landing_name
+from pynet_core.transfer.messages import (
+    Missed,
+    Offer,
+    Offered,
+    Placement,
+    Query,
+    Report,
+    Take,
+    Version,
+    Wanted,
+)
+from pynet_core.transfer.sender import version_of
+from pynet_core.wire import Failure, Frame, Kind, pack_body, unpack_body
+from tests.core.file_place import make
+from tests.core.loopback import FakeGateway, RawPeer, eventually, open_files, serving
+from tests.core.test_transfer_jail import EVIL, SNIPPETS
+
+DIGEST: Final = "blake2b-128"
+SECRET: Final = b"the secret that nobody may read"
+END: Final = Frame(Kind.END)
+
+
+def hostile_names(seed: int, count: int) -> list[bytes]:
+    """Different ones; made by hand because Hypothesis takes a millisecond for each."""
+    rng = random.Random(seed)
+    names: set[bytes] = set()
+    while len(names) < count:
+        kind = rng.randrange(4)
+        if kind == 0:
+            names.add(rng.choice(EVIL))
+        elif kind == 1:
+            names.add(rng.randbytes(rng.randrange(1, 40)))
+        else:
+            names.add(os.fsencode("".join(rng.choices(SNIPPETS, k=rng.randrange(12)))))
+    return sorted(names)
+
+
+seeds = st.integers(0, 2**32)
+
+
+def chunk(data: bytes, offset: int = 0) -> Frame:
+    return pack_chunk(offset, digest_of(DIGEST, data), data)
+
+
+def offer(*names: bytes, size: int = 3, mtime_ns: int = 0) -> Frame:
+    version = Version(size=size, mtime_ns=mtime_ns)
+    files = [Offered(path=b"/%d" % n, name=name, version=version) for n, name in enumerate(names)]
+    return Frame(Kind.OFFER, 0, pack_body(Offer(digests=[DIGEST], files=files)))
+
+
+def take(path: bytes, size: int = 3, **changes: object) -> Frame:
+    fields: dict[str, object] = {"offset": 0, "length": size, **changes}
+    version = Version(size=size, mtime_ns=0)
+    wanted = Wanted(path=path, version=version, **fields)  # type: ignore[arg-type]
+    return Frame(Kind.TAKE, 0, pack_body(Take(digest=DIGEST, pieces=[wanted])))
+
+
+# A gateway that means harm
+
+
+@contextlib.contextmanager
+def fake_gateway(folder: Path, behave: Callable[[RawPeer], object]) -> Iterator[Client]:
+    """A client of a gateway that behaves like this once it has been asked for something."""
+
+    def answer() -> None:
+        with fake.accept_and_welcome() as peer, contextlib.suppress(OSError, EOFError):
+            behave(peer)
+            peer.hears_the_end()
+
+    with FakeGateway() as fake:
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        with Controller(port=fake.port, download_dir=str(folder)).get_client() as client:
+            yield client
+            client.abort()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def offering(*names: bytes, then: tuple[Frame, ...], size: int = 3) -> Callable[[RawPeer], object]:
+    def behave(peer: RawPeer) -> None:
+        assert peer.receive().kind == Kind.LIST
+        peer.send(offer(*names, size=size), END)
+        assert peer.receive().kind == Kind.FETCH
+        peer.receive()
+        peer.send(*then)
+
+    return behave
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=seeds)
+def test_ten_thousand_names_a_gateway_offers_write_nothing_outside_the_download_folder(
+    seed: int, tmp_path: Path
+) -> None:
+    """The gateway sends every file that is asked for."""
+    names = hostile_names(seed, 100)
+
+    def behave(peer: RawPeer) -> None:
+        peer.receive()
+        peer.send(offer(*names), END)
+        while (frame := peer.receive()).kind != Kind.END:
+            if frame.kind == Kind.TAKE:
+                peer.send(*(chunk(b"abc") for _ in unpack_body(frame.body, Take).pieces))
+        peer.send(END)
+
+    base = tmp_path / os.urandom(8).hex()
+    (base / "outside").mkdir(parents=True)
+    with fake_gateway(base / "down/load", behave) as client:
+        try:
+            arrived = list(client.get_files_from_gateway(folder="/"))
+        except FilesError as exc:
+            arrived = exc.arrived
+    allowed = set()
+    for name in names:
+        with contextlib.suppress(PathRefused):
+            allowed.add(landing_name(name))
+    assert {Path(path).name for path in arrived} == allowed
+    assert {path.name for path in base.iterdir()} <= {"outside", "down"}
+    assert list((base / "outside").iterdir()) == []
+    if allowed:
+        assert {path.name for path in (base / "down/load").iterdir()} == allowed
+        assert {path.name for path in (base / "down").iterdir()} == {"load"}
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        (chunk(b"abcd"),),
+        (chunk(b"abc", offset=1),),
+        (chunk(b"abc", offset=-1),),
+        (chunk(b"ab"), chunk(b"ab", offset=2)),
+        (chunk(b""),),
+        (chunk(b"ab"), Frame(Kind.SAME)),
+        (Frame(Kind.SAME),),
+        (Frame(Kind.CHUNK, 0, b"short"),),
+        (Frame(Kind.CHUNK, 0, bytes(16 + CHUNK_BYTES + 1)),),
+        (Frame(Kind.LOST, 0, b"\xff"),),
+        (Frame(Kind.REPORT),),
+        (END,),
+        (Frame(Kind.TAKE),),
+        (Frame(Kind.OFFER),),
+        (Frame(Kind.ITEM, 0, b"abc"),),
+    ],
+)
+def test_a_gateway_that_sends_what_was_not_asked_for_loses_the_pair(
+    then: tuple[Frame, ...], tmp_path: Path
+) -> None:
+    before = open_files()
+    with fake_gateway(tmp_path, offering(b"a", then=then)) as client:
+        with pytest.raises(RemoteProtocolError):
+            client.get_files_from_gateway(folder="/")
+        assert not client.connected
+    assert eventually(lambda: open_files() == before)
+    assert not (tmp_path / "a").exists()
+
+
+def test_bytes_beyond_what_was_asked_for_mean_nothing_if_they_cross_the_end(tmp_path: Path) -> None:
+    too_much = (chunk(b"abc"), chunk(b"xyz"), Frame(Kind.SAME), END)
+    with fake_gateway(tmp_path, offering(b"a", then=too_much)) as client:
+        client.get_files_from_gateway(folder="/")
+    assert (tmp_path / "a").read_bytes() == b"abc"
+
+
+def test_a_gateway_that_claims_an_enormous_file_costs_nothing(tmp_path: Path) -> None:
+    lost = Frame(Kind.LOST, 0, pack_body(Failure(error="X", reason="no")))
+    with (
+        fake_gateway(tmp_path, offering(b"a", then=(lost, lost, END), size=2**63 - 1)) as client,
+        pytest.raises((FilesError, RemoteProtocolError)),
+    ):
+        client.get_files_from_gateway(folder="/")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gateway_that_lists_without_end_loses_the_pair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames, "MAX_LIST_BYTES", 100_000)
+
+    def behave(peer: RawPeer) -> None:
+        peer.receive()
+        while True:
+            peer.send(offer(*(b"%d" % number for number in range(100))))
+
+    with (
+        fake_gateway(tmp_path, behave) as client,
+        pytest.raises(RemoteProtocolError, match="without end"),
+    ):
+        client.get_files_from_gateway(folder="/")
+
+
+def test_a_gateway_whose_digests_nobody_knows_loses_the_pair(tmp_path: Path) -> None:
+    body = unpack_body(offer(b"a").body, Offer)
+    unknown = Frame(Kind.OFFER, 0, pack_body(Offer(digests=["md5"], files=body.files)))
+
+    with (
+        fake_gateway(tmp_path, lambda peer: peer.send(unknown, END)) as client,
+        pytest.raises(RemoteProtocolError, match="without a digest"),
+    ):
+        client.get_files_from_gateway(folder="/")
+
+
+def uploading_to(folder: Path, then: tuple[Frame, ...], wait: int = 0) -> list[Frame]:
+    """What a client that uploads one file answers to these frames."""
+    (file,) = make(folder, "file", size=100)
+    (folder / "secret").write_bytes(SECRET)
+    answers: list[Frame] = []
+
+    def behave(peer: RawPeer) -> None:
+        while peer.receive().kind != Kind.END:
+            pass
+        peer.send(*then)
+        for _ in range(wait):
+            answers.append(peer.receive())
+        peer.send(END)
+
+    with (
+        fake_gateway(folder / "down", behave) as client,
+        contextlib.suppress(FilesError, LinkError, ProtocolError),
+    ):
+        client.send_files_to_gateway(files=[file])
+    return answers
+
+
+@pytest.mark.parametrize("path", [b"/etc/passwd", b"secret", b"../secret", b"./file", b"", b"file\0"])
+def test_a_gateway_that_asks_an_uploader_for_another_file_gets_nothing(path: bytes, tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path / "secret") if path == b"secret" else path
+    (answer,) = uploading_to(tmp_path, (take(path, len(SECRET)),), wait=1)
+    assert answer.kind == Kind.LOST
+    assert SECRET not in answer.body
+
+
+def test_an_uploader_is_asked_for_an_older_state_of_its_file_and_says_so(tmp_path: Path) -> None:
+    (answer,) = uploading_to(tmp_path, (take(b"file", 100),), wait=1)
+    assert answer.kind == Kind.LOST
+    assert unpack_body(answer.body, Failure).error == "Changed"
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        (take(b"file", 3, offset=1),),
+        (Frame(Kind.TAKE, 0, pack_body(Take(digest="md5", pieces=[]))),),
+        (Frame(Kind.TAKE, 0, b"\xff"),),
+        (Frame(Kind.REPORT, 0, pack_body(Report(missed=[Missed(path=b"other", reason="")]))),),
+        (Frame(Kind.REPORT, 0, b"\xff"),),
+        (Frame(Kind.CHUNK, 0, bytes(20)),),
+        (Frame(Kind.PONG),),
+    ],
+)
+def test_a_gateway_that_talks_nonsense_to_an_uploader_loses_the_pair(
+    then: tuple[Frame, ...], tmp_path: Path
+) -> None:
+    (file,) = make(tmp_path, "file")
+
+    def behave(peer: RawPeer) -> None:
+        while peer.receive().kind != Kind.END:
+            pass
+        peer.send(*then)
+
+    with fake_gateway(tmp_path, behave) as client:
+        with pytest.raises(RemoteProtocolError):
+            client.send_files_to_gateway(files=[file])
+        assert not client.connected
+
+
+# A controller that means harm
+
+
+@pytest.fixture
+def jailed(tmp_path: Path) -> Iterator[Gateway]:
+    """A gateway that opens one folder, with a secret beside it."""
+    make(tmp_path / "root", "open")
+    (tmp_path / "secret").write_bytes(SECRET)
+    (tmp_path / "root/link").symlink_to(tmp_path / "secret")
+    (tmp_path / "root/up").symlink_to(tmp_path)
+    with serving(roots=[tmp_path / "root"], download_dir=str(tmp_path / "up")) as gateway:
+        yield gateway
+        with Controller(port=gateway.port).get_client() as client:
+            client.ping("still serving")
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=seeds)
+def test_ten_thousand_paths_a_controller_asks_for_read_nothing_outside_the_roots(
+    seed: int, tmp_path: Path, jailed: Gateway
+) -> None:
+    """Each asks for the secret's very version, so that the jail alone keeps it."""
+    names = hostile_names(seed, 32)
+    version = version_of((tmp_path / "secret").stat())
+    root = os.fsencode(tmp_path / "root")
+    tries = [b"../secret", b"up/secret", b"link", b"./../secret", b"up/../secret", *names]
+    with RawPeer.greeted(jailed.port) as peer:
+        paths = [path for name in tries for path in (name, root + b"/" + name, root + b"/up/" + name)]
+        pieces = [Wanted(path=path, version=version, offset=0, length=len(SECRET)) for path in paths]
+        peer.send(Frame(Kind.FETCH))
+        for start in range(0, len(pieces), 50):
+            some = pieces[start : start + 50]
+            peer.send(Frame(Kind.TAKE, 0, pack_body(Take(digest=DIGEST, pieces=some))))
+            for _ in some:
+                answer = peer.receive()
+                assert answer.kind == Kind.LOST
+                assert SECRET not in answer.body
+        peer.send(END)
+        assert peer.receive().kind == Kind.END
+        peer.send(Frame(Kind.LIST, 0, pack_body(Query(files=paths))))
+        while (answer := peer.receive()).kind == Kind.OFFER:
+            assert unpack_body(answer.body, Offer).files == []
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=seeds)
+def test_names_and_folders_a_controller_uploads_to_write_nothing_outside_the_download_folder(
+    seed: int, tmp_path: Path
+) -> None:
+    folder, *names = hostile_names(seed, 20)
+    random.Random(seed).shuffle(names)
+    base = tmp_path / os.urandom(8).hex()
+    base.mkdir()
+    text = folder.decode(errors="replace")
+    with serving(download_dir=str(base / "up/load")) as gateway, RawPeer.greeted(gateway.port) as peer:
+        peer.send(Frame(Kind.UPLOAD, 0, pack_body(Placement(folder=text))), offer(*names), END)
+        while (frame := peer.receive()).kind not in (Kind.END, Kind.ERROR):
+            if frame.kind == Kind.TAKE:
+                peer.send(*(chunk(b"abc") for _ in unpack_body(frame.body, Take).pieces))
+    assert {path.name for path in base.iterdir()} <= {"up"}
+    assert {path.name for path in (base / "up").glob("*")} <= {"load"}
+    for path in base.rglob("*"):
+        assert path.is_dir() or path.read_bytes() == b"abc"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        (Frame(Kind.LIST, 0, b"\xff"),),
+        (Frame(Kind.LIST, 0, pack_body({"files": [b"x" * 5000]})),),
+        (Frame(Kind.FETCH), Frame(Kind.TAKE, 0, b"\xff")),
+        (Frame(Kind.FETCH), Frame(Kind.TAKE, 0, pack_body(Take(digest="md5", pieces=[])))),
+        (Frame(Kind.FETCH), take(b"/", 3, offset=1)),
+        (Frame(Kind.FETCH), take(b"/", 3, offset=-1)),
+        (Frame(Kind.FETCH), take(b"/", 3, length=2**63)),
+        (Frame(Kind.FETCH), chunk(b"abc")),
+        (Frame(Kind.TAKE),),
+        (END,),
+        (Frame(Kind.UPLOAD, 0, b"\xff"),),
+        (Frame(Kind.UPLOAD, 0, pack_body(Placement(folder=""))), Frame(Kind.OFFER, 0, b"\xff")),
+        (Frame(Kind.UPLOAD, 0, pack_body(Placement(folder=""))), chunk(b"abc")),
+        (Frame(Kind.UPLOAD, 0, pack_body(Placement(folder=""))), offer(b"a"), END, chunk(b"abcd")),
+        (Frame(Kind.UPLOAD, 0, pack_body(Placement(folder=""))), offer(b"a"), END, chunk(b"abc", 3)),
+        (Frame(Kind.UPLOAD, 0, pack_body(Placement(folder=""))), offer(b"a"), END, Frame(Kind.SAME)),
+        (Frame(Kind.UPLOAD, 0, pack_body(Placement(folder=""))), offer(b"a"), END, END, chunk(b"a")),
+        (Frame(Kind.UPLOAD, 0, pack_body(Placement(folder=""))), END, END, END),
+    ],
+)
+def test_a_controller_that_talks_nonsense_loses_its_own_pair_and_leaves_nothing(
+    sent: tuple[Frame, ...], jailed: Gateway, tmp_path: Path
+) -> None:
+    before = open_files()
+    with RawPeer.greeted(jailed.port) as peer:
+        peer.send(*sent)
+        assert peer.hears_the_end()
+    assert eventually(lambda: open_files() == before)
+    assert not list((tmp_path / "up").glob("*"))
+
+
+def test_a_controller_that_asks_without_reading_is_held_back(jailed: Gateway, tmp_path: Path) -> None:
+    """The gateway stops reading its requests: they wait in the kernel, not in memory."""
+    big = tmp_path / "root/big"
+    big.touch()
+    os.truncate(big, 1 << 30)
+    path = os.fsencode(big)
+    wanted = Wanted(path=path, version=version_of(big.stat()), offset=0, length=1 << 30)
+    request = Frame(Kind.TAKE, 0, pack_body(Take(digest=DIGEST, pieces=[wanted] * 300)))
+    with RawPeer.greeted(jailed.port) as peer:
+        peer.send(Frame(Kind.FETCH))
+        peer.sock.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            for _ in range(1000):
+                peer.send(request)
+
+
+def test_a_controller_that_gives_up_an_endless_fetch_is_heard(jailed: Gateway, tmp_path: Path) -> None:
+    big = tmp_path / "root/big"
+    big.touch()
+    os.truncate(big, 1 << 40)
+    wanted = Wanted(path=os.fsencode(big), version=version_of(big.stat()), offset=0, length=1 << 40)
+    with RawPeer.greeted(jailed.port) as peer:
+        peer.send(Frame(Kind.FETCH), Frame(Kind.TAKE, 0, pack_body(Take(digest=DIGEST, pieces=[wanted]))))
+        assert peer.receive().kind == Kind.CHUNK
+        peer.send(END)
+        while (frame := peer.receive()).kind == Kind.CHUNK:
+            pass
+        assert frame.kind == Kind.END
+        peer.send(Frame(Kind.PING))
+        assert peer.receive().kind == Kind.PONG
+
+
+def test_an_uploader_that_gives_up_leaves_no_part_and_a_usable_pair(jailed: Gateway, tmp_path: Path) -> None:
+    with RawPeer.greeted(jailed.port) as peer:
+        peer.send(Frame(Kind.UPLOAD, 0, pack_body(Placement(folder=""))), offer(b"a", b"b", size=6), END)
+        assert peer.receive().kind == Kind.TAKE
+        peer.send(chunk(b"abc"), END)
+        assert peer.receive().kind == Kind.REPORT
+        assert peer.receive().kind == Kind.END
+        assert list((tmp_path / "up").iterdir()) == []
+        peer.send(Frame(Kind.PING))
+        assert peer.receive().kind == Kind.PONG
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    kinds=st.lists(
+        st.sampled_from([k for k in Kind if k >= Kind.LIST] + [Kind.END, Kind.PING, Kind.CANCEL]), max_size=8
+    ),
+    bodies=st.lists(
+        st.binary(max_size=60)
+        | st.sampled_from(
+            [
+                b"",
+                pack_body(Query(folder=b"/")),
+                pack_body(Placement(folder="")),
+                offer(b"a").body,
+                take(b"/x").body,
+                chunk(b"abc").body,
+            ]
+        ),
+        min_size=8,
+        max_size=8,
+    ),
+)
+def test_any_frames_in_any_order_cost_only_their_own_pair(
+    kinds: list[Kind], bodies: list[bytes], jailed: Gateway, tmp_path: Path
+) -> None:
+    before = open_files()
+    with RawPeer.greeted(jailed.port) as peer, contextlib.suppress(OSError):
+        peer.send(*(Frame(kind, 0, body) for kind, body in zip(kinds, bodies, strict=False)))
+    assert eventually(lambda: open_files() == before)
+    assert not list((tmp_path / "up").glob("*.part"))
