@@ -27,7 +27,7 @@ from pynet_core.transfer.asking import Files, OnProgress, Stopped, StrPath, down
 from pynet_core.wire import Call, Failure, Flag, Frame, Kind, pack_call, unpack_body
 
 CLOSE_TIMEOUT_S: Final = 1.0
-CANCEL_TIMEOUT_S: Final = 2.0  # a cancelled stream that has not ended by then has a stuck generator
+CANCEL_TIMEOUT_S: Final = 10.0  # an ended stream ends at its next item: a slow sensor may take that long
 STOP_TIMEOUT_S: Final = 0.5  # the same, for a Subscription that is stopped
 STOP_POLL_S: Final = 0.05
 
@@ -58,6 +58,8 @@ class Client:
     `timeout_s` is how long a call or ping may wait for its answer; None, the
     default, is for ever: a dead peer is told by TCP within 4 s.  An answer
     that comes too late would be taken for the next one's, so the pair is closed.
+    `cancel_timeout_s` is how long a stream that the callback has ended may take
+    to its next item, and so to its end; past it the generator counts as stuck.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Client:
         self._verbose = verbose
         self._subscriptions: list[Subscription] = []
         self.timeout_s: float | None = None
+        self.cancel_timeout_s = CANCEL_TIMEOUT_S
         self.stamp_ns = 0  # gateway's clock when the newest stream item was yielded
         self.replaced = 0  # items skipped on newest-only streams since this pair was opened
 
@@ -311,10 +314,10 @@ class Client:
                 wanted = callback(name, frame.ident, frame.body)
             except BaseException:
                 with contextlib.suppress(LinkError, ProtocolError):  # what the callback raised says more
-                    self._cancel(name, CANCEL_TIMEOUT_S)
+                    self._cancel(name, self.cancel_timeout_s)
                 raise
             if wanted is False:
-                self._cancel(name, CANCEL_TIMEOUT_S)
+                self._cancel(name, self.cancel_timeout_s)
                 return False
             if frame.flags & Flag.CREDITED:
                 self._send(Frame(Kind.CREDIT, 1))
