@@ -132,7 +132,10 @@ class PlainChannel:
             LinkClosed: The peer closed, or the connection broke.
             RemoteProtocolError: The peer broke the wire format, or the order of frames.
         """
-        deadline = Deadline(timeout_s, what)
+        return self.receive_by(Deadline(timeout_s, what))
+
+    def receive_by(self, deadline: Deadline) -> Frame:
+        """`receive` for what must be done by the same instant as something else."""
         while (frame := self._next()) is None:
             self._read(deadline)
         return frame

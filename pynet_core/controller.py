@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from typing import Final
 
-from pynet_core.channel import PlainChannel
+from pynet_core.admission import HOW_TO_OPEN, OWNER_BYTES, is_loopback
+from pynet_core.channel import PlainChannel, words
 from pynet_core.client import Client
+from pynet_core.clock import Deadline
 from pynet_core.errors import (
     DeadlineExceeded,
     LinkClosed,
@@ -16,7 +19,10 @@ from pynet_core.errors import (
     Refused,
     RemoteProtocolError,
 )
+from pynet_core.keys import Identity
 from pynet_core.session import Session
+from pynet_core.tls import Credentials, SpeaksPlain, TlsChannel, device_credentials, given_credentials
+from pynet_core.trust import TrustStore
 from pynet_core.wire import (
     MAGIC,
     MAX_NAME_CHARS,
@@ -46,6 +52,9 @@ class Controller:
     """Opens clients to one or several gateways; '' is this machine.
 
     Any thread may call it.  `name` is what people see of it at the gateway.
+    With an `identity`, or PYNET_KEY, every connection is TLS, and `trust` lists
+    the gateways that are believed; without, this device's own identity is used
+    for other machines, and none on this one.
     """
 
     def __init__(
@@ -55,18 +64,25 @@ class Controller:
         download_dir: str = "",
         verbose: bool = False,
         *,
+        identity: Identity | None = None,
+        trust: TrustStore | None = None,
         name: str = "",
     ) -> None:
+        """Raises ConfigError when PYNET_KEY or the list of trusted devices is not fit for use."""
         self.gateway_ip = gateway_ip
         self.port = port
         self.download_dir = download_dir
         self.verbose = verbose
         self.name = (name or socket.gethostname())[:MAX_NAME_CHARS]
-        self._id = os.urandom(16)
+        self._trust = trust
+        self._given = given_credentials(identity, trust)
+        self._device: Credentials | None = None
+        self._random = os.urandom(16)
+        self._id = self._id_for(self._given)
 
     @property
     def id(self) -> str:
-        """Who this controller is to gateways: `Peer.controller_id`, hex."""
+        """Who this controller is to its gateway since it has opened a client: `Peer.controller_id`, hex."""
         return self._id.hex()
 
     def get_client(
@@ -85,7 +101,8 @@ class Controller:
         Raises:
             ValueError: That is no port.
             PoolFull: Every place in the gateway's pool is taken.
-            Refused: It said no; `.code` and the text say why.
+            Refused: It said no, or one end does not trust the other; `.code` and the text say why.
+            ConfigError: This device's identity or its list of trusted devices is not fit for use.
             LinkError: No gateway there, or no answer within `timeout_s`.
             RemoteProtocolError: What answers there is no pynet gateway.
         """
@@ -95,30 +112,37 @@ class Controller:
         where = f"{host or 'this machine'} port {port}"
         pair = pair or PairId()
         pair.attempt += 1
-        hello = Hello(
-            magic=MAGIC,
-            capabilities=(),
-            controller_id=self._id,
-            pair_id=pair.bytes,
-            attempt=pair.attempt,
-            purpose=purpose,
-            name=self.name,
-        )
-        channel = PlainChannel(_connect(host or "127.0.0.1", port, where, timeout_s), Session("controller"))
+        sock = _connect(host or "127.0.0.1", port, where, timeout_s)
+        deadline = Deadline(timeout_s, f"the gateway at {where}")
         try:
-            channel.send(Frame(Kind.HELLO, WIRE_VERSION, pack_body(hello)))
-            answer = channel.receive(timeout_s, f"the gateway at {where}")
-            if answer.kind == Kind.REFUSAL:
-                raise _refusal(answer)
-            unpack_body(answer.body, Welcome)
+            credentials = self._credentials_for(sock, where)
+            channel_type = PlainChannel if credentials is None else TlsChannel
+            channel = channel_type(sock, Session("controller"))
+            if credentials is not None:
+                _prove(channel, credentials, deadline)
+            controller_id = self._id_for(credentials)
+            if gateway is None:
+                self._id = controller_id
+            hello = Hello(
+                magic=MAGIC,
+                capabilities=(),
+                controller_id=controller_id,
+                pair_id=pair.bytes,
+                attempt=pair.attempt,
+                purpose=purpose,
+                name=self.name,
+            )
+            with contextlib.suppress(LinkClosed):  # a gateway that has refused us says so below
+                channel.send(Frame(Kind.HELLO, WIRE_VERSION, pack_body(hello)))
+            _check_welcome(channel.receive_by(deadline))
         except RemoteProtocolError as exc:
-            channel.close()
+            sock.close()
             raise RemoteProtocolError(f"no pynet gateway at {where}, something else answers: {exc}") from exc
         except LinkClosed as exc:
-            channel.close()
+            sock.close()
             raise LinkClosed(f"{where} closed the connection before WELCOME, is it a gateway? {exc}") from exc
         except BaseException:
-            channel.close()
+            sock.close()
             raise
         channel.opened()
         if purpose in ("safety", "control"):
@@ -137,6 +161,44 @@ class Controller:
         with self.get_client(purpose="control") as client:
             client.close_gateway()
 
+    def _credentials_for(self, sock: socket.socket, where: str) -> Credentials | None:
+        """What this connection takes; None when it may be plain.
+
+        Raises:
+            Refused: 401, it would be plain over the network.
+            LinkClosed: It is over already.
+            ConfigError: This device's identity or list is not fit for use.
+        """
+        try:
+            ip = sock.getpeername()[0]
+        except OSError as exc:
+            raise LinkClosed(words(exc)) from exc
+        if self._given is not None or is_loopback(ip):
+            return self._given
+        if self._device is None:
+            self._device = device_credentials(self._trust)
+        if self._device is None:
+            raise Refused(401, f"{where} is another machine, and this one has no identity: {HOW_TO_OPEN}")
+        return self._device
+
+    def _id_for(self, credentials: Credentials | None) -> bytes:
+        """A gateway that knows the device sees by this that no other bears its id."""
+        if credentials is None:
+            return self._random
+        return bytes.fromhex(credentials.own.fingerprint)[:OWNER_BYTES] + self._random[OWNER_BYTES:]
+
+
+def _prove(channel: PlainChannel, credentials: Credentials, deadline: Deadline) -> None:
+    """Make the channel secure, with a gateway that is trusted."""
+    assert isinstance(channel, TlsChannel)
+    try:
+        fingerprint = channel.shake_hands(credentials, deadline, at_gateway=False)
+    except SpeaksPlain:  # and says why
+        _check_welcome(channel.receive_by(deadline))
+        raise
+    if credentials.find(fingerprint, at_gateway=False) is None:
+        raise Refused(401, "this gateway has just been struck off the list here")
+
 
 def _connect(host: str, port: int, where: str, timeout_s: float) -> socket.socket:
     try:
@@ -149,6 +211,8 @@ def _connect(host: str, port: int, where: str, timeout_s: float) -> socket.socke
         raise LinkError(f"cannot reach {where}: {exc}") from exc
 
 
-def _refusal(answer: Frame) -> Refused:
-    reason = unpack_body(answer.body, Failure).reason
-    return (PoolFull if answer.ident == 503 else Refused)(answer.ident, reason)
+def _check_welcome(answer: Frame) -> None:
+    if answer.kind == Kind.REFUSAL:
+        reason = unpack_body(answer.body, Failure).reason
+        raise (PoolFull if answer.ident == 503 else Refused)(answer.ident, reason)
+    unpack_body(answer.body, Welcome)

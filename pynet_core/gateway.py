@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import logging
 import os
 import socket
@@ -13,25 +12,27 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
+from pynet_core.admission import MAX_UNPROVEN, Admission, NotAdmitted, choose_host, is_crowded
 from pynet_core.channel import PlainChannel
 from pynet_core.errors import LinkError
 from pynet_core.feed import Feed, Keep
-from pynet_core.handler import Handler, NotAdmitted
+from pynet_core.handler import Handler
+from pynet_core.keys import Identity
 from pynet_core.pump import Pumps
 from pynet_core.session import Session
 from pynet_core.subroutines import Peer, Registry
+from pynet_core.tls import TlsChannel
 from pynet_core.transfer.serving import FileAccess
+from pynet_core.trust import Trusted, TrustStore
 from pynet_core.wire import MAX_CONTROL_BYTES, MAX_ITEM_BYTES, MAX_NAME_CHARS, Hello, Welcome
 
 _log = logging.getLogger(__name__)
 
 DEFAULT_PORT: Final = 1857
 DEFAULT_POOLSIZE: Final = 5
-MAX_UNPROVEN: Final = 16  # connections that have not said HELLO yet; each lives 2 s at most
 MAX_STUCK: Final = 16  # threads left behind in a subroutine whose peer has gone
 WATCH_PERIOD_S: Final = 0.5
 STOP_WAIT_S: Final = 2.0
-PURPOSES: Final = ("safety", "control", "stream", "bulk")
 
 OnPair = Callable[[Peer, Literal["opened", "closed"]], object]
 
@@ -39,8 +40,11 @@ OnPair = Callable[[Peer, Literal["opened", "closed"]], object]
 class Gateway:
     """Offers subroutines to any number of controllers.
 
-    `port` 0 takes a free one; `gw.port` then says which.  Without an identity
-    it listens on this machine only.  `on_pair(peer, 'opened' | 'closed')` is
+    `port` 0 takes a free one; `gw.port` then says which.  With an `identity`,
+    or PYNET_KEY, it listens everywhere unless `host` says where, and lets in
+    whom `trust` lists; without, on this machine only, and everybody is admin.
+    `max_per_identity` limits the pairs of one device; `safety_places` of the
+    pool are kept for pairs of purpose safety.  `on_pair(peer, 'opened' | 'closed')` is
     called once for each, one call at a time and in the order in which it
     happened, in a thread of the gateway's; others wait for it to return.
 
@@ -55,18 +59,26 @@ class Gateway:
         download_dir: str = "",
         *,
         host: str | None = None,
+        identity: Identity | None = None,
+        trust: TrustStore | None = None,
+        max_per_identity: int | None = None,
+        safety_places: int = 0,
         name: str = "",
         on_pair: OnPair | None = None,
         roots: Iterable[str | os.PathLike[str]] | None = None,
     ) -> None:
         if not isinstance(port, int) or not 0 <= port <= 65535:
             raise ValueError(f"port must be 0 to 65535, got {port!r}")
-        if max_poolsize < 1:
-            raise ValueError(f"max_poolsize must be at least 1, got {max_poolsize}")
+        self.host, credentials = choose_host(host, identity, trust)
+        self.admission = Admission(
+            credentials,
+            max_poolsize=max_poolsize,
+            max_per_identity=max_per_identity,
+            safety_places=safety_places,
+        )
         self.port = port
         self.max_poolsize = max_poolsize
         self.download_dir = download_dir
-        self.host = _loopback(host)
         self.name = (name or socket.gethostname())[:MAX_NAME_CHARS]
         self.registry = Registry()
         self.pumps = Pumps()
@@ -136,7 +148,7 @@ class Gateway:
         ]
         for thread in self._threads:
             thread.start()
-        _log.info("gateway listens on %s port %d, this machine only", self.host, self.port)
+        _log.info("gateway listens on %s port %d, %s", self.host, self.port, self.admission)
         _log.info("%s", self.files)
         if blocking:
             try:
@@ -192,30 +204,18 @@ class Gateway:
 
     # Called by handlers, in their threads.
 
-    def admit(self, handler: Handler, hello: Hello) -> tuple[Peer, Welcome]:
+    def admit(self, handler: Handler, hello: Hello, device: Trusted | None) -> tuple[Peer, Welcome]:
         """Give the handler a place in the pool.
 
         Raises:
-            NotAdmitted: 500 bad purpose or an attempt that is not newer, 503 pool full.
+            NotAdmitted: 401 not its id, 500 bad purpose or an attempt that is not newer, 503 no place.
         """
-        if hello.purpose not in PURPOSES:
-            raise NotAdmitted(
-                500, f"purpose must be one of {', '.join(PURPOSES)}, got {hello.purpose[:32]!r}"
-            )
-        peer = Peer(
-            controller_id=hello.controller_id.hex(),
-            pair_id=hello.pair_id.hex(),
-            purpose=hello.purpose,
-            name=hello.name[:MAX_NAME_CHARS],
-            role="admin",  # loopback only: whoever runs here may do all
-        )
+        peer = self.admission.identify(hello, device)
         with self._order:
             with self._lock:
                 earlier = self._same_pair(hello)
-                if earlier is None and len(self._live) >= self.max_poolsize:
-                    raise NotAdmitted(
-                        503, f"the pool of {self.max_poolsize} is full; close a pair or raise max_poolsize"
-                    )
+                if earlier is None:
+                    self.admission.check_room(peer, [other.peer for other in self._live if other.peer])
                 if earlier is not None:  # its place goes over in one step: nobody can come between
                     self._live.discard(earlier)
                     self._stuck.add(earlier)
@@ -287,7 +287,15 @@ class Gateway:
                 _log.warning("accept failed: %s", exc)
                 self._stopping.wait(WATCH_PERIOD_S)
                 continue
-            handler = Handler(PlainChannel(sock, Session("gateway")), self, f"{address[0]}:{address[1]}")
+            ip, port = address[:2]
+            with self._lock:
+                crowded = is_crowded(ip, [handler.ip for handler in self._unproven])
+            if crowded:
+                sock.close()
+                self._room.release()
+                continue
+            channel = PlainChannel if self.admission.credentials is None else TlsChannel
+            handler = Handler(channel(sock, Session("gateway")), self, ip, port)
             with self._lock:
                 self._unproven.add(handler)
             try:
@@ -299,11 +307,18 @@ class Gateway:
                 self._stopping.wait(WATCH_PERIOD_S)
 
     def _watch(self) -> None:
-        """Free the places of peers that have gone while their subroutine does not come back."""
+        """Close the pairs of who is trusted no longer; free the places of stuck ones whose peer has gone."""
         suspects: set[tuple[Handler, int]] = set()
+        revoked: set[Handler] = set()
         while not self._stopping.wait(WATCH_PERIOD_S):
             with self._lock:
-                live = set(self._live)
+                live = {handler: handler.peer for handler in self._live if handler.peer is not None}
+            self.admission.refresh()
+            struck_off = {handler for handler, peer in live.items() if not self.admission.stands_by(peer)}
+            for handler in struck_off - revoked:
+                _log.info("pair with %s cut: it is trusted no longer, or as something else", handler.address)
+                handler.abort()
+            revoked = struck_off
             gone = {(each, each.turns) for each in live if each.running and each.peer_has_gone()}
             for handler, _ in gone & suspects:  # seen twice: its thread had time to notice by itself
                 self._leave_behind(handler)
@@ -327,27 +342,6 @@ class Gateway:
             count,
             MAX_STUCK,
         )
-
-
-def _loopback(host: str | None) -> str:
-    """The address to listen on.
-
-    Raises:
-        ValueError: It is not this machine's own, which needs an identity.
-    """
-    if host in (None, "", "localhost"):
-        return "127.0.0.1"
-    assert host is not None
-    try:
-        is_loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not is_loopback:
-        raise ValueError(
-            f"host {host!r} is not loopback: without an identity anybody could call; "
-            "leave host out to listen on this machine only"
-        )
-    return host
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -9,8 +9,17 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 
+from pynet_core.admission import Admission, NotAdmitted
 from pynet_core.channel import PlainChannel
-from pynet_core.errors import LinkError, LocalProtocolError, ProtocolError, PynetError, RemoteProtocolError
+from pynet_core.clock import Deadline
+from pynet_core.errors import (
+    DeadlineExceeded,
+    LinkError,
+    LocalProtocolError,
+    ProtocolError,
+    PynetError,
+    RemoteProtocolError,
+)
 from pynet_core.feed import as_bytes
 from pynet_core.mailbox import TooSlow
 from pynet_core.pump import Pumps, TooManyUnheard, UserCodeFailed, items
@@ -27,6 +36,7 @@ from pynet_core.subroutines import (
 )
 from pynet_core.transfer.jail import PathRefused
 from pynet_core.transfer.serving import FileAccess
+from pynet_core.trust import Trusted
 from pynet_core.wire import (
     MAGIC,
     WIRE_VERSION,
@@ -44,20 +54,12 @@ from pynet_core.wire import (
 
 _log = logging.getLogger(__name__)
 
-HELLO_TIMEOUT_S: Final = 2.0
+OPENING_TIMEOUT_S: Final = 1.9  # from accept to HELLO; who is too slow has been told so within 2 s
 CREDIT_POLL_S: Final = 0.05  # a newest-only stream looks at its socket at least this often
 CANCEL_POLL_NS: Final = 1_000_000  # an every-item stream looks at its socket at most this often
 MAX_REASON_CHARS: Final = 4096
 
 _CODES: Final[dict[type[BaseException], int]] = {UnknownSubroutine: 404, NotAllowed: 403, PathRefused: 403}
-
-
-class NotAdmitted(Exception):
-    """This peer gets no place; `code` and text go back in a REFUSAL."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
 
 
 class Host(Protocol):
@@ -66,8 +68,9 @@ class Host(Protocol):
     registry: Registry
     pumps: Pumps
     files: FileAccess
+    admission: Admission
 
-    def admit(self, handler: Handler, hello: Hello) -> tuple[Peer, Welcome]:
+    def admit(self, handler: Handler, hello: Hello, device: Trusted | None) -> tuple[Peer, Welcome]:
         """Give the handler a place; raises NotAdmitted."""
 
     def retire(self, handler: Handler) -> None:
@@ -80,15 +83,16 @@ class Host(Protocol):
 class Handler:
     """Serves one pair until it closes.  Its thread owns the channel."""
 
-    def __init__(self, channel: PlainChannel, host: Host, address: str) -> None:
+    def __init__(self, channel: PlainChannel, host: Host, ip: str, port: int) -> None:
         self._channel = channel
         self._host = host
-        self.address = address
+        self.ip = ip
+        self.address = f"{ip}:{port}"
         self.hello: Hello | None = None
         self.peer: Peer | None = None
         self.running = ""  # the subroutine whose code runs now
         self.turns = 0  # times it has come back from there
-        self._thread = threading.Thread(target=self._run, name=f"pynet handler {address}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"pynet handler {self.address}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -126,23 +130,41 @@ class Handler:
             _log.debug("pair with %s ended: %s", self.address, why)
 
     def _open(self) -> None:
-        frame = self._channel.receive(HELLO_TIMEOUT_S, "HELLO")
+        deadline = Deadline(OPENING_TIMEOUT_S, "HELLO")
         try:
-            if frame.ident != WIRE_VERSION:
-                raise NotAdmitted(426, f"peer speaks wire {frame.ident}, this gateway {WIRE_VERSION}")
-            hello = unpack_body(frame.body, Hello)
-            if hello.magic != MAGIC or len(hello.controller_id) != 16 or len(hello.pair_id) != 8:
-                raise RemoteProtocolError("peer sent a HELLO that is not pynet's")
-            self.peer, welcome = self._host.admit(self, hello)
+            device = self._host.admission.prove(self._channel, deadline)
         except NotAdmitted as exc:
-            failure = pack_body(Failure(error="Refused", reason=str(exc)))
-            self._channel.send(Frame(Kind.REFUSAL, exc.code, failure))
+            self._refuse(exc)
+            self._channel.say_last(deadline)
+            raise
+        try:
+            self.peer, welcome = self._host.admit(self, self._hello(deadline, device), device)
+        except NotAdmitted as exc:
+            self._refuse(exc)
             raise
         set_caller(self.peer)
         if self.peer.purpose in ("safety", "control"):
             self._channel.give_up_soon()
         self._channel.opened()
         self._channel.send(Frame(Kind.WELCOME, 200, pack_body(welcome)))
+
+    def _hello(self, deadline: Deadline, device: Trusted | None) -> Hello:
+        try:
+            frame = self._channel.receive_by(deadline)
+        except DeadlineExceeded as exc:
+            if device is None:  # who knows what it is
+                raise
+            raise NotAdmitted(401, f"{device.name} has proved who it is, but said no HELLO") from exc
+        if frame.ident != WIRE_VERSION:
+            raise NotAdmitted(426, f"peer speaks wire {frame.ident}, this gateway {WIRE_VERSION}")
+        hello = unpack_body(frame.body, Hello)
+        if hello.magic != MAGIC or len(hello.controller_id) != 16 or len(hello.pair_id) != 8:
+            raise RemoteProtocolError("peer sent a HELLO that is not pynet's")
+        return hello
+
+    def _refuse(self, exc: NotAdmitted) -> None:
+        failure = pack_body(Failure(error="Refused", reason=str(exc)))
+        self._channel.send(Frame(Kind.REFUSAL, exc.code, failure))
 
     def _serve(self, frame: Frame) -> bool:
         """Do what one request asks; False when the pair is done."""

@@ -55,8 +55,9 @@ class Peer:
     controller_id: str  # hex; the same for all pairs of one Controller
     pair_id: str  # hex; kept over reconnects
     purpose: str  # safety | control | stream | bulk
-    name: str  # for people
+    name: str  # for people; a device that has an identity bears the one it is trusted under
     role: str  # viewer | driver | admin
+    fingerprint: str = ""  # of the device's certificate, proved; '' where nobody has to prove anything
 
 
 _current = threading.local()

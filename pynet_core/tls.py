@@ -15,7 +15,7 @@ from typing import Final
 
 from pynet_core.channel import RECEIVE_MAX_BYTES, PlainChannel, words
 from pynet_core.clock import Deadline
-from pynet_core.errors import LinkClosed, PynetError, Refused, RemoteProtocolError
+from pynet_core.errors import ConfigError, LinkClosed, PynetError, Refused, RemoteProtocolError
 from pynet_core.keys import Identity, fingerprint_of, home, secret_identity
 from pynet_core.session import Session
 from pynet_core.trust import CALLERS, GATEWAYS, TRUST_FILE, Trusted, TrustStore
@@ -99,12 +99,19 @@ def given_credentials(identity: Identity | None, trust: TrustStore | None) -> Cr
     """Of what a program has given, else of PYNET_KEY, else None.
 
     Raises:
-        ConfigError: PYNET_KEY or the list of trusted devices is not fit for use.
+        ConfigError: PYNET_KEY or the list of trusted devices is not fit for use, or a list alone was given.
     """
     if identity is not None:
         return Credentials(identity, trust or TrustStore(home() / TRUST_FILE))
     secret = secret_identity()
-    return None if secret is None else Credentials(secret, trust or TrustStore())
+    if secret is not None:
+        return Credentials(secret, trust or TrustStore())
+    if trust is None:
+        return None
+    credentials = device_credentials(trust)
+    if credentials is None:
+        raise ConfigError("trust was given, but no identity: make one with `pynet key new`, or give that too")
+    return credentials
 
 
 def device_credentials(trust: TrustStore | None) -> Credentials | None:

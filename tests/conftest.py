@@ -37,6 +37,13 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_identity(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Tests, and the processes they start, know nothing of who this machine is to others."""
+    os.environ["PYNET_HOME"] = str(tmp_path_factory.mktemp("home") / "pynet")
+    os.environ.pop("PYNET_KEY", None)
+
+
 @pytest.fixture
 def free_port() -> int:
     """A port of this machine that nothing listens on now."""
