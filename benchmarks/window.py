@@ -63,7 +63,8 @@ class WindowFigures:
     memory_mb: float  # after the warm-up
     memory_growth_percent: float
     screenshots: int
-    screenshots_behind: float  # pictures between what was painted last and what the screen showed, mean
+    screen_behind_most: int  # pictures that the screen was behind what was painted when the shot was taken
+    screen_ahead_most: int  # pictures that came between the report and the shot
     keys: int
     key_p50_ms: float
     key_p99_ms: float
@@ -117,7 +118,8 @@ def _pictures(x: X, seconds: float) -> dict[str, Any]:
             memory_mb.append(line.figures["rss_mb"])
             shown = _number_on_screen(x, where)
             if shown is not None:
-                behind.append((shown - line.figures["painted"]) % (1 << FIELDS))
+                half = 1 << (FIELDS - 1)
+                behind.append((line.figures["painted"] - shown + half) % (2 * half) - half)
         elapsed_s = time.monotonic() - begun_s
         cpu = cpu_s(subject.pid) - used_s
     early = memory_mb[: max(1, len(memory_mb) // 10)]
@@ -136,7 +138,8 @@ def _pictures(x: X, seconds: float) -> dict[str, Any]:
         "memory_mb": before,
         "memory_growth_percent": 100 * (after / before - 1),
         "screenshots": len(behind),
-        "screenshots_behind": sum(behind) / max(1, len(behind)),
+        "screen_behind_most": max(behind),
+        "screen_ahead_most": -min(behind),
     }
 
 
