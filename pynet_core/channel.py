@@ -34,6 +34,7 @@ TYPE_BYTES: Final = (
     3  # tell a TLS record from a frame: what follows its type would be a length over all limits
 )
 
+_NEVER: Final = Deadline(None, "peer")
 _DONTWAIT: Final = getattr(socket, "MSG_DONTWAIT", 0)
 _SIOCOUTQNSD: Final = 0x894B  # Linux: bytes in the send queue that have not been sent yet
 _SO_BUF_LOCK: Final = 72  # Linux 5.14: 0 lets the kernel size the buffers by itself again
@@ -132,7 +133,7 @@ class PlainChannel:
             LinkClosed: The peer closed, or the connection broke.
             RemoteProtocolError: The peer broke the wire format, or the order of frames.
         """
-        return self.receive_by(Deadline(timeout_s, what))
+        return self.receive_by(_NEVER if timeout_s is None else Deadline(timeout_s, what))
 
     def receive_by(self, deadline: Deadline) -> Frame:
         """`receive` for what must be done by the same instant as something else."""
@@ -180,13 +181,13 @@ class PlainChannel:
         while True:
             try:
                 timeout_s = deadline.remaining_s()
-                if timeout_s != self._sock.gettimeout():
-                    self._sock.settimeout(timeout_s)
+                if timeout_s is None:
+                    return self._sock.recv(size)
+                self._sock.settimeout(timeout_s)
                 try:
                     return self._sock.recv(size)
                 finally:
-                    if timeout_s is not None:
-                        self._sock.settimeout(None)
+                    self._sock.settimeout(None)
             except DeadlineExceeded:
                 raise
             except OSError as exc:
