@@ -167,7 +167,7 @@ def read_guarded(path: Path, *, forbidden: int) -> str | None:
 
 
 def write_guarded(path: Path, text: str) -> None:
-    """Write a file that only its owner can read: all of it, or nothing if anything fails.
+    """Write a file that only its folder's owner can read: all of it, or nothing if anything fails.
 
     Raises:
         ConfigError: It cannot be written.
@@ -179,6 +179,10 @@ def write_guarded(path: Path, text: str) -> None:
             with os.fdopen(number, "w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
+                if sys.platform != "win32" and os.geteuid() == 0:
+                    # Root mends a daemon's file: it must stay readable to the daemon.
+                    owner = path.parent.stat()
+                    os.fchown(number, owner.st_uid, owner.st_gid)
                 os.fsync(number)
             Path(name).replace(path)
         except BaseException:

@@ -13,6 +13,7 @@ import base64
 import binascii
 import contextlib
 import logging
+import os
 import re
 import ssl
 import sys
@@ -218,12 +219,13 @@ def _alone(path: Path) -> Iterator[None]:
     if sys.platform == "win32":
         yield
         return
-    lock = path.with_name(path.name + ".lock")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = lock.open("w")
+        number = os.open(path.parent, os.O_RDONLY)  # the folder: whoever may write in it may lock it
     except OSError as exc:
-        raise ConfigError(f"{lock}: cannot be written: {exc}") from exc
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        raise ConfigError(f"{path.parent}: cannot be used: {exc}") from exc
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(number)

@@ -159,6 +159,15 @@ def test_a_file_of_ours_is_for_its_owner_only(store: TrustStore, path: Path) -> 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="needs root")
+def test_what_root_writes_for_a_daemon_belongs_to_the_daemon(store: TrustStore, path: Path) -> None:
+    path.parent.mkdir()
+    os.chown(path.parent, 65534, 65534)
+    store.add(device("laptop"))
+    assert (path.stat().st_uid, path.stat().st_gid) == (65534, 65534)
+    assert [each.name for each in path.parent.iterdir()] == ["trusted"]
+
+
 def test_any_certificate_survives_being_written_as_one_word() -> None:
     for certificate in CERTIFICATES:
         assert decode_certificate(encode_certificate(certificate)) == certificate
