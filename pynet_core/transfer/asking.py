@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -127,22 +127,21 @@ def _fetch(
     receiver = Receiver(planned, folder, digest, keep_parts=True, on_step=step)
     try:
         link.send(Frame(Kind.FETCH))
-        try:
+        with _ending_when_stopped(link):
             odd = receiver.run(link)
-        except Stopped:
-            _end(link)
-            raise
         if odd is not None:
             _check(odd, _DOWNLOAD)
         _check(_end(link), _DOWNLOAD)
         receiver.settle()
     except LinkError as exc:
         receiver.settle()
-        missing = [file for file in range(len(planned)) if file not in set(receiver.arrived)]
-        raise FilesInterrupted(
-            {as_text(planned[file].path): receiver.failed.get(file, _LOST) for file in missing},
-            _local(receiver, planned, folder),
-        ) from exc
+        lost = set(range(len(planned))) - set(receiver.arrived) - set(receiver.failed)
+        if lost:  # else it was lost when all had been said
+            missing = dict.fromkeys(lost, _LOST) | receiver.failed
+            raise FilesInterrupted(
+                {as_text(planned[file].path): missing[file] for file in sorted(missing)},
+                _local(receiver, planned, folder),
+            ) from exc
     return receiver
 
 
@@ -213,11 +212,8 @@ def _offer(
             link, (Offered(path=name, name=name, version=one.version) for name, one in by_name.items())
         )
         link.send(Frame(Kind.END))
-        try:
+        with _ending_when_stopped(link):
             frame = Sender(link, open_file, step).serve()
-        except Stopped:
-            _end(link)
-            raise
         while frame.kind == Kind.REPORT:
             for one in unpack_body(frame.body, Report).missed:
                 if one.path not in by_name:
@@ -247,6 +243,16 @@ class _Meter:
             self._on_progress(Progress(path, files_done, self._files, self._bytes_done, self._bytes))
         except Exception as exc:  # not our code
             raise Stopped(exc) from exc
+
+
+@contextlib.contextmanager
+def _ending_when_stopped(link: Link) -> Iterator[None]:
+    try:
+        yield
+    except Stopped:
+        with contextlib.suppress(LinkError):  # what `on_progress` raised says more
+            _end(link)
+        raise
 
 
 def _end(link: Link) -> Frame:

@@ -16,7 +16,7 @@ MAX_PATH_BYTES: Final = 4096  # Linux's own limit
 _Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 _Path = Annotated[bytes, Meta(max_length=MAX_PATH_BYTES)]
 _Digest = Annotated[bytes, Meta(max_length=16)]
-_Reason = Annotated[str, Meta(max_length=1000)]
+_Reason = Annotated[str, Meta(max_length=MAX_PATH_BYTES)]
 _Signed = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 

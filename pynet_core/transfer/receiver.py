@@ -44,7 +44,7 @@ class Receiver:
     """Brings the planned files into a folder.  Its thread is the pair's.
 
     `keep_parts`: leave what has come of a file for another attempt, where that
-    can make sense.  `on_step` may raise anything but an OSError.
+    can make sense.  What `on_step` raises comes out of `run`.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class Receiver:
         if piece.file in self._present:
             have = self._digest_of_present(piece.file)
         # A new part is made only once bytes for it have come: no litter of empty ones when we are killed.
-        elif piece.file in self._parts or self._folder.stat(part_name(planned.name)):
+        elif piece.file in self._parts or self._has_a_part(planned):
             have = self._part(piece.file).digest(self._digest, piece.offset, piece.length)
         return Wanted(
             path=planned.path, version=planned.version, offset=piece.offset, length=piece.length, have=have
@@ -224,6 +224,10 @@ class Receiver:
             planned = self._files[file]
             self._parts[file] = Part(self._folder, planned.name, planned.version)
         return self._parts[file]
+
+    def _has_a_part(self, planned: Planned) -> bool:
+        with storing("cannot be looked at"):
+            return self._folder.stat(part_name(planned.name)) is not None
 
     def _is_there(self, planned: Planned) -> os.stat_result | None:
         """What has its name here already, if it may be the same file."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,13 +12,11 @@ import pytest
 from pynet_core.client import Client
 from pynet_core.controller import Controller
 from pynet_core.errors import FilesError, SubroutineError
-from pynet_core.gateway import Gateway
-from pynet_core.subroutines import Peer
 from pynet_core.transfer.plan import PIECE_BYTES, Progress
-from pynet_core.wire import Welcome
 from tests.core.file_place import MTIME_NS, Place, assert_arrived, assert_nothing_half, make, place_in
 from tests.core.loopback import serving
 from tests.core.relay import Relay
+from tests.core.trusting import CAR, LAPTOP, trusting
 
 
 @pytest.fixture
@@ -304,19 +301,12 @@ def test_the_gateway_says_at_its_start_what_peers_may(
     assert all(str(tmp_path / "up") in one for one in said)
 
 
-class ForDrivers(Gateway):
-    """Everybody may drive here, and nobody may more."""
-
-    def admit(self, *told: Any) -> tuple[Peer, Welcome]:
-        peer, welcome = super().admit(*told)
-        return dataclasses.replace(peer, role="driver"), welcome
-
-
-def test_files_are_for_role_admin(tmp_path: Path) -> None:
+@pytest.mark.parametrize("role", ["viewer", "driver"])
+def test_files_are_for_role_admin(role: str, tmp_path: Path) -> None:
     files = make(tmp_path / "source", *map(str, range(500)))
     with (
-        ForDrivers(0, download_dir=str(tmp_path / "up")) as gateway,
-        Controller(port=gateway.port).get_client() as client,
+        serving(identity=CAR, trust=trusting(LAPTOP=role), download_dir=str(tmp_path / "up")) as gateway,
+        Controller(port=gateway.port, identity=LAPTOP, trust=trusting(CAR="gateway")).get_client() as client,
     ):
         for ask in (
             lambda: client.get_files_from_gateway(files=files),
@@ -327,6 +317,24 @@ def test_files_are_for_role_admin(tmp_path: Path) -> None:
             assert caught.value.code == 403
             client.ping()
     assert not (tmp_path / "up").exists()
+
+
+def test_files_travel_both_ways_under_tls(tmp_path: Path) -> None:
+    files = make(tmp_path / "source", "a", "b", "c", size=PIECE_BYTES + 1000)
+    (tmp_path / "source/c").write_bytes(b"")
+    laptop: dict[str, Any] = {
+        "identity": LAPTOP,
+        "trust": trusting(CAR="gateway"),
+        "download_dir": str(tmp_path / "down"),
+    }
+    with (
+        serving(identity=CAR, trust=trusting(LAPTOP="admin"), download_dir=str(tmp_path / "up")) as gateway,
+        Controller(port=gateway.port, **laptop).get_client() as client,
+    ):
+        client.get_files_from_gateway(folder=tmp_path / "source")
+        client.send_files_to_gateway(files=files)
+    assert_arrived(files, tmp_path / "down")
+    assert_arrived(files, tmp_path / "up")
 
 
 # Progress, and an end before the end
