@@ -111,7 +111,7 @@ def _lock(runtime_dir: Path, ending: contextlib.ExitStack) -> None:
 
 
 def _worker_arguments(arguments: argparse.Namespace) -> list[str]:
-    options = ["--runtime-dir", str(arguments.runtime_dir)]
+    options = ["--runtime-dir", str(arguments.runtime_dir), "--state-dir", str(arguments.state_dir)]
     if arguments.config is not None:
         options += ["--config", str(arguments.config)]
     if arguments.port is not None:
@@ -127,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     state = Path(os.environ.get("XDG_STATE_HOME", "~/.local/state")).expanduser()
     for option, variable, base, keeps in (
         ("--runtime-dir", "RUNTIME_DIRECTORY", runtime, "what lives as long as the agent"),
-        ("--state-dir", "STATE_DIRECTORY", state, "what outlives it: the e-stop"),
+        ("--state-dir", "STATE_DIRECTORY", state, "what outlives it: e-stop, identity, trusted devices"),
     ):
         folder = Path(os.environ.get(variable) or base / "pynet-agent")
         parser.add_argument(option, type=Path, default=folder, help=f"for {keeps} ({folder})")

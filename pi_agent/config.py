@@ -31,7 +31,8 @@ Settings = Mapping[str, object]  # one plugin's own section, as TOML has it: the
 class GatewayConfig:
     host: Annotated[str, Meta(max_length=253)] = "127.0.0.1"  # address to listen on; '' is all of them
     port: Annotated[int, Meta(ge=0, le=65535)] = 1857  # 0 takes any free one
-    max_poolsize: Annotated[int, Meta(ge=8, le=1024)] = 64  # connections; one window takes 8
+    # Connections.  One window takes 8; two places are kept for E-STOP, and one of the 8 fits there.
+    max_poolsize: Annotated[int, Meta(ge=9, le=1024)] = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The worker: the agent's child process.  Gateway, camera and sensors; no motor, no decision.
 
-    python -m pi_agent.worker --link-fd N --runtime-dir DIR [--config FILE] [--port N]
+    python -m pi_agent.worker --link-fd N --runtime-dir DIR [--state-dir DIR] [--config FILE] [--port N]
 
 Started by the guardian only, and ends with it: the link closes, or the kernel
 kills us.  Any thread that dies ends the process; the guardian then makes the
@@ -35,11 +35,16 @@ from pi_agent.sensors.running import SensorRunner
 from pi_agent.simulated.lens import SimulatedLens
 from pi_agent.simulated.wiring import wire
 from pynet_car.messages import Description, StreamInfo
+from pynet_core.admission import EVERYWHERE, is_loopback
 from pynet_core.errors import ConfigError, LinkClosed, PynetError
 from pynet_core.gateway import Gateway
+from pynet_core.keys import Identity, secret_identity
+from pynet_core.trust import TRUST_FILE, TrustStore
 
 SWITCH_INTERVAL_S: Final = 0.0005  # a call beside a CPU-bound Python thread: 5.3 ms -> 0.75 ms
 WATCH_NS: Final = 250_000_000  # how often camera and sensors are looked after
+MAX_PER_IDENTITY: Final = 16  # two windows of one device
+SAFETY_PLACES: Final = 2  # of the pool: somebody can always press E-STOP
 EXIT_ERROR: Final = 1  # a port that is taken, a device that is not there: another try may work
 EXIT_CRASH: Final = 70  # EX_SOFTWARE: a thread died
 
@@ -49,7 +54,9 @@ log = logging.getLogger(__name__)
 class Worker:
     """All that runs in the child process.  Belongs to the main thread, which reads the link."""
 
-    def __init__(self, config: AgentConfig, link: GuardianLink, runtime_dir: Path) -> None:
+    def __init__(
+        self, config: AgentConfig, link: GuardianLink, runtime_dir: Path, state_dir: Path | None = None
+    ) -> None:
         """Claim the pins and load the sensors; nothing runs yet but the simulated pins.
 
         Raises:
@@ -71,7 +78,7 @@ class Worker:
         if self._simulated:
             lens = SimulatedLens(runtime_dir)
             self._camera = CameraFeed(lens, self._offers.publish_frame, self._offers.tell)
-        self._gateway = self._make_gateway()
+        self._gateway = self._make_gateway(state_dir)
 
     def run(self) -> None:
         """Listen, tell the guardian, and serve until it closes the link or somebody closes the gateway.
@@ -112,13 +119,19 @@ class Worker:
                     part.watch(now_ns)
         log.warning("a peer has closed the gateway; the guardian will start it again")
 
-    def _make_gateway(self) -> Gateway:
+    def _make_gateway(self, state_dir: Path | None) -> Gateway:
         settings = self._config.gateway
+        host = settings.host or EVERYWHERE
+        identity, trust = _identity_for(host, state_dir)
         try:
             gateway = Gateway(
                 settings.port,
                 settings.max_poolsize,
-                host=settings.host,
+                host=host,
+                identity=identity,
+                trust=trust,
+                max_per_identity=MAX_PER_IDENTITY,
+                safety_places=SAFETY_PLACES,
                 name=self._config.name,
                 on_pair=self._offers.on_pair,
             )
@@ -146,12 +159,30 @@ class Worker:
         )
 
 
+def _identity_for(host: str, state_dir: Path | None) -> tuple[Identity | None, TrustStore | None]:
+    """What the gateway shows, and whom it believes; nothing where only this machine can call.
+
+    Raises:
+        ConfigError: Others can call, and this robot has no identity fit for use.
+    """
+    if host == "localhost" or is_loopback(host) or secret_identity() is not None:
+        return None, None
+    identity = None if state_dir is None else Identity.load(state_dir)
+    if state_dir is None or identity is None:
+        raise ConfigError(
+            f"[gateway]: host {host!r} lets other machines call, which takes an identity; "
+            f"make one:  PYNET_HOME={state_dir or 'STATE_DIR'} pynet key new"
+        )
+    return identity, TrustStore(state_dir / TRUST_FILE)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The child process; returns its exit code."""
     die_with_parent()
     parser = argparse.ArgumentParser(prog="python -m pi_agent.worker", description=__doc__)
     parser.add_argument("--link-fd", type=int, required=True, help="the guardian's socket, inherited")
     parser.add_argument("--runtime-dir", type=Path, required=True)
+    parser.add_argument("--state-dir", type=Path, help="where identity and list of trusted devices are kept")
     parser.add_argument("--config", type=Path)
     parser.add_argument("--port", type=int, help="in place of the one in the settings")
     arguments = parser.parse_args(argv)
@@ -164,7 +195,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.port is not None:
             config = replace(config, gateway=replace(config.gateway, port=arguments.port))
         link = GuardianLink(socket.socket(fileno=arguments.link_fd), ToWorker)
-        Worker(config, link, arguments.runtime_dir).run()
+        Worker(config, link, arguments.runtime_dir, arguments.state_dir).run()
     except PynetError as exc:
         print(f"worker: {exc}", file=sys.stderr, flush=True)
         return EXIT_CONFIG if isinstance(exc, ConfigError) else EXIT_ERROR

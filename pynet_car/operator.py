@@ -34,6 +34,8 @@ from pynet_car.sender import SEND_PERIOD_S, Sender
 from pynet_core.client import Pong
 from pynet_core.controller import Controller
 from pynet_core.errors import DeadlineExceeded, LinkClosed, LinkError, PynetError
+from pynet_core.keys import Identity
+from pynet_core.trust import TrustStore
 
 _log = logging.getLogger(__name__)
 _Message = TypeVar("_Message", bound=Struct)
@@ -69,9 +71,14 @@ class Operator:
         priority: Priority = Priority.SCRIPT,
         renew_within_s: float = RENEW_WITHIN_S,
         timeout_s: float = 5.0,
+        identity: Identity | None = None,
+        trust: TrustStore | None = None,
     ) -> None:
-        """Connect; raises LinkError when there is no car, or it is full."""
-        self._controller = Controller(host, port, name=name)
+        """Connect; raises LinkError when there is no car, it is full, or it does not know this device.
+
+        Without an `identity`: that of PYNET_KEY, else for other machines this device's own.
+        """
+        self._controller = Controller(host, port, name=name, identity=identity, trust=trust)
         self._priority = priority
         self._where = f"{host or 'this machine'} port {port}"
         self._changed = threading.Event()

@@ -176,7 +176,7 @@ def test_a_broken_plugin_is_described_and_the_rest_runs(start: Start) -> None:
     ("settings", "complaint"),
     [
         ("[gateway]\nprot = 1\n", "agent.toml:2: gateway.prot: no such setting; did you mean 'port'?"),
-        ('board = "simulated"\n[gateway]\nhost = "0.0.0.0"\n', "[gateway]: host '0.0.0.0' is not loopback"),
+        ('board = "simulated"\n[gateway]\nhost = ""\n', "PYNET_HOME=STATE_DIR pynet key new"),
     ],
 )
 def test_wrong_settings_are_one_line_and_the_exit_code_for_it(
