@@ -99,7 +99,7 @@ class Admission:
             )
         name, role, fingerprint = hello.name[:MAX_NAME_CHARS], "admin", ""
         if device is not None:
-            role, fingerprint = device.role, device.fingerprint
+            role, fingerprint = device.caller_role, device.fingerprint
             # Leases hang on controller ids: none may bear another device's.
             if hello.controller_id[:OWNER_BYTES] != bytes.fromhex(fingerprint)[:OWNER_BYTES]:
                 raise NotAdmitted(401, "this controller id does not belong to the device that shows it")
@@ -149,7 +149,7 @@ class Admission:
         if self.credentials is None:
             return True
         device = self.credentials.find(peer.fingerprint, at_gateway=True)
-        return device is not None and device.role == peer.role
+        return device is not None and device.caller_role == peer.role
 
 
 def choose_host(

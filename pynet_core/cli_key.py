@@ -48,7 +48,7 @@ def _show(identity: Identity) -> None:
     "--role",
     required=True,
     type=click.Choice(ROLES),
-    help="gateway: we call it; viewer, driver, admin: it may call us, and what it may do then",
+    help="gateway: we call it; viewer, driver, admin: it may call us, and what it may do then; or both",
 )
 def trust(certificate: str, name: str, role: str) -> None:
     """Trust the device that shows this CERTIFICATE under `pynet key show`."""

@@ -18,7 +18,7 @@ from pynet_core.clock import Deadline
 from pynet_core.errors import ConfigError, LinkClosed, PynetError, Refused, RemoteProtocolError
 from pynet_core.keys import Identity, fingerprint_of, home, secret_identity
 from pynet_core.session import Session
-from pynet_core.trust import CALLERS, GATEWAYS, TRUST_FILE, Trusted, TrustStore
+from pynet_core.trust import TRUST_FILE, Trusted, TrustStore
 from pynet_core.wire import Frame, encode_header
 
 WRITE_BYTES: Final = 256 * 1024  # encrypted at a time: a large item is not in memory twice
@@ -62,7 +62,7 @@ class Credentials:
         if fingerprint == self.own.fingerprint:
             return self.own
         device = self.trust.find(fingerprint)
-        return device if device and device.role in _believed(at_gateway) else None
+        return device if device and _is_believed(device, at_gateway) else None
 
     def context(self, *, at_gateway: bool) -> ssl.SSLContext:
         """What a handshake at this end takes, by the list as it is now.
@@ -86,13 +86,13 @@ class Credentials:
             context.num_tickets = 0  # resuming would bring back who has been struck off meanwhile
         self.identity.put_into(context)
         roots = {self.own.certificate}
-        roots.update(each.certificate for each in self.trust.devices if each.role in _believed(at_gateway))
+        roots.update(each.certificate for each in self.trust.devices if _is_believed(each, at_gateway))
         context.load_verify_locations(cadata=b"".join(roots))
         return context
 
 
-def _believed(at_gateway: bool) -> tuple[str, ...]:
-    return CALLERS if at_gateway else GATEWAYS
+def _is_believed(device: Trusted, at_gateway: bool) -> bool:
+    return device.may_call if at_gateway else device.may_answer
 
 
 def given_credentials(identity: Identity | None, trust: TrustStore | None) -> Credentials | None:

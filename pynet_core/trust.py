@@ -4,7 +4,8 @@
 
 role, name, fingerprint (SHA-256 of the certificate), certificate (DER, base64).
 `gateway` is a device that we call and that may not call us; `viewer`, `driver`
-and `admin` may call us, and `admin` is believed when it answers as a gateway too.
+and `admin` may call us; `gateway+viewer` and `gateway+driver` are both, and so
+is `admin`.
 """
 
 from __future__ import annotations
@@ -32,13 +33,12 @@ if sys.platform != "win32":
 _log = logging.getLogger(__name__)
 
 TRUST_FILE: Final = "trusted"
-CALLERS: Final = ("viewer", "driver", "admin")
-GATEWAYS: Final = ("gateway", "admin")
-ROLES: Final = ("gateway", *CALLERS)
+ROLES: Final = ("gateway", "viewer", "driver", "admin", "gateway+viewer", "gateway+driver")
 _NAME: Final = re.compile(r"[^\s#]{1,64}")
 _HEAD: Final = """\
 # Devices that this one trusts: role, name, fingerprint, certificate.  `pynet key list` shows them.
-# gateway: we call it.  viewer, driver, admin: may call us.  Delete a line and that device is out within 2 s.
+# gateway: we call it.  viewer, driver, admin: may call us.  gateway+viewer, gateway+driver, admin: both.
+# Delete a line and that device is out within 2 s.
 """
 
 
@@ -59,6 +59,20 @@ class Trusted:
     @property
     def fingerprint(self) -> str:
         return fingerprint_of(self.certificate)
+
+    @property
+    def may_call(self) -> bool:
+        return self.role != "gateway"
+
+    @property
+    def may_answer(self) -> bool:
+        """Whether it is believed when it answers as a gateway."""
+        return self.role.startswith("gateway") or self.role == "admin"
+
+    @property
+    def caller_role(self) -> str:
+        """viewer, driver or admin, for one that may call."""
+        return self.role.removeprefix("gateway+")
 
 
 class TrustStore:

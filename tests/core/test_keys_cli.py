@@ -105,7 +105,7 @@ def test_a_name_of_two_words_is_refused_before_anything_is_written(laptop: Devic
 def test_a_role_that_is_none_is_refused_with_those_there_are(laptop: Device) -> None:
     result = laptop.types("trust", "x", "--name", "x", "--role", "boss")
     assert result.exit_code == 2
-    assert "'gateway', 'viewer', 'driver', 'admin'" in result.output
+    assert "'gateway', 'viewer', 'driver', 'admin'," in result.output
 
 
 def test_a_person_is_told_when_pynet_key_takes_the_place_of_the_identity(

@@ -88,13 +88,14 @@ def refused(outcome: Any, words: str) -> bool:
 # Who comes through
 
 
-@pytest.mark.parametrize("role", ["viewer", "driver", "admin"])
+@pytest.mark.parametrize("role", ["viewer", "driver", "admin", "gateway+viewer"])
 def test_two_devices_that_trust_each_other_know_each_other_by_fingerprint(ends: Ends, role: str) -> None:
     assert meet(ends, of_laptop(), of_car(LAPTOP=role)) == (CAR.fingerprint, LAPTOP.fingerprint)
 
 
-def test_an_admin_of_ours_is_believed_as_a_gateway_too(ends: Ends) -> None:
-    laptop = Credentials(LAPTOP, trusting(CAR="admin"))
+@pytest.mark.parametrize("role", ["admin", "gateway+viewer", "gateway+driver"])
+def test_a_device_that_calls_us_may_be_one_that_we_call_too(ends: Ends, role: str) -> None:
+    laptop = Credentials(LAPTOP, trusting(CAR=role))
     assert meet(ends, laptop, of_car()) == (CAR.fingerprint, LAPTOP.fingerprint)
 
 

@@ -93,10 +93,31 @@ def test_a_name_that_would_break_the_file_is_refused(name: str) -> None:
         device(name)
 
 
-@pytest.mark.parametrize("role", ["", "root", "Driver"])
+@pytest.mark.parametrize("role", ["", "root", "Driver", "gateway+", "gateway+admin", "driver+gateway"])
 def test_a_role_that_is_none_is_refused_with_those_there_are(role: str) -> None:
-    with pytest.raises(ValueError, match="a role is one of gateway, viewer, driver, admin, got"):
+    with pytest.raises(
+        ValueError,
+        match="a role is one of gateway, viewer, driver, admin, ",
+    ):
         device("laptop", role)
+
+
+@pytest.mark.parametrize(
+    ("role", "may_call", "may_answer", "as_caller"),
+    [
+        ("gateway", False, True, ""),
+        ("viewer", True, False, "viewer"),
+        ("driver", True, False, "driver"),
+        ("admin", True, True, "admin"),
+        ("gateway+viewer", True, True, "viewer"),
+        ("gateway+driver", True, True, "driver"),
+    ],
+)
+def test_a_role_says_who_may_call_whom(role: str, may_call: bool, may_answer: bool, as_caller: str) -> None:
+    each = device("laptop", role)
+    assert (each.may_call, each.may_answer) == (may_call, may_answer)
+    if may_call:
+        assert each.caller_role == as_caller
 
 
 # The file, as people write it
@@ -213,7 +234,7 @@ def test_a_file_that_breaks_while_it_is_in_use_is_logged_once_and_the_last_good_
     path.write_text(path.read_text() + "oops\n")
     for _ in range(3):
         store.refresh()
-    assert caplog.text.count("trusted:4: a line is role") == 1
+    assert caplog.text.count("trusted:5: a line is role") == 1
     assert "going by what it said before" in caplog.text
     assert store.devices == (device("laptop"),)
     written(path, "")
