@@ -58,7 +58,8 @@ class App(QObject):
     """Made once, by `__main__`, in the GUI thread.  `start`, run Qt's loop, then `finish`."""
 
     ended = pyqtSignal()  # the last window has gone
-    _failed = pyqtSignal(str)  # from whichever thread
+    _failed = pyqtSignal(str)  # these two from whichever thread
+    _crashed = pyqtSignal(str)
 
     def __init__(self, qt: QApplication, folders: Folders, *, theme: ThemeChoice | None = None) -> None:
         super().__init__()
@@ -78,6 +79,7 @@ class App(QObject):
         self._simulated = SimulatedStarter()
         self._simulated.finished.connect(self._on_simulated)
         self._failed.connect(self._say_failed)
+        self._crashed.connect(self._say_crashed)
         self._focus_watch = FocusWatch(self._on_x11_focus)
         qt.installNativeEventFilter(self._focus_watch)
         self._key_state = KeyState() if qt.platformName() == "xcb" else None
@@ -287,7 +289,12 @@ class App(QObject):
         """In whichever thread failed: the cars first."""
         for cockpit in tuple(self.cockpits):
             cockpit.panic()
-        self._failed.emit(words)
+        self._crashed.emit(words)
+
+    def _say_crashed(self, words: str) -> None:
+        for cockpit in self.cockpits:
+            cockpit.hands.stop()
+        self._say_failed(words)
 
     def _say_failed(self, words: str) -> None:
         print(f"pynet-desktop: {words}", file=sys.stderr)

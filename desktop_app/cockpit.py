@@ -130,8 +130,10 @@ class Cockpit(QObject):
         self.show_now()
 
     def arm(self) -> None:
-        # A press that has waited while the window was stuck: who knows what it was meant for.
-        if self.robot is None or self.hands.is_late:
+        if self.robot is None:
+            return
+        if self.hands.is_late:  # the press has waited: who knows what it was meant for
+            self.toast("arm", "Not armed", "The window was stuck. Press again.")
             return
         self.window.end_toast("disarmed")
         self.robot.arm()
