@@ -12,7 +12,6 @@ from typing import Final
 
 from pynet_car.messages import Description, Event, Odometry, Reading, ReadingState, State, Status
 
-
 PICTURE_STALE_S: Final = 0.5  # an older picture is not what the car sees now
 
 
