@@ -152,7 +152,7 @@ class Lane:
             return self.info.low, self.info.high
         if not len(values):
             return 0.0, 1.0
-        low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
+        low, high = min(0.0, float(np.min(values))), max(0.0, float(np.max(values)))
         step = 10.0 ** math.floor(math.log10(max(high - low, 0.1)))  # whole steps: the scale does not shiver
         return math.floor(low / step) * step, max(math.ceil(high / step) * step, low + step)
 

@@ -131,8 +131,8 @@ def test_thinning_keeps_each_columns_lowest_and_highest(columns: int, seed: int)
     for i, value in enumerate(values):
         made.add(Sample(stream="s", channel="c", at_s=NOW_S - 30 + i * 0.01, value=float(value)))
     trace = made.trace(NOW_S, 30, columns)
-    assert np.nanmax(trace.y) == values.max()
-    assert np.nanmin(trace.y) == values.min()
+    assert np.nanmax(trace.y) == np.max(values)
+    assert np.nanmin(trace.y) == np.min(values)
     assert len(trace.x) <= max(3000 if columns * 2 >= 3000 else 0, 2 * (columns + 2))
 
 
