@@ -1,6 +1,7 @@
 """pynet-agent: the robot daemon.  Builds the guardian, which starts all else.
 
 python -m pi_agent run [--runtime-dir DIR] [--state-dir DIR] [--config FILE] [--port N]
+python -m pi_agent pair [--state-dir DIR] [--role ROLE]    let another device in, while the agent runs or not
 """
 
 from __future__ import annotations
@@ -52,6 +53,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="agent: %(levelname)s %(message)s")
     try:
+        if arguments.verb == "pair":
+            # Here: the guardian is to start soon and stay small, without any cryptography in it.
+            from pynet_core.cli_pair import serve_pairing
+
+            serve_pairing(arguments.state_dir, arguments.role, arguments.port)
+            return 0
         config = load_config(arguments.config)
         for folder in (arguments.runtime_dir, arguments.state_dir):
             folder.mkdir(parents=True, exist_ok=True)
@@ -121,7 +128,7 @@ def _worker_arguments(arguments: argparse.Namespace) -> list[str]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pynet-agent", description="the robot daemon")
-    parser.add_argument("verb", nargs="?", choices=["run"], default="run")
+    parser.add_argument("verb", nargs="?", choices=["run", "pair"], default="run")
     # systemd makes these folders and names them in the environment; a person has places of his own.
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR", f"/tmp/user-{os.getuid()}"))
     state = Path(os.environ.get("XDG_STATE_HOME", "~/.local/state")).expanduser()
@@ -132,7 +139,12 @@ def _parser() -> argparse.ArgumentParser:
         folder = Path(os.environ.get(variable) or base / "pynet-agent")
         parser.add_argument(option, type=Path, default=folder, help=f"for {keeps} ({folder})")
     parser.add_argument("--config", type=Path, help="agent.toml; without it, the defaults")
-    parser.add_argument("--port", type=int, help="to listen on, in place of the one in the settings")
+    parser.add_argument(
+        "--port", type=int, help="to listen on, in place of the one in the settings, or for pairing"
+    )
+    parser.add_argument(
+        "--role", choices=["viewer", "driver", "admin"], default="driver", help="of whom is paired with"
+    )
     return parser
 
 

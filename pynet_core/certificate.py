@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 # No expiry (RFC 5280): a Pi without a clock battery boots in the past.  Trust ends by striking a name out.
 _FROM: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UNTIL: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+_SIGNED_BY: Final = bytes.fromhex("30 05 06 03 2b 65 70 03 41 00")  # DER: Ed25519, 64 bytes follow
 
 
 def make_certificate(seed: bytes) -> tuple[str, bytes]:
@@ -47,13 +48,19 @@ def check_certificate(certificate: bytes) -> None:
     Raises:
         ValueError: It is something else.
     """
-    parsed = x509.load_der_x509_certificate(certificate)
-    key = parsed.public_key()
+    try:
+        parsed = x509.load_der_x509_certificate(certificate)
+        key = parsed.public_key()
+        names = {parsed.subject, parsed.issuer}
+    except Exception as exc:  # not our code, and it has no common base for what it raises
+        raise ValueError(f"it cannot be read: {exc}") from exc
     if not isinstance(key, Ed25519PublicKey):
         raise ValueError(f"its key is {type(key).__name__}, not Ed25519")
     # OpenSSL looks certificates up by name: of two that bear the same one, neither is let in any more.
-    if parsed.subject != _name_of(key) or parsed.issuer != _name_of(key):
+    if names != {_name_of(key)}:
         raise ValueError("it does not bear the name of its key")
+    if certificate[: -len(parsed.signature)][-len(_SIGNED_BY) :] != _SIGNED_BY:  # no signature covers this
+        raise ValueError("it does not say that Ed25519 has signed it")
     try:
         key.verify(parsed.signature, parsed.tbs_certificate_bytes)
     except InvalidSignature as exc:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from pynet_car.messages import EStop, Verdict
 from pynet_core.controller import Controller
 from pynet_core.errors import PoolFull, Refused, SubroutineError
 from pynet_core.keys import Identity
+from pynet_core.pairing_link import ask_pairing
 from pynet_core.trust import Trusted, TrustStore
 from tests.agent.test_worker import Guardian
 
@@ -108,3 +111,24 @@ def test_whoever_takes_all_there_is_takes_no_e_stop_from_others(car: tuple[Guard
         guardian.link.send(Result(id=request.id, code=Verdict.TAKEN, reason=""))
         pressing.join()
         assert pressed == [Verdict.TAKEN]
+
+
+def test_pynet_agent_pair_lets_a_device_into_the_agent_that_runs(
+    car: tuple[Guardian, Identity], state_dir: Path, free_port: int
+) -> None:
+    stranger, trust = Identity.new(), TrustStore()
+    port = controller_of(car, TABLET).port
+    with subprocess.Popen(
+        [
+            *(sys.executable, "-m", "pi_agent", "pair", "--state-dir", str(state_dir)),
+            *("--role", "viewer", "--port", str(free_port)),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as pairing:
+        assert pairing.stdout is not None
+        _, code = (pairing.stdout.readline() for _ in range(2))
+        ask_pairing(stranger, trust, "", code.removeprefix("Code:"), name="new one", port=free_port)
+        assert pairing.stdout.read().startswith("paired: new-one is trusted as viewer")
+    with Controller("", port, identity=stranger, trust=trust).get_client() as client:
+        client.ping()

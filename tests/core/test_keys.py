@@ -211,6 +211,15 @@ def test_a_certificate_that_its_key_has_not_signed_is_refused(identity: Identity
         check_certificate(identity.certificate[:-1] + bytes([identity.certificate[-1] ^ 1]))
 
 
+@pytest.mark.parametrize("mask", [0x01, 0x80, 0xFF])
+def test_a_certificate_with_any_byte_changed_is_refused(identity: Identity, mask: int) -> None:
+    for at in range(len(identity.certificate)):
+        certificate = bytearray(identity.certificate)
+        certificate[at] ^= mask
+        with pytest.raises(ValueError, match=r"^it"):
+            check_certificate(bytes(certificate))
+
+
 def test_importing_pynet_does_not_import_what_only_makers_of_keys_need() -> None:
     program = "import sys, pynet; sys.exit('cryptography' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
