@@ -139,9 +139,7 @@ def _parser() -> argparse.ArgumentParser:
         folder = Path(os.environ.get(variable) or base / "pynet-agent")
         parser.add_argument(option, type=Path, default=folder, help=f"for {keeps} ({folder})")
     parser.add_argument("--config", type=Path, help="agent.toml; without it, the defaults")
-    parser.add_argument(
-        "--port", type=int, help="to listen on, in place of the one in the settings, or for pairing"
-    )
+    parser.add_argument("--port", type=int, help="to listen on, or to pair on; else that in the settings")
     parser.add_argument(
         "--role", choices=["viewer", "driver", "admin"], default="driver", help="of whom is paired with"
     )
