@@ -28,10 +28,16 @@ KEPT: Final = 31
 
 
 @contextlib.contextmanager
-def running(*command: object, cwd: Path, says: str = "") -> Iterator[subprocess.Popen[str]]:
+def running(
+    *command: object, cwd: Path, says: str = "", **environment: str
+) -> Iterator[subprocess.Popen[str]]:
     """A Python of its own, from the moment it has said that; ended at the end."""
     process = subprocess.Popen(
-        [sys.executable, "-u", *map(str, command)], cwd=cwd, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-u", *map(str, command)],
+        cwd=cwd,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     try:
@@ -48,9 +54,15 @@ def running(*command: object, cwd: Path, says: str = "") -> Iterator[subprocess.
             raise
 
 
-def run(*command: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+def run(*command: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *map(str, command)], cwd=cwd, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, *map(str, command)],
+        cwd=cwd,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -118,8 +130,8 @@ class Machines:
             os.utime(path, (1_600_000_000 + number, 1_600_000_000 + number))
         self.contents = {path.name: path.read_bytes() for path in self.logs.iterdir()}
 
-    def run_controller(self, port: int | None = None) -> subprocess.CompletedProcess[str]:
-        return run(*self.controller(port), cwd=self.folder)
+    def run_controller(self, port: int | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+        return run(*self.controller(port), cwd=self.folder, **environment)
 
     def controller(self, port: int | None = None) -> list[object]:
         return [EXAMPLE / "full/backup_controller.py", self.backup, "--port", port or self.port]
@@ -146,12 +158,18 @@ class Machines:
 
 @pytest.fixture
 def machines(tmp_path: Path, free_port: int) -> Iterator[Machines]:
-    machines = Machines(tmp_path)
-    machines.port = free_port
+    with machines_in(tmp_path, free_port) as machines:
+        yield machines
+
+
+@contextlib.contextmanager
+def machines_in(folder: Path, port: int, **environment: str) -> Iterator[Machines]:
+    machines = Machines(folder)
+    machines.port = port
     script = EXAMPLE / "full/backup_gateway.py"
-    arguments = [script, machines.logs, "--port", free_port, "--capacity", CAPACITY]
-    with running(*arguments, cwd=tmp_path, says="gives away"):
-        assert eventually(lambda: _listens(free_port), 20)
+    arguments = [script, machines.logs, "--port", port, "--capacity", CAPACITY]
+    with running(*arguments, cwd=folder, says="gives away", **environment):
+        assert eventually(lambda: _listens(port), 20)
         yield machines
 
 
@@ -168,6 +186,20 @@ def test_the_oldest_are_moved_and_just_enough_of_them_and_then_nothing_more(mach
     again = machines.run_controller()
     assert (again.returncode, again.stdout.split()[0]) == (0, "0")
     assert len(machines.left()) == KEPT
+
+
+@pytest.mark.system
+def test_with_one_key_at_both_ends_it_runs_and_without_it_nothing_moves(
+    tmp_path: Path, free_port: int
+) -> None:
+    key = "a key of this test, and of nothing else"
+    with machines_in(tmp_path, free_port, PYNET_KEY=key) as machines:
+        assert machines.run_controller(PYNET_KEY="another one of as many characters").returncode != 0
+        assert len(machines.left()) == FILES
+        done = machines.run_controller(PYNET_KEY=key)
+        assert done.returncode == 0, done.stderr
+        assert machines.moved() == names(0, FILES - KEPT)
+        assert machines.left() == names(FILES - KEPT, FILES)
 
 
 @pytest.mark.system
