@@ -90,6 +90,11 @@ def _is_device(name: str) -> bool:
     return name.partition(".")[0].rstrip(" ").upper() in _DEVICES
 
 
+def _full(root: str | os.PathLike[str]) -> Path:
+    """Without `..`: paths from peers have none."""
+    return Path(os.path.normpath(Path(root).absolute()))
+
+
 class Roots:
     """The folders below which a gateway's peers may read; None: all that its user may.
 
@@ -98,7 +103,7 @@ class Roots:
     """
 
     def __init__(self, roots: Iterable[str | os.PathLike[str]] | None) -> None:
-        self._roots = None if roots is None else [Path(root).absolute() for root in roots]
+        self._roots = None if roots is None else [_full(root) for root in roots]
 
     @property
     def folders(self) -> list[str] | None:

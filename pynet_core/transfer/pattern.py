@@ -46,7 +46,7 @@ class Pattern:
             if (steps := _steps(pattern)) > MAX_STEPS:
                 raise BadPattern(f"regex repeats things {steps} times, limit {MAX_STEPS}")
             self._compiled = regex.compile(pattern, regex.VERSION0)
-        except (re.error, regex.error, RecursionError, OverflowError, ValueError) as exc:
+        except (re.error, regex.error, RecursionError, OverflowError, ValueError, FutureWarning) as exc:
             raise BadPattern(f"not a regex: {exc}") from exc
 
     def matches(self, name: str) -> bool:

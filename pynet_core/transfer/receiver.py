@@ -202,8 +202,7 @@ class Receiver:
             if file in self._present and file not in self._parts:
                 landed = self._still_present(file)
             else:
-                landed = self._part(file).land(self._landed)
-                del self._parts[file]
+                landed = self._parts.pop(file).land(self._landed)
         except CannotStore as exc:
             self._fail(file, str(exc))
             return

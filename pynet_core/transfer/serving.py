@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -55,7 +56,7 @@ class FileAccess:
             case Kind.LIST:
                 self._list(unpack_body(request.body, Query), link)
             case Kind.FETCH:
-                Sender(link, self._open).serve()
+                self._send(link)
             case _:
                 self._take_in(unpack_body(request.body, Placement), link)
         link.send(Frame(Kind.END))
@@ -65,6 +66,12 @@ class FileAccess:
             send_offers(link, find(query, self._roots))
         except OSError as exc:
             raise CannotList(f"cannot list {os.fsdecode(query.folder)!r}: {exc.strerror}") from exc
+
+    def _send(self, link: Link) -> None:
+        began_s = time.monotonic()
+        steps: Counter[bytes] = Counter()  # bytes of each file
+        Sender(link, self._open, lambda path, sent: steps.update({path: sent})).serve()
+        _log.info("%d files sent: %d B in %.2f s", len(steps), steps.total(), time.monotonic() - began_s)
 
     def _open(self, path: bytes) -> int:
         return self._roots.open(self._roots.full_path(path))

@@ -219,6 +219,10 @@ def test_files_below_a_root_can_be_read(world: Path, way: str) -> None:
     assert read(roots, f"{world}/./sub//deep/file") == "deep"
 
 
+def test_a_root_may_be_given_by_a_roundabout_path(world: Path, way: str) -> None:
+    assert read(Roots([world / "sub/../../root/."]), world / "file") == "file"
+
+
 def test_a_root_may_itself_be_a_link(world: Path, tmp_path: Path, way: str) -> None:
     (tmp_path / "alias").symlink_to(world)
     assert read(Roots([tmp_path / "alias"]), tmp_path / "alias/sub/deep/file") == "deep"

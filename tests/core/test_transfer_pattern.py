@@ -76,6 +76,7 @@ def test_the_time_is_for_all_names_together() -> None:
             slow.matches("," * 31)  # about 0.1 ms each
 
 
+@pytest.mark.filterwarnings("ignore:Possible (nested set|set):FutureWarning")
 @given(st.text(alphabet="ab(){}[]0123456789,\\|?*+.^$", max_size=60))
 def test_noise_is_a_pattern_or_is_refused(noise: str) -> None:
     try:
