@@ -6,11 +6,12 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from benchmarks import round_trip, window
+from benchmarks import round_trip, tls, window
 
 # name: (what it measures, its main(argv))
 BENCHMARKS: Final[dict[str, tuple[str, Callable[[Sequence[str]], None]]]] = {
     "round_trip": ("a no-op buffer call against raw Python sockets", round_trip.main),
+    "tls": ("what TLS costs: round trip, 40 KB items, files, opening a pair", tls.main),
     "window": ("the desktop window: frame to paint, key to motor, memory, CPU", window.main),
 }
 

@@ -46,6 +46,8 @@ class PlainChannel:
     One thread owns it.  `abort` is for everybody: it wakes the owner with LinkClosed.
     """
 
+    _receive_max_bytes = RECEIVE_MAX_BYTES
+
     def __init__(self, sock: socket.socket, session: Session) -> None:
         self._sock = sock
         self._decoder = FrameDecoder()
@@ -170,10 +172,10 @@ class PlainChannel:
         return None
 
     def _read(self, deadline: Deadline) -> None:
-        size = max(self._size, min(self._decoder.missing_bytes, RECEIVE_MAX_BYTES))
+        size = max(self._size, min(self._decoder.missing_bytes, self._receive_max_bytes))
         data = self._recv(size, deadline)
         # A full read means that more waits: ask for more at once.  A short one goes back to small.
-        self._size = min(self._size * 4, RECEIVE_MAX_BYTES) if len(data) == size else RECEIVE_BYTES
+        self._size = min(self._size * 4, self._receive_max_bytes) if len(data) == size else RECEIVE_BYTES
         self._feed(data)
 
     def _recv(self, size: int, deadline: Deadline) -> bytes:

@@ -13,7 +13,7 @@ import ssl
 import threading
 from typing import Final
 
-from pynet_core.channel import RECEIVE_MAX_BYTES, PlainChannel, words
+from pynet_core.channel import PlainChannel, words
 from pynet_core.clock import Deadline
 from pynet_core.errors import ConfigError, LinkClosed, PynetError, Refused, RemoteProtocolError
 from pynet_core.keys import Identity, fingerprint_of, home, secret_identity
@@ -22,6 +22,9 @@ from pynet_core.trust import TRUST_FILE, Trusted, TrustStore
 from pynet_core.wire import Frame, encode_header
 
 WRITE_BYTES: Final = 256 * 1024  # encrypted at a time: a large item is not in memory twice
+RECEIVE_MAX_BYTES: Final = (
+    64 * 1024
+)  # at 256 KB the extra copies cost more in fresh pages than they save in calls
 RECORD_BYTES: Final = 16 * 1024  # what TLS puts into one
 
 # OpenSSL's words for what the other end said of our certificate, or of having seen none.
@@ -132,6 +135,8 @@ class TlsChannel(PlainChannel):
     and `abort` are those of a plain one.
     """
 
+    _receive_max_bytes = RECEIVE_MAX_BYTES
+
     def __init__(self, sock: socket.socket, session: Session) -> None:
         super().__init__(sock, session)
         self._incoming = ssl.MemoryBIO()
@@ -163,7 +168,7 @@ class TlsChannel(PlainChannel):
                 if not self.begins_with_tls(deadline):
                     raise SpeaksPlain("the peer does not speak TLS")
             while not self._step(tls):
-                data = self._recv(RECEIVE_MAX_BYTES, deadline)
+                data = self._recv(RECORD_BYTES, deadline)
                 if not data:
                     raise LinkClosed("the peer closed the connection in the handshake")
                 self._incoming.write(data)
