@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
+from pi_agent.ciphers import cpu_info, environment_for
 from pi_agent.link import GuardianLink, ToGuardian
 from pynet_core.errors import HardwareError
 
@@ -88,7 +89,7 @@ class WorkerProcess:
                     stdin=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
                     start_new_session=True,
-                    env=environment,
+                    env=environment_for(environment, cpu_info()),
                 )
             self._pidfd = os.pidfd_open(self._process.pid)
         except OSError as exc:
