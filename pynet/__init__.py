@@ -13,6 +13,7 @@ from pynet.backend2 import (
 from pynet_core.client import Batch, Client, Pong, Sink
 from pynet_core.controller import Controller, PairId
 from pynet_core.errors import (
+    ConfigError,
     DeadlineExceeded,
     FilesError,
     FilesInterrupted,
@@ -28,14 +29,17 @@ from pynet_core.errors import (
 )
 from pynet_core.feed import Feed
 from pynet_core.gateway import Gateway
+from pynet_core.keys import Identity
 from pynet_core.subroutines import Peer, caller
 from pynet_core.subscription import StreamStats, Subscription
 from pynet_core.transfer.asking import Files
 from pynet_core.transfer.plan import Progress
+from pynet_core.trust import Trusted, TrustStore
 
 __all__ = [
     "Batch",
     "Client",
+    "ConfigError",
     "Controller",
     "DataType",
     "DeadlineExceeded",
@@ -44,6 +48,7 @@ __all__ = [
     "FilesError",
     "FilesInterrupted",
     "Gateway",
+    "Identity",
     "LinkClosed",
     "LinkError",
     "LocalProtocolError",
@@ -60,6 +65,8 @@ __all__ = [
     "StreamStats",
     "SubroutineError",
     "Subscription",
+    "TrustStore",
+    "Trusted",
     "bytes_to_int",
     "bytes_to_str",
     "caller",
