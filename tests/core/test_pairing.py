@@ -95,6 +95,15 @@ def test_a_host_that_does_not_know_the_code_cannot_pose_as_one_that_does() -> No
         posing.judge(attempt)
 
 
+def test_a_host_that_echoes_the_guest_s_own_proof_proves_nothing() -> None:
+    guest = a_guest()
+    attempt = guest.attempt(a_host("00000000", STRANGER).invite(guest.introduce()))
+    proof = attempt[-32:]
+    assert attempt[:-32].endswith(b"proof\xc4\x20")
+    with pytest.raises(WrongCode):
+        guest.conclude(b"\x81\xa5proof\xc4\x20" + proof)
+
+
 def _of_another_talk() -> bytes:
     host, guest = a_host(), a_guest()
     return host.judge(guest.attempt(host.invite(guest.introduce())))[1]
