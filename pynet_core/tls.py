@@ -206,12 +206,9 @@ class TlsChannel(PlainChannel):
             return
         header = encode_header(frame, len(frame.body))
         self.session.send(frame)
-        if len(frame.body) <= WRITE_BYTES:
-            self._encrypt(tls, header + frame.body)
-            return
         body = memoryview(frame.body)
-        self._encrypt(tls, header)
-        for start in range(0, len(body), WRITE_BYTES):
+        self._encrypt(tls, header + body[:WRITE_BYTES])
+        for start in range(WRITE_BYTES, len(body), WRITE_BYTES):
             self._encrypt(tls, body[start : start + WRITE_BYTES])
 
     def _encrypt(self, tls: ssl.SSLObject, data: bytes | memoryview) -> None:

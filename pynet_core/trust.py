@@ -90,19 +90,19 @@ class TrustStore:
         self.path = path
         self._lock = threading.Lock()
         self._stamp: object = None
-        self._devices = tuple(devices)
+        self._devices = {device.fingerprint: device for device in devices}
         self.version = 0  # grows with each change
         if path is not None:
             self._stamp = _stamp(path)
-            self._devices = _read(path)
+            self._devices = {device.fingerprint: device for device in _read(path)}
 
     @property
     def devices(self) -> tuple[Trusted, ...]:
-        return self._devices
+        return tuple(self._devices.values())
 
     def find(self, fingerprint: str) -> Trusted | None:
         """The device with this fingerprint, if it is trusted."""
-        return next((device for device in self._devices if device.fingerprint == fingerprint), None)
+        return self._devices.get(fingerprint)
 
     def refresh(self) -> None:
         """Look at the file.  One that has become unreadable is logged once; what was read last holds."""
@@ -150,7 +150,7 @@ class TrustStore:
         """The devices to change; written and taken over when the block ends without an error."""
         with self._lock, contextlib.ExitStack() as ending:
             if self.path is None:
-                devices = list(self._devices)
+                devices = list(self.devices)
                 yield devices
             else:
                 ending.enter_context(_alone(self.path))  # from here on the file is ours
@@ -161,8 +161,8 @@ class TrustStore:
             self._take(tuple(devices))
 
     def _take(self, devices: tuple[Trusted, ...]) -> None:
-        if devices != self._devices:
-            self._devices = devices
+        if devices != self.devices:
+            self._devices = {device.fingerprint: device for device in devices}
             self.version += 1
 
 
