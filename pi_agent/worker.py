@@ -63,6 +63,7 @@ class Worker:
             PynetError: What is wrong, in one line.
         """
         self._config = config
+        self._runtime_dir = runtime_dir
         self._link = link
         self._ending = contextlib.ExitStack()
         self._simulated = is_simulated(config)
@@ -132,6 +133,9 @@ class Worker:
                 trust=trust,
                 max_per_identity=MAX_PER_IDENTITY,
                 safety_places=SAFETY_PLACES,
+                # The agent offers no files: by default an admin could read all that its user can.
+                roots=[],
+                download_dir=str(self._runtime_dir / "uploads"),
                 name=self._config.name,
                 on_pair=self._offers.on_pair,
             )
