@@ -1,7 +1,7 @@
 """pynet-agent: the robot daemon.  Builds the guardian, which starts all else.
 
 python -m pi_agent run [--runtime-dir DIR] [--state-dir DIR] [--config FILE] [--port N]
-python -m pi_agent pair [--state-dir DIR] [--role ROLE]    let another device in, while the agent runs or not
+python -m pi_agent VERB    what a person asks of a robot: `cli`
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import fcntl
 import logging
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from pi_agent.diary import Diary, read_latch
 from pi_agent.drivetrain import GpioDrivetrain
 from pi_agent.guardian import Guardian
 from pi_agent.neutral import save_plan
+from pi_agent.places import LOCK_FILE, own_runtime_dir, own_state_dir
 from pi_agent.procs import EXIT_CONFIG, run_before_others, worker_command
 from pi_agent.simulated.pins import BoardFactory
 from pi_agent.supervisor import Supervisor, run
@@ -31,7 +31,6 @@ from pynet_car.world.board import Board
 from pynet_core.errors import ConfigError, HardwareError, PynetError
 
 EXIT_ERROR: Final = 1
-LOCK_FILE: Final = "guardian.lock"
 
 log = logging.getLogger(__name__)
 
@@ -49,16 +48,18 @@ class _Stop:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The daemon; returns its exit code: 0 asked to end, 1 cannot go on, 78 wrong settings."""
-    arguments = _parser().parse_args(argv)
+    """The daemon, or another verb; its exit code: 0 asked to end, 1 cannot go on, 78 wrong settings."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["run"]:
+        del words[0]
+    elif words and (not words[0].startswith("-") or words[0] in ("-h", "--help", "--version")):
+        # Here: the guardian is to start soon and stay small.
+        from pi_agent.cli import main as run_verb
+
+        return run_verb(words)
+    arguments = _parser().parse_args(words)
     logging.basicConfig(level=logging.INFO, format="agent: %(levelname)s %(message)s")
     try:
-        if arguments.verb == "pair":
-            # Here: the guardian is to start soon and stay small, without any cryptography in it.
-            from pynet_core.cli_pair import serve_pairing
-
-            serve_pairing(arguments.state_dir, arguments.role, arguments.port)
-            return 0
         config = load_config(arguments.config)
         for folder in (arguments.runtime_dir, arguments.state_dir):
             folder.mkdir(parents=True, exist_ok=True)
@@ -127,22 +128,14 @@ def _worker_arguments(arguments: argparse.Namespace) -> list[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="pynet-agent", description="the robot daemon")
-    parser.add_argument("verb", nargs="?", choices=["run", "pair"], default="run")
-    # systemd makes these folders and names them in the environment; a person has places of his own.
-    runtime = Path(os.environ.get("XDG_RUNTIME_DIR", f"/tmp/user-{os.getuid()}"))
-    state = Path(os.environ.get("XDG_STATE_HOME", "~/.local/state")).expanduser()
-    for option, variable, base, keeps in (
-        ("--runtime-dir", "RUNTIME_DIRECTORY", runtime, "what lives as long as the agent"),
-        ("--state-dir", "STATE_DIRECTORY", state, "what outlives it: e-stop, identity, trusted devices"),
+    parser = argparse.ArgumentParser(prog="pynet-agent run", description="the robot daemon")
+    for option, folder, keeps in (
+        ("--runtime-dir", own_runtime_dir(), "what lives as long as the agent"),
+        ("--state-dir", own_state_dir(), "what outlives it: e-stop, identity, trusted devices"),
     ):
-        folder = Path(os.environ.get(variable) or base / "pynet-agent")
         parser.add_argument(option, type=Path, default=folder, help=f"for {keeps} ({folder})")
     parser.add_argument("--config", type=Path, help="agent.toml; without it, the defaults")
-    parser.add_argument("--port", type=int, help="to listen on, or to pair on; else that in the settings")
-    parser.add_argument(
-        "--role", choices=["viewer", "driver", "admin"], default="driver", help="of whom is paired with"
-    )
+    parser.add_argument("--port", type=int, help="to listen on, in place of the one in the settings")
     return parser
 
 

@@ -12,12 +12,14 @@ import itertools
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final, Literal, TypeVar
 
 from msgspec import Struct
 
 from pi_agent.link import CameraSeen, GuardianLink, Labelled, PeerGone, Request, Result
+from pi_agent.report import Pulse
 from pynet_car.messages import (
     Arm,
     CameraFrame,
@@ -74,6 +76,8 @@ class Offers:
         self._describe = describe
         self._status: Status | None = None
         self._streams = {"status": Feed(), "events": Feed()}
+        self.pulses: dict[str, Pulse] = {}  # of the camera and each sensor
+        self.peers: Counter[str] = Counter()  # "laptop (driver)": its pairs
         self._ids = itertools.count(1)
         self._waiting: dict[int, Mailbox[Result]] = {}
         self._lock = threading.Lock()
@@ -85,6 +89,7 @@ class Offers:
         """Add every subroutine; `streams` names the camera, if there is one, and the sensors."""
         for name in streams:
             self._streams[name] = Feed()
+            self.pulses[name] = Pulse()
         for name, feed in self._streams.items():
             gateway.add_subroutine(name, feed, keep="every" if name == "events" else "latest")
         for name, subroutine in {
@@ -101,9 +106,18 @@ class Offers:
 
     def on_pair(self, peer: Peer, what: Literal["opened", "closed"]) -> None:
         """The gateway's on_pair: tells the guardian when a driver's last drive pair has closed."""
+        with self._lock:
+            self.peers[f"{peer.name or peer.controller_id[:8]} ({peer.role})"] += (
+                1 if what == "opened" else -1
+            )
         if what == "closed" and self._was_last_drive_pair(peer):
             with contextlib.suppress(LinkClosed):  # a guardian that is gone needs no telling
                 self._tell_gone(peer)
+
+    @property
+    def status(self) -> Status | None:
+        """The guardian's newest word."""
+        return self._status
 
     def close(self) -> None:
         """End every stream."""
@@ -133,11 +147,13 @@ class Offers:
         """A sensor's newest measurement: to who streams it, and to the guardian if it judges by it."""
         if name in TO_GUARDIAN:
             self._send_newest(measurement)
+        self.pulses[name].beat(time.monotonic_ns())
         self._streams[name].put(encode(measurement))
 
     def publish_frame(self, frame: CameraFrame) -> None:
         """The camera's newest frame: to who streams it, and its time to the guardian."""
         self._send_newest(CameraSeen(captured_ns=frame.captured_ns))
+        self.pulses["camera"].beat(time.monotonic_ns())
         self._streams["camera"].put(encode(frame))
 
     def _send_newest(self, message: Scan | Odometry | CameraSeen) -> None:

@@ -30,6 +30,7 @@ from pi_agent.config import AgentConfig, board_model, is_simulated, load_config
 from pi_agent.link import GuardianLink, ToWorker, WorkerReady
 from pi_agent.offers import OWN_NAMES, GuardianSilent, Offers
 from pi_agent.procs import EXIT_CONFIG, die_with_parent
+from pi_agent.report import REPORT_SOCKET, Pulse, Report, ReportServer, uptime_s
 from pi_agent.sensors.loading import load_sensors
 from pi_agent.sensors.running import SensorRunner
 from pi_agent.simulated.lens import SimulatedLens
@@ -93,6 +94,9 @@ class Worker:
         with self._ending:
             self._gateway.start()
             self._ending.callback(self._gateway.stop)
+            report = ReportServer(self._runtime_dir / REPORT_SOCKET, self._report)
+            report.start()
+            self._ending.callback(report.stop)
             self._ending.callback(self._offers.close)  # streams end by themselves, before the gateway stops
             if not self._link.send(WorkerReady(port=self._gateway.port)):
                 raise GuardianSilent("the guardian takes no messages")
@@ -160,6 +164,28 @@ class Worker:
             max_throttle=self._config.drive.max_throttle,
             lifespan_ms=self._config.drive.lifespan_ms,
             version=importlib.metadata.version("pynet-swarm"),
+        )
+
+    def _report(self) -> Report:
+        description, status = self._describe(), self._offers.status
+        now_ns, guardian = time.monotonic_ns(), os.getppid()
+        return Report(
+            name=description.name,
+            version=description.version,
+            board=description.board,
+            simulated=description.simulated,
+            host=self._config.gateway.host,
+            port=self._gateway.port,
+            guardian_pid=guardian,
+            worker_pid=os.getpid(),
+            uptime_s=uptime_s(guardian),
+            status=status,
+            status_age_s=None if status is None else (now_ns - status.stamp_ns) / 1e9,
+            streams=tuple(
+                self._offers.pulses.get(info.name, Pulse()).report(info.name, info.state, now_ns)
+                for info in description.streams
+            ),
+            peers={name: pairs for name, pairs in dict(self._offers.peers).items() if pairs},
         )
 
 

@@ -51,7 +51,8 @@ ALONE: Final = "pi_agent/neutral.py"  # runs when all else is broken: the standa
 
 # (file, module) imported inside a function, and why it cannot stand at the top
 INNER_IMPORTS: Final[dict[tuple[str, str], str]] = {
-    ("pi_agent/__main__.py", "pynet_core.cli_pair.serve_pairing"): "the guardian is small and starts soon",
+    ("pi_agent/__main__.py", "pi_agent.cli.main"): "the guardian is small and starts soon",
+    ("pi_agent/cli.py", "pynet_core.cli_pair.serve_pairing"): "cryptography imports slowly",
     ("pynet_core/keys.py", "pynet_core.certificate.make_certificate"): "cryptography imports slowly",
 }
 

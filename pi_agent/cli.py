@@ -1,0 +1,92 @@
+"""`pynet-agent VERB`: what a person asks of a robot, beside the daemon itself (`pynet-agent run`)."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+
+import click
+
+from pi_agent.cli_status import status
+from pi_agent.config import check_config
+from pi_agent.places import found_config, found_state_dir
+from pi_agent.procs import EXIT_CONFIG
+from pi_agent.sensors.loading import GROUP
+from pynet_core.errors import ConfigError, PynetError
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.group(
+    epilog="`pynet-agent run` is the daemon, which `systemctl start pynet-agent` starts: see its --help."
+)
+@click.version_option(package_name="pynet-swarm")
+def agent() -> None:
+    """The robot daemon, and what to ask of it."""
+
+
+agent.add_command(status)
+
+
+@agent.command()
+@click.option("--state-dir", type=_FOLDER, help="where the robot's identity and list of devices are kept")
+@click.option("--role", type=click.Choice(["viewer", "driver", "admin"]), default="driver", show_default=True)
+@click.option("--port", type=int, help="to pair on")
+def pair(state_dir: Path | None, role: str, port: int | None) -> None:
+    """Let another device in by a code, while the agent runs or not."""
+    # Here: cryptography takes longer to import than all the rest, and only this verb needs it.
+    from pynet_core.cli_pair import serve_pairing
+
+    serve_pairing(state_dir or found_state_dir(), role, port)
+
+
+@agent.group("config")
+def config_() -> None:
+    """The settings."""
+
+
+@config_.command()
+@click.argument("file", type=_FILE, required=False)
+@click.option("--json", "as_json", is_flag=True, help="for programs: a list of {file, line, key, text}")
+def check(file: Path | None, as_json: bool) -> None:
+    """Name everything that is wrong in FILE, by default the service's own; exit code 1 if anything is."""
+    file = file or found_config()
+    if file is None:
+        click.echo("[]" if as_json else "there is no settings file, so the defaults hold")
+        return
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, ValueError) as exc:
+        raise ConfigError(f"{file}: cannot be read: {exc}") from exc
+    plugins = [point.name for point in metadata.entry_points(group=GROUP)]
+    _, problems = check_config(text, str(file), plugins=plugins)
+    if as_json:
+        click.echo(json.dumps([asdict(problem) for problem in problems], indent=2))
+    else:
+        for problem in problems:
+            click.echo(problem)
+        click.echo(f"{file}: {len(problems) or 'no'} problem{'' if len(problems) == 1 else 's'}", err=True)
+    if problems:
+        raise SystemExit(1)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one verb; returns its exit code: 0 done, 1 not, 2 wrong use, 78 wrong settings."""
+    try:
+        code = agent.main(list(arguments), prog_name="pynet-agent", standalone_mode=False)
+    except click.ClickException as exc:
+        exc.show()
+        return exc.exit_code
+    except click.Abort:
+        return 130  # Ctrl-C, as a shell has it
+    except SystemExit as exc:
+        return int(exc.code or 0)
+    except PynetError as exc:
+        print(f"agent: {exc}", file=sys.stderr, flush=True)
+        return EXIT_CONFIG if isinstance(exc, ConfigError) else 1
+    return code if isinstance(code, int) else 0
