@@ -1,0 +1,63 @@
+"""The machines that the service is tried on are real enough: what a fault test relies on."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.base_root import CannotRun, base_root
+from tests.system.container import Container
+
+pytestmark = [pytest.mark.system, pytest.mark.root]
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Container]:
+    try:
+        base = base_root("bookworm")
+    except CannotRun as exc:
+        pytest.skip(str(exc))
+    with Container(base) as box:
+        yield box
+
+
+def test_systemd_is_pid_1_and_nothing_has_failed(box: Container) -> None:
+    assert box.path("/proc/1/comm").read_text() == "systemd\n"
+    assert box.run("systemctl --failed --no-legend").stdout == ""
+
+
+def test_it_answers_at_the_other_end_of_the_cable_and_this_machine_knows_no_way_there(box: Container) -> None:
+    """Nothing listens there, and only a machine that is there can say so."""
+    knock = f"import socket; socket.create_connection(({box.ADDRESS!r}, 9), 2)"
+    answer = subprocess.run(box.outside(sys.executable, "-c", knock), capture_output=True, text=True)
+    assert "ConnectionRefusedError" in answer.stderr
+    assert box.CABLE not in {name for _, name in socket.if_nameindex()}
+
+
+def test_a_service_has_the_devices_that_it_is_allowed_and_no_others(box: Container) -> None:
+    """Silently not so where systemd cannot load its BPF programs."""
+    probe = "systemd-run -q --wait -p DevicePolicy=closed -p DeviceAllow='/dev/tty rw' "
+    assert box.run(probe + "sh -c 'head -c0 /dev/full'", check=False).returncode == 0  # one of `closed`
+    box.run("mknod -m 666 /dev/other c 1 1")  # /dev/mem's number: made, but not to be opened
+    assert box.run(probe + "sh -c 'head -c0 /dev/other'", check=False).returncode != 0
+
+
+def test_a_process_in_there_is_found_from_here(box: Container) -> None:
+    box.run("systemd-run -q --unit=sleeper sleep 100")
+    pid = box.pid(int(box.show("sleeper", "MainPID")["MainPID"]))
+    assert Path(f"/proc/{pid}/comm").read_text() == "sleep\n"
+
+
+def test_its_disk_outlives_a_power_cut_and_not_its_end(box: Container) -> None:
+    box.path("/etc/kept").write_text("yes")
+    box.path("/run/lost").write_text("no")
+    box.kill()
+    assert box.path("/etc/kept").read_text() == "yes"
+    box.start()
+    assert box.run("cat /etc/kept").stdout == "yes"
+    assert not box.path("/run/lost").exists()
