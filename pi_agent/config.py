@@ -28,6 +28,7 @@ class GatewayConfig:
     port: Annotated[int, Meta(ge=0, le=65535)] = 1857  # 0 takes any free one
     # Connections.  One window takes 8; two places are kept for E-STOP, and one of the 8 fits there.
     max_poolsize: Annotated[int, Meta(ge=9, le=1024)] = 64
+    tls: Literal["auto", "always"] = "auto"  # auto: plain where only this machine can call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,8 @@ class DriveConfig:
     steering_pin: Pin = 19
     steering_max_deg: Annotated[float, Meta(gt=0.0, le=90.0)] = 45.0  # servo angle at steering = 1
     max_throttle: Annotated[float, Meta(gt=0.0, le=1.0)] = 1.0
+    # At that throttle, on the flat.  0 is not known; of the simulated car it is known anyway.
+    top_speed_mps: Annotated[float, Meta(ge=0.0, le=50.0)] = 0.0
     throttle_slew_per_s: Annotated[float, Meta(gt=0.0, le=100.0)] = 4.0  # away from zero
     steering_slew_per_s: Annotated[float, Meta(gt=0.0, le=100.0)] = 12.0
     lifespan_ms: Annotated[int, Meta(ge=100, le=1000)] = 200  # never off

@@ -23,7 +23,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from pi_agent.camera import CameraFeed
 from pi_agent.config import AgentConfig, board_model, is_simulated, load_config
@@ -36,6 +36,7 @@ from pi_agent.sensors.running import SensorRunner
 from pi_agent.simulated.lens import SimulatedLens
 from pi_agent.simulated.wiring import wire
 from pynet_car.messages import Description, StreamInfo
+from pynet_car.world.car import CAR_SPEC
 from pynet_core.admission import EVERYWHERE, is_loopback
 from pynet_core.errors import ConfigError, LinkClosed, PynetError
 from pynet_core.gateway import Gateway
@@ -127,7 +128,7 @@ class Worker:
     def _make_gateway(self, state_dir: Path | None) -> Gateway:
         settings = self._config.gateway
         host = settings.host or EVERYWHERE
-        identity, trust = _identity_for(host, state_dir)
+        identity, trust = _identity_for(host, settings.tls, state_dir)
         try:
             gateway = Gateway(
                 settings.port,
@@ -163,6 +164,7 @@ class Worker:
             streams=(*camera, *(sensor.info for sensor in self._sensors), *self._broken),
             max_throttle=self._config.drive.max_throttle,
             lifespan_ms=self._config.drive.lifespan_ms,
+            top_speed_mps=self._top_speed_mps(),
             version=importlib.metadata.version("pynet-swarm"),
         )
 
@@ -188,19 +190,30 @@ class Worker:
             peers={name: pairs for name, pairs in dict(self._offers.peers).items() if pairs},
         )
 
+    def _top_speed_mps(self) -> float:
+        """As the settings say; of the simulated car it is known anyway.  0 is not known."""
+        drive = self._config.drive
+        if drive.top_speed_mps or not self._simulated:
+            return drive.top_speed_mps
+        return round(CAR_SPEC.steady_mps(drive.max_throttle), 2)
 
-def _identity_for(host: str, state_dir: Path | None) -> tuple[Identity | None, TrustStore | None]:
-    """What the gateway shows, and whom it believes; nothing where only this machine can call.
+
+def _identity_for(
+    host: str, tls: Literal["auto", "always"], state_dir: Path | None
+) -> tuple[Identity | None, TrustStore | None]:
+    """What the gateway shows, and whom it believes; nothing where it may speak plain.
 
     Raises:
-        ConfigError: Others can call, and this robot has no identity fit for use.
+        ConfigError: It may not, and this robot has no identity fit for use.
     """
-    if host == "localhost" or is_loopback(host) or secret_identity() is not None:
+    others_can_call = host != "localhost" and not is_loopback(host)
+    if secret_identity() is not None or not (others_can_call or tls == "always"):
         return None, None
     identity = None if state_dir is None else Identity.load(state_dir)
     if state_dir is None or identity is None:
+        why = f"host {host!r} lets other machines call, which" if others_can_call else f"tls = {tls!r}"
         raise ConfigError(
-            f"[gateway]: host {host!r} lets other machines call, which takes an identity; "
+            f"[gateway]: {why} takes an identity; "
             f"make one:  PYNET_HOME={state_dir or 'STATE_DIR'} pynet key new"
         )
     return identity, TrustStore(state_dir / TRUST_FILE)

@@ -244,6 +244,7 @@ class Description(Struct, frozen=True, kw_only=True, tag=True):
     max_throttle: float
     lifespan_ms: int
     version: str
+    top_speed_mps: float = 0.0  # at max_throttle, on the flat; 0 where nobody has measured it
 
 
 _T = TypeVar("_T", bound=Struct)

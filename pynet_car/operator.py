@@ -121,6 +121,11 @@ class Operator:
         return self._controller.id
 
     @property
+    def car_fingerprint(self) -> str:
+        """Which device the car is; '' where it did not have to prove it."""
+        return self._controller.gateway_fingerprint
+
+    @property
     def status(self) -> Status:
         """The newest Status; look at `status_age_s` before believing it."""
         status = self._status

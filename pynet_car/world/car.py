@@ -30,6 +30,16 @@ class CarSpec:
     length_m: float = 0.34
     width_m: float = 0.18
 
+    def steady_mps(self, duty: float) -> float:
+        """The speed it comes to under this duty, [0, 1], straight ahead."""
+        if duty < self.dead_band:
+            return 0.0
+        return max(0.0, self._driven_mps(duty) - self.rolling_mps2 * self.drive_tau_s)
+
+    def _driven_mps(self, duty: float) -> float:
+        """Where the motor would take it without rolling friction."""
+        return self.top_speed_mps * duty * (1 - self.sag * abs(duty))
+
 
 CAR_SPEC: Final = CarSpec()
 
@@ -86,7 +96,7 @@ def _pushed(velocity: float, spec: CarSpec, duty: float, dt_s: float) -> float:
     if abs(duty) < spec.dead_band:
         target, tau_s = 0.0, spec.coast_tau_s
     else:
-        target, tau_s = spec.top_speed_mps * duty * (1 - spec.sag * abs(duty)), spec.drive_tau_s
+        target, tau_s = spec._driven_mps(duty), spec.drive_tau_s
     velocity += (target - velocity) * (1 - math.exp(-dt_s / tau_s))
     return math.copysign(max(0.0, abs(velocity) - spec.rolling_mps2 * dt_s), velocity)
 

@@ -1,8 +1,9 @@
 """`./run demo --headless`: the simulated car drives itself round the track, and everything is measured.
 
-World and agent run as on a Pi, as processes of their own.  The operator here
-is scripted: it sees the true pose on the board, but its commands, and all
-that it measures, go through the sockets.
+World and agent run as on a Pi, as processes of their own, and trust the
+operator here alone: TLS, with keys made for this one run.  It is scripted and
+sees the true pose on the board, but its commands, and all that it measures, go
+through the sockets.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from pynet_car.world.launch import SimulatedCar, cpu_s
 from pynet_car.world.sheet import contact_sheet
 from pynet_car.world.track import Track
 from pynet_core.errors import DeadlineExceeded, PynetError
+from pynet_core.keys import Identity
+from pynet_core.trust import TRUST_FILE, TrustStore
 
 PERIOD_S: Final = 0.02
 FIRST_ITEMS_S: Final = 10.0
@@ -90,7 +93,12 @@ def drive(car: Operator, board: Board, teacher: Teacher, seconds: float) -> int:
 def measure(simulated: SimulatedCar, seed: int, seconds: float) -> dict[str, float]:
     """Drive for `seconds` and measure; also writes the contact sheet."""
     teacher = Teacher(Track(seed))
-    with Board.open(simulated.board_path) as board, Operator(port=simulated.port, name="demo") as car:
+    keys = simulated.let_in("demo")
+    identity, trust = Identity.load(keys), TrustStore(keys / TRUST_FILE)
+    with (
+        Board.open(simulated.board_path) as board,
+        Operator(port=simulated.port, name="demo", identity=identity, trust=trust) as car,
+    ):
         pids = {
             "guardian": simulated.guardian_pid,
             "worker": simulated.worker_pid,
@@ -201,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     world = ("--seed", str(options.seed))
     try:
         LOG_PATH.parent.mkdir(exist_ok=True)
-        with LOG_PATH.open("wb") as log, SimulatedCar(world_arguments=world, log=log) as simulated:
+        with LOG_PATH.open("wb") as log, SimulatedCar(tls=True, world_arguments=world, log=log) as simulated:
             print(f"Driving a SIMULATED car for {options.seconds:g} s ...", file=sys.stderr)
             found = measure(simulated, options.seed, options.seconds)
     except (PynetError, OSError) as exc:

@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import ctypes
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -25,7 +26,9 @@ from typing import IO, Final, Self
 from pynet_car.messages import DEFAULT_PORT
 from pynet_car.world import BOARD_FILE
 from pynet_car.world.board import Board
-from pynet_core.errors import LinkError
+from pynet_core.errors import ConfigError, LinkError, PynetError
+from pynet_core.keys import SECRET_VARIABLE, Identity
+from pynet_core.trust import TRUST_FILE, Trusted, TrustStore
 
 START_TIMEOUT_S: Final = 20.0
 STOP_TIMEOUT_S: Final = 5.0
@@ -38,16 +41,20 @@ class SimulatedCar:
     """A world and an agent that run until `close`.
 
     `runtime_dir` holds the board, the camera's socket and what the agent keeps
-    while it runs; by default a temporary folder.  `port` is where the agent
-    listens; a free one by default.  `log` gets what both print; by default
-    it goes where our own output goes.
+    while it runs; by default a temporary folder.  `state_dir` is what the agent
+    keeps over restarts; by default in the other one.  `port` is where the agent
+    listens; a free one by default.  With `tls` only devices on its list get in,
+    on this machine too: `let_in` makes one.  `log` gets what both print; by
+    default it goes where our own output goes.
     """
 
     def __init__(
         self,
         *,
         runtime_dir: Path | None = None,
+        state_dir: Path | None = None,
         port: int | None = None,
+        tls: bool = False,
         world_arguments: Sequence[str] = (),
         agent_arguments: Sequence[str] = (),
         log: IO[bytes] | None = None,
@@ -56,8 +63,9 @@ class SimulatedCar:
         if runtime_dir is None:
             runtime_dir = Path(self._folder.enter_context(tempfile.TemporaryDirectory(prefix="pynet-car-")))
         self.runtime_dir = runtime_dir
-        self.state_dir = runtime_dir / "state"
+        self.state_dir = state_dir or runtime_dir / "state"
         self.port = port if port is not None else _free_port()
+        self._tls = tls
         self._agent_arguments = tuple(agent_arguments)
         self._log = log
         self.world: subprocess.Popen[bytes] | None = None
@@ -67,6 +75,8 @@ class SimulatedCar:
             where = ("--runtime-dir", str(runtime_dir))
             begun_ns = time.monotonic_ns()
             self.world = self._start("pynet_car.world", *where, *world_arguments)
+            if tls:  # now: it takes no longer than the world does
+                self._agent_arguments = (*self._prepare_tls(), *self._agent_arguments)
             self._wait(lambda: self._world_runs_since(begun_ns), "the world does not move")
             self.start_agent()
             self.wait_until_ready()
@@ -85,6 +95,29 @@ class SimulatedCar:
     @property
     def board_path(self) -> Path:
         return self.runtime_dir / BOARD_FILE
+
+    def let_in(self, name: str) -> Path:
+        """Make a device that may drive this car; the folder with its identity and its list, as PYNET_HOME.
+
+        Raises:
+            ConfigError: It cannot be written, or the car speaks no TLS.
+        """
+        car = Identity.load(self.state_dir)
+        if car is None:
+            raise ConfigError(f"{self.state_dir} holds no identity: start the car with tls=True")
+        device, folder = Identity.new(), self.runtime_dir / name
+        device.save(folder)
+        TrustStore(folder / TRUST_FILE).add(Trusted("gateway", "simulated-car", car.certificate))
+        TrustStore(self.state_dir / TRUST_FILE).add(Trusted("driver", name, device.certificate))
+        return folder
+
+    def _prepare_tls(self) -> tuple[str, str]:
+        """Give the car an identity, if it has none, and its agent the settings to use it."""
+        if Identity.load(self.state_dir) is None:
+            Identity.new().save(self.state_dir)
+        settings = self.runtime_dir / "agent.toml"
+        settings.write_text('[gateway]\ntls = "always"\n', encoding="utf-8")
+        return "--config", str(settings)
 
     def start_agent(self) -> None:
         """Start the guardian, which starts its worker; for tests that have ended the last one."""
@@ -153,8 +186,12 @@ class SimulatedCar:
 
     def _start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", module, *arguments]
+        environment = dict(os.environ)
+        if self._tls:
+            environment.pop(SECRET_VARIABLE, None)  # it would stand in for the car's own identity
         return subprocess.Popen(
             command,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
@@ -179,16 +216,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="./run sim", description="run the simulated car until Ctrl-C")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"to listen on ({DEFAULT_PORT})")
     parser.add_argument("--seed", type=int, help="of the track")
+    parser.add_argument("--tls", action="store_true", help="let in only whom it has been paired with")
+    parser.add_argument(
+        "--state-dir", type=Path, help="what it keeps: e-stop, identity, trusted devices (a new folder)"
+    )
     options = parser.parse_args(arguments)
     world = () if options.seed is None else ("--seed", str(options.seed))
     try:
-        with SimulatedCar(port=options.port, world_arguments=world) as car:
-            print(
-                f"The simulated car listens on port {car.port} of this machine. Ctrl-C ends it.", flush=True
-            )
+        with SimulatedCar(
+            port=options.port, state_dir=options.state_dir, tls=options.tls, world_arguments=world
+        ) as car:
+            print(f"The simulated car listens on port {car.port} of this machine. Ctrl-C ends it.")
+            if options.tls:
+                pair = f"{sys.executable} -m pi_agent pair --state-dir {shlex.quote(str(car.state_dir))}"
+                print(f"To let a device in:  {pair}")
+            sys.stdout.flush()
             assert car.agent is not None
             return car.agent.wait()
-    except LinkError as exc:
+    except (PynetError, OSError) as exc:
         print(f"sim: {exc}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -77,6 +77,12 @@ HEAD = '[[proximity.heads]]\nname = "a"\ntrigger_pin = 1\necho_pin = 2\nbearing_
             "2: drive.max_throttle",
             "found nan, allowed is a number above 0.0, up to 1.0",
         ),
+        (
+            "[drive]\ntop_speed_mps = 51",
+            "2: drive.top_speed_mps",
+            "found 51, allowed is a number from 0.0 to 50.0",
+        ),
+        ('[gateway]\ntls = "never"', "2: gateway.tls", "found 'never', allowed is one of 'auto', 'always'"),
         ("[drive]\nmax_throttle = 0", "2: drive.max_throttle", "found 0, allowed is a number above 0.0"),
         ("[drive]\nlifespam_ms = 1", "2: drive.lifespam_ms", "no such setting; did you mean 'lifespan_ms'?"),
         ("a = 1\n[gatway]\nport = 1", "1: a", "no such setting; known here: name, board"),

@@ -102,6 +102,7 @@ def test_it_serves_its_guardians_word_and_its_sensors_until_the_link_closes(star
         description = decode(client.get_subroutine_batch("describe"), Description)
         assert (description.simulated, description.has_camera) == (True, True)
         assert {info.name for info in description.streams} >= {"camera", "proximity", "encoder"}
+        assert description.top_speed_mps == 2.92, "of the simulated car it is known without a setting"
 
         dead = decode(first_item(client, "proximity"), Scan).readings
         assert len(dead) == 4

@@ -78,6 +78,21 @@ def test_for_this_machine_alone_it_needs_none(tmp_path: Path, state_dir: Path) -
         client.ping()
 
 
+def test_asked_for_tls_it_takes_an_identity_for_this_machine_alone_too(
+    tmp_path: Path, state_dir: Path
+) -> None:
+    settings = 'board = "simulated"\n[gateway]\ntls = "always"\n'
+    with contextlib.closing(started(tmp_path, state_dir, settings)) as guardian:
+        code, said = guardian.ended()
+    assert code == EXIT_CONFIG
+    assert "[gateway]: tls = 'always' takes an identity; make one:" in said
+    Identity.new().save(state_dir)
+    with contextlib.closing(started(tmp_path, state_dir, settings)) as guardian:
+        with pytest.raises(Refused, match="speaks TLS only") as refused:
+            guardian.client()
+        assert refused.value.code == 401
+
+
 def test_it_knows_who_presses_and_lets_a_viewer_do_no_more(car: tuple[Guardian, Identity]) -> None:
     client = controller_of(car, TABLET).get_client()
     with pytest.raises(SubroutineError, match="'arm' needs role driver, tablet is viewer"):

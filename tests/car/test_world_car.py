@@ -57,6 +57,12 @@ def test_a_car_at_rest_stays_there_without_duty_and_within_the_dead_band() -> No
         assert (car.x_m, car.y_m, car.distance_m, car.velocity_mps) == (0.0, 0.0, 0.0, 0.0)
 
 
+@pytest.mark.parametrize("duty", [0.0, 0.07, 0.1, 0.3, 0.6, 1.0])
+def test_its_steady_speed_is_what_it_comes_to(duty: float) -> None:
+    found = drive(Car(), duty, 0.0, 5.0).velocity_mps
+    assert CAR_SPEC.steady_mps(duty) == pytest.approx(found, abs=0.01)
+
+
 @pytest.mark.parametrize("duty", [0.1, 0.3, 0.6, 1.0])
 def test_duty_sets_a_speed_either_way(duty: float) -> None:
     forward = drive(Car(), duty, 0.0, 4.0).velocity_mps
