@@ -37,9 +37,10 @@ class LimitSlider(QAbstractSlider):
     def show_limit(self, limit: float, words: str) -> None:
         """Show this limit, unless a hand is on the knob just now."""
         value = round(limit * 100)
+        if words != self.accessibleDescription():  # the same limit in m/s, once the robot has said its speed
+            self.setAccessibleDescription(words)
         if not self._is_held and value != self.value():
             self.setValue(value)
-            self.setAccessibleDescription(words)
             self.update()
 
     def set_look(self, look: Look) -> None:

@@ -2,6 +2,9 @@
 
 Nothing here waits in the GUI's thread.  "pynet link" connects, and then asks
 the robot now and then what it is; streams have a thread each (the Operator's).
+
+Which keys a connection takes is the Controller's to say: none on this machine.
+A robot here that wants some all the same gets those of the keyring.
 """
 
 from __future__ import annotations
@@ -20,10 +23,12 @@ from desktop_app.announcer import Announcer
 from desktop_app.belief import SILENT_S
 from desktop_app.event_log import EventLog
 from desktop_app.heard import Heard
+from desktop_app.keyring import Keyring, Keys
 from desktop_app.samples import Samples, points
 from desktop_app.sanity import makes_sense, sane_odometry, sane_scan, tidy
-from desktop_app.view import Connection
-from desktop_app.words import LINK_IS_BACK, connection_words
+from desktop_app.settings import Robot
+from desktop_app.view import Connection, Pairing
+from desktop_app.words import KEY_CHANGED, LINK_IS_BACK, connection_words, pairing_of
 from pynet_car.messages import CameraFrame, Event, Odometry, Priority, Scan, Severity, State, Status
 from pynet_car.operator import Operator
 from pynet_core.errors import PynetError, Refused
@@ -54,16 +59,26 @@ class Link(QObject):
         on_frame: Callable[[CameraFrame], None],
         events: EventLog,
         samples: Samples,
+        keyring: Keyring | None = None,
+        known: Robot | None = None,
     ) -> None:
-        """Start connecting.  `name` is what others see of us; `on_frame` is called in the camera's thread."""
+        """Start connecting.
+
+        `name` is what others see of us; `on_frame` is called in the camera's
+        thread; `known` is what is remembered of the robot at this address.
+        """
         super().__init__()
         self.host = host
         self.port = port
+        self.known = known
         self.news = Announcer()  # the connection, the state, the lease or the events: shown at once
         self.heard = Heard("", self._car_now_ns)
         self.error = ""  # why there is no link, in words
+        self.pairing = Pairing.NONE
         self.since_s = time.monotonic()  # when it began to connect, and then when it did
         self._name = name
+        self._keyring = keyring or Keyring()
+        self._keys: Keys | None = None
         self._on_frame = on_frame
         self._events = events
         self._samples = samples
@@ -82,9 +97,22 @@ class Link(QObject):
         return format_address(self.host, self.port)
 
     @property
+    def robot_name(self) -> str:
+        """What it calls itself, or called itself when it was last seen; '' is not known."""
+        description = self.heard.description
+        if description is not None:
+            return description.name
+        return self.known.name if self.known is not None else ""
+
+    @property
     def operator(self) -> Operator | None:
         """None until the first connection; from then on it mends itself."""
         return self._operator
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the robot that has answered; '' where it did not have to prove who it is."""
+        return self._operator.car_fingerprint if self._operator is not None else ""
 
     @property
     def connection(self) -> Connection:
@@ -137,14 +165,7 @@ class Link(QObject):
     def _connect(self) -> Operator | None:
         while not self._closing.is_set():
             try:
-                operator = Operator(
-                    self.host,
-                    self.port,
-                    name=self._name,
-                    priority=Priority.HUMAN,
-                    renew_within_s=RENEW_WITHIN_S,
-                    timeout_s=CONNECT_TIMEOUT_S,
-                )
+                operator = self._open()
             except PynetError as exc:
                 self._say_why(exc)
                 self._closing.wait(REFUSED_RETRY_S if isinstance(exc, Refused) else RETRY_S)
@@ -152,7 +173,7 @@ class Link(QObject):
             if self._closing.is_set():
                 operator.close()
                 break
-            self.error, self.since_s = "", time.monotonic()
+            self.error, self.pairing, self.since_s = "", Pairing.NONE, time.monotonic()
             self.heard = Heard(operator.id, self._car_now_ns)
             self._operator = operator
             self._subscribe(operator)
@@ -160,9 +181,40 @@ class Link(QObject):
             return operator
         return None
 
+    def _open(self) -> Operator:
+        """With the keys that were asked for last, or with the others.  Raises PynetError."""
+        try:
+            return self._operator_with(self._keys)
+        except Refused as exc:
+            others = self._keys
+            if exc.code == 401 and self._keys is None:
+                others = self._keyring.load()
+            elif exc.code == 426:  # it speaks no TLS
+                others = None
+            if others is self._keys:
+                raise
+            self._keys = others
+        return self._operator_with(others)
+
+    def _operator_with(self, keys: Keys | None) -> Operator:
+        return Operator(
+            self.host,
+            self.port,
+            name=self._name,
+            priority=Priority.HUMAN,
+            renew_within_s=RENEW_WITHIN_S,
+            timeout_s=CONNECT_TIMEOUT_S,
+            identity=keys.identity if keys else None,
+            trust=keys.trust if keys else None,
+        )
+
     def _say_why(self, error: PynetError) -> None:
-        description = self.heard.description
-        words = connection_words(error, description.name if description else "", self.address)
+        self._keyring.look()
+        known = self.known is not None and self._keyring.is_known(self.known.fingerprint)
+        self.pairing = pairing_of(error, is_known=known)
+        words = connection_words(error, self.robot_name, self.address)
+        if self.pairing is Pairing.CHANGED:
+            words = KEY_CHANGED.format(robot=self.robot_name or self.address)
         if words != self.error:
             _log.info("%s: %s", self.address, error)
             self.error = words
@@ -198,7 +250,7 @@ class Link(QObject):
             if not self._was_lost:
                 self.tell(Severity.WARNING, "link_lost", "Link lost. Trying every 0.5 s.")
         elif self._was_lost:
-            self.error = ""
+            self.error, self.pairing = "", Pairing.NONE
             is_disarmed = self.heard.state(now_s) is State.DISARMED
             self.tell(Severity.INFO, "link_back", LINK_IS_BACK if is_disarmed else "Link is back.")
         self._was_lost = is_lost

@@ -34,7 +34,7 @@ from desktop_app.theme import (
     SPEED,
     STALE_AGE,
 )
-from desktop_app.view import Connection, View
+from desktop_app.view import Connection, DriveView, View
 from pynet_car.messages import ReadingState
 
 MEASURED_WITHIN_S: Final = 0.3  # an odometry older than that is no speed of now
@@ -89,7 +89,7 @@ def overlay_of(view: View) -> Overlay:
         message=_no_picture(view),
         speed=_speed(view),
         limit=limit_words(view),
-        limit_share=round(view.drive.limit, 2),
+        limit_share=round(limit_share(view.drive), 2),
         shows_speed=True,
         rate=(
             f"{picture.fps:.0f} fps",
@@ -106,7 +106,12 @@ def overlay_of(view: View) -> Overlay:
 def limit_words(view: View) -> str:
     """The limit in m/s where the robot says how fast it can go, else as a share of full throttle."""
     top = view.drive.top_speed_mps
-    return f"{view.drive.limit * top:.1f} m/s" if top else f"{view.drive.limit * 100:.0f} %"
+    return f"{limit_share(view.drive) * top:.1f} m/s" if top else f"{view.drive.limit * 100:.0f} %"
+
+
+def limit_share(drive: DriveView) -> float:
+    """Of the top speed, [0, 1]: the robot cuts throttle at its own limit, if that is lower."""
+    return min(1.0, drive.limit / drive.full_throttle)
 
 
 def signed(value: float) -> str:

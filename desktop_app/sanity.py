@@ -38,11 +38,14 @@ def sane_scan(scan: Scan) -> Scan:
 
 def tidy(description: Description) -> Description:
     """The description with every text short and on one line, and no more streams than a window can show."""
+    reach = description.max_throttle
     return replace(
         description,
         name=clip(description.name),
         board=clip(description.board),
         version=clip(description.version),
+        max_throttle=reach if 0.0 < reach <= 1.0 else 1.0,
+        top_speed_mps=max(0.0, _figure(description.top_speed_mps)),
         streams=tuple(
             replace(
                 stream,

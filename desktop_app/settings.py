@@ -29,6 +29,7 @@ class Robot(Struct, frozen=True, kw_only=True):
     name: Text = ""
     board: Text = ""
     simulated: bool = False
+    fingerprint: Text = ""  # of its key; '' where it did not have to prove who it is
 
 
 class PadMapping(Struct, frozen=True, kw_only=True):

@@ -22,6 +22,14 @@ class Connection(enum.Enum):
     LOST = "was up; tries every 0.5 s"
 
 
+class Pairing(enum.Enum):
+    """What stands between this computer and a robot that refuses it."""
+
+    NONE = "nothing, or not that"
+    WANTED = "it does not know us, or we do not know it"
+    CHANGED = "another answers where one was paired with"
+
+
 class Quality(enum.Enum):
     """Of the link, by the worst gap between Status messages in the last 10 s."""
 
@@ -71,7 +79,8 @@ class DriveView:
     steering: float = 0.0
     limit: float = 0.5  # (0, 1], of throttle
     hint: str = ""  # "Click the picture to drive", "Let go first", ...
-    top_speed_mps: float | None = None  # at full throttle, if the robot says so; the speed bar's end
+    full_throttle: float = 1.0  # (0, 1], where the robot cuts it
+    top_speed_mps: float | None = None  # at full_throttle, if the robot says so; the speed bar's end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +122,7 @@ class KnownRobot:
     board: str = ""
     simulated: bool = False
     is_connected: bool = False
+    is_paired: bool | None = None  # its key is on our list; None: it has never shown one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +134,7 @@ class View:
     robot_name: str = ""
     simulated: bool = False
     connection_error: str = ""  # LOOK's words, with the next step
+    pairing: Pairing = Pairing.NONE
     status: Status | None = None
     status_age_s: float = 0.0
     state: State | None = None  # as told, or as the guardian's rules must have made of it

@@ -27,26 +27,29 @@ def view_of(
     now_s: float,
 ) -> View:
     """What the window shows at `now_s`, our monotonic clock.  `error` is ours: an address that is none."""
+    description = robot.link.heard.description if robot is not None else None
     drive = DriveView(
         source=decision.source.value,
         throttle=decision.throttle,
         steering=decision.steering,
         limit=limit,
         hint=decision.hint,
+        full_throttle=description.max_throttle if description else 1.0,
+        top_speed_mps=(description.top_speed_mps or None) if description else None,
     )
     told = tuple(events)
     if robot is None:
         return View(drive=drive, events=told, connection_error=error)
     link = robot.link
     heard, connection = link.heard, link.connection
-    description = heard.description
     newest = heard.odometry
     return View(
         connection=connection,
         address=link.address,
-        robot_name=description.name if description else "",
+        robot_name=link.robot_name,
         simulated=description.simulated if description else False,
         connection_error=error or _error(link, connection, now_s),
+        pairing=link.pairing,
         status=heard.status.message if heard.status else None,
         status_age_s=heard.status_age_s(now_s),
         state=heard.state(now_s),

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import re
+import ssl
 from typing import Final
 
-from pynet_core.errors import DeadlineExceeded, PoolFull, PynetError, Refused, RemoteProtocolError
+from desktop_app.view import Pairing
+from pynet_core.errors import (
+    ConfigError,
+    DeadlineExceeded,
+    PoolFull,
+    PynetError,
+    Refused,
+    RemoteProtocolError,
+)
 from pynet_core.wire import WIRE_VERSION
 
 UNREACHABLE: Final = "No robot answers at {address}. Is it switched on, and on this network?"
@@ -32,10 +41,22 @@ def connection_words(error: BaseException, name: str, address: str) -> str:
             return UNREACHABLE.format(address=address)
         case Refused():
             return f"{robot} refused: {error.reason}."
+        case ConfigError():
+            return f"{error}."
         case PynetError():
             return f"{UNREACHABLE.format(address=address)} ({error})"
         case _:
             return f"{robot}: {error}"
+
+
+def pairing_of(error: BaseException, *, is_known: bool) -> Pairing:
+    """Whether pairing is the way out; `is_known`: a robot with a key that we trust was here before."""
+    match error:
+        case Refused(code=401):
+            is_stranger = isinstance(error.__cause__, ssl.SSLCertVerificationError)
+            return Pairing.CHANGED if is_known and is_stranger else Pairing.WANTED
+        case _:
+            return Pairing.NONE
 
 
 def _number(pattern: str, reason: str) -> str:
@@ -49,4 +70,5 @@ def silence_words(silent_s: float) -> str:
     return f"No link for {silent_s:.0f} s. Trying every 0.5 s."
 
 
+KEY_CHANGED: Final = "This is not the {robot} you paired with. Do not drive it unless you reinstalled it."
 LINK_IS_BACK: Final = "Link is back. Disarmed: press Enter to arm."

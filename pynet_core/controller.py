@@ -54,7 +54,8 @@ class Controller:
     Any thread may call it.  `name` is what people see of it at the gateway.
     With an `identity`, or PYNET_KEY, every connection is TLS, and `trust` lists
     the gateways that are believed; without, this device's own identity is used
-    for other machines, and none on this one.
+    for other machines, and none on this one.  `gateway_fingerprint` says which
+    device its own gateway was when last called; '' where that proved nothing.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Controller:
         self._trust = trust
         self._given = given_credentials(identity, trust)
         self._device: Credentials | None = None
+        self.gateway_fingerprint = ""
         self._random = os.urandom(16)
         self._id = self._id_for(self._given)
 
@@ -118,11 +120,10 @@ class Controller:
             credentials = self._credentials_for(sock, where)
             channel_type = PlainChannel if credentials is None else TlsChannel
             channel = channel_type(sock, Session("controller"))
-            if credentials is not None:
-                _prove(channel, credentials, deadline)
+            fingerprint = "" if credentials is None else _prove(channel, credentials, deadline)
             controller_id = self._id_for(credentials)
             if gateway is None:
-                self._id = controller_id
+                self._id, self.gateway_fingerprint = controller_id, fingerprint
             hello = Hello(
                 magic=MAGIC,
                 capabilities=(),
@@ -188,8 +189,8 @@ class Controller:
         return bytes.fromhex(credentials.own.fingerprint)[:OWNER_BYTES] + self._random[OWNER_BYTES:]
 
 
-def _prove(channel: PlainChannel, credentials: Credentials, deadline: Deadline) -> None:
-    """Make the channel secure, with a gateway that is trusted."""
+def _prove(channel: PlainChannel, credentials: Credentials, deadline: Deadline) -> str:
+    """Make the channel secure, with a gateway that is trusted; returns its fingerprint."""
     assert isinstance(channel, TlsChannel)
     try:
         fingerprint = channel.shake_hands(credentials, deadline, at_gateway=False)
@@ -198,6 +199,7 @@ def _prove(channel: PlainChannel, credentials: Credentials, deadline: Deadline) 
         raise
     if credentials.find(fingerprint, at_gateway=False) is None:
         raise Refused(401, "this gateway has just been struck off the list here")
+    return fingerprint
 
 
 def _connect(host: str, port: int, where: str, timeout_s: float) -> socket.socket:

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from desktop_app.app import App, Folders
 from desktop_app.cockpit import Cockpit
+from desktop_app.drive_panel import DriveCard
 from desktop_app.gamepad import PadButton
 from desktop_app.main_window import WindowMemory
 from desktop_app.settings import SettingsFile
@@ -104,6 +106,16 @@ def test_keys_reach_the_robot_and_letting_go_is_neutral(
     qtbot.waitUntil(
         lambda: (robot.commands()[-1].throttle, robot.commands()[-1].steering) == (0.0, 0.0), timeout=SOON_MS
     )
+
+
+def test_the_limit_is_in_metres_once_the_robot_has_told_its_top_speed(
+    qtbot: QtBot, start: Callable[..., App], robot: FakeRobot
+) -> None:
+    robot.description = replace(robot.description, top_speed_mps=3.0)
+    cockpit = start().start(f"127.0.0.1:{robot.port}")
+    slider = cockpit.window.parts.card(DriveCard).slider
+    assert slider.accessibleDescription() == "50 %"
+    qtbot.waitUntil(lambda: slider.accessibleDescription() == "1.5 m/s", timeout=SOON_MS)
 
 
 def test_the_view_shows_what_is_asked_and_what_hinders(qtbot: QtBot, driven: Cockpit) -> None:

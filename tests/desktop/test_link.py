@@ -244,6 +244,16 @@ def test_an_absurd_description_is_cut_to_what_a_window_can_show(
     assert max(len(s.channels) for s in seen.streams) <= 16
 
 
+@pytest.mark.parametrize("nonsense", [-3.0, float("inf"), 1e9])
+def test_an_absurd_top_speed_is_none(qtbot: QtBot, rig: Rig, robot: FakeRobot, nonsense: float) -> None:
+    robot.description = replace(DESCRIPTION, top_speed_mps=nonsense, max_throttle=nonsense)
+    link = rig.link(robot.port)
+    qtbot.waitUntil(is_up(link), timeout=SOON_MS)
+    seen = link.heard.description
+    assert seen is not None
+    assert (seen.top_speed_mps, seen.max_throttle) == (0.0, 1.0)
+
+
 def test_a_flood_of_channels_is_bounded(qtbot: QtBot, rig: Rig, robot: FakeRobot) -> None:
     link = rig.link(robot.port)
     qtbot.waitUntil(is_up(link), timeout=SOON_MS)

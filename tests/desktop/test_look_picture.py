@@ -223,6 +223,15 @@ def test_the_limit_is_in_metres_only_where_the_top_speed_is_known() -> None:
     assert overlay_of(unknown).speed.share is None
 
 
+@pytest.mark.parametrize(
+    "limit, words, share", [(0.25, "1.0 m/s", 0.5), (0.5, "2.0 m/s", 1.0), (1.0, "2.0 m/s", 1.0)]
+)
+def test_a_limit_beyond_the_robots_own_is_the_robots_own(limit: float, words: str, share: float) -> None:
+    drive = replace(views.ARMED.drive, limit=limit, full_throttle=0.5)
+    overlay = overlay_of(replace(views.ARMED, drive=drive))
+    assert (overlay.limit, overlay.limit_share) == (words, share)
+
+
 def test_the_stream_is_told_as_it_is() -> None:
     slow = replace(
         views.ARMED, picture=PictureView(fps=12.4, width_px=1280, height_px=720, bits_per_s=1.25e6)
