@@ -22,7 +22,7 @@ from pi_agent.drivetrain import GpioDrivetrain
 from pi_agent.guardian import Guardian
 from pi_agent.neutral import save_plan
 from pi_agent.places import LOCK_FILE, own_runtime_dir, own_state_dir
-from pi_agent.procs import EXIT_CONFIG, run_before_others, worker_command
+from pi_agent.procs import EXIT_CONFIG, adopt_orphans, run_before_others, worker_command
 from pi_agent.simulated.pins import BoardFactory
 from pi_agent.supervisor import Supervisor, run
 from pi_agent.systemd import Notifier
@@ -104,6 +104,7 @@ def guard(config: AgentConfig, arguments: argparse.Namespace) -> None:
         ending.callback(supervisor.end)
         ending.callback(notifier.stopping)
         ending.callback(drivetrain.neutral)
+        adopt_orphans()
         if not run_before_others():
             log.info("no real-time priority (CAP_SYS_NICE): ticks may be late beside busy processes")
         run(guardian, supervisor, diary, notifier, title=title, is_stopping=lambda: stop.is_asked)

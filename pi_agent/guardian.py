@@ -18,7 +18,7 @@ from msgspec import Struct
 from pi_agent.config import AgentConfig, bearing_rad
 from pi_agent.diary import Diary
 from pi_agent.failsafe import NS_PER_MS, Failsafe
-from pi_agent.link import CameraSeen, GuardianLink, Labelled, Request, WorkerReady
+from pi_agent.link import CameraSeen, GuardianLink, Labelled, Request, WorkerAlive, WorkerReady
 from pi_agent.mixing import NEUTRAL, Limits, Outputs, mix
 from pi_agent.ports import Drivetrain
 from pynet_car.messages import (
@@ -93,6 +93,7 @@ class Guardian:
 
     def _forget_worker(self) -> None:
         self.gateway_port: int | None = None  # once the worker has said that it listens
+        self.worker_silent_ticks = 0  # since it last said that it is alive
         self._readings: dict[str, Reading] = {}
         self._odometry: Odometry | None = None
         self._camera_ns: int | None = None
@@ -158,6 +159,7 @@ class Guardian:
         requests: list[Request] = []
         commands: list[Labelled] = []
         ends = 0
+        self.worker_silent_ticks += 1
         for _ in range(MAX_DRAIN):
             if self.link is None:
                 break
@@ -189,6 +191,8 @@ class Guardian:
                     self._camera_ns = captured_ns
                 case WorkerReady(port=port):
                     self.gateway_port = port
+                case WorkerAlive():
+                    self.worker_silent_ticks = 0
         return requests, commands
 
     def _count_nonsense(self, now_ns: int, exc: Exception) -> None:

@@ -66,6 +66,10 @@ class WorkerReady(Struct, frozen=True, kw_only=True, tag=True):
     port: int
 
 
+class WorkerAlive(Struct, frozen=True, tag=True):
+    """The worker's main thread goes round: said four times a second, for a worker that hangs is replaced."""
+
+
 class Result(Struct, frozen=True, kw_only=True, tag=True):
     """The answer to the Request of the same id."""
 
@@ -74,7 +78,7 @@ class Result(Struct, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
-ToGuardian = Request | Labelled | Scan | Odometry | CameraSeen | WorkerReady
+ToGuardian = Request | Labelled | Scan | Odometry | CameraSeen | WorkerReady | WorkerAlive
 ToWorker = Result | Status | Event
 
 

@@ -10,7 +10,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from pi_agent.ciphers import cpu_info, environment_for
@@ -22,8 +24,11 @@ LONGEST_PAUSE_S: Final = 8.0
 STEADY_S: Final = 10.0  # a worker that ran this long was well: its death starts a new count
 EXIT_CONFIG: Final = 78  # EX_CONFIG: no other try will work before somebody mends the settings
 END_S: Final = 1.0  # from SIGTERM to SIGKILL
+ORPHANS_S: Final = 0.2  # what lives on then is stuck in the kernel; the next burial tries again
 REAL_TIME_PRIORITY: Final = 10  # of 1-99; the kernel's own interrupt threads have 50
 _PR_SET_PDEATHSIG: Final = 1
+_PR_SET_CHILD_SUBREAPER: Final = 36
+_PR_GET_CHILD_SUBREAPER: Final = 37
 _SYSTEMD_VARIABLES: Final = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
 
 
@@ -39,6 +44,15 @@ def die_with_parent() -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
     if os.getppid() != parent:
         os._exit(1)
+
+
+def adopt_orphans() -> None:
+    """Whatever the worker leaves behind becomes our child, so that `bury` finds it; Linux only.
+
+    A plugin's child may have left the process group, and holds the gateway's
+    port and the worker's end of the link for as long as it lives.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # no kernel in use refuses
 
 
 def run_before_others() -> bool:
@@ -111,9 +125,10 @@ class WorkerProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def bury(self) -> int:
-        """After its death: kill what is left of its group; its exit code, -N for signal N."""
+        """After its death: kill what it left behind; its exit code, -N for signal N."""
         self.kill()
         code = self._process.wait()
+        _bury_orphans()
         os.close(self._pidfd)
         self.link.close()
         return code
@@ -126,6 +141,32 @@ class WorkerProcess:
     def is_dead(self, timeout_s: float) -> bool:
         """Whether it is, within `timeout_s`."""
         return bool(select.select([self], [], [], timeout_s)[0])
+
+
+def _bury_orphans() -> None:
+    """Where we adopt them: kill our children, and theirs as they become ours; there are no others now."""
+    adopts = ctypes.c_int(0)
+    ctypes.CDLL(None).prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(adopts), 0, 0, 0)
+    if not adopts.value:
+        return
+    until_s = time.monotonic() + ORPHANS_S
+    while (children := _children()) and time.monotonic() < until_s:
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, os.WNOHANG)
+        time.sleep(0.001)
+
+
+def _children() -> list[int]:
+    """By looking at every process: not every kernel lists them."""
+    own = str(os.getpid())
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has just ended
+            if (folder / "stat").read_text().rpartition(")")[2].split()[1] == own:
+                found.append(int(folder.name))
+    return found
 
 
 def worker_command(arguments: Sequence[str]) -> list[str]:

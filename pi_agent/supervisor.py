@@ -17,6 +17,9 @@ from pynet_core.errors import ConfigError, HardwareError
 ALIVE_NS: Final = 250_000_000  # WatchdogSec=1 misses three before it acts
 NS_PER_S: Final = 1_000_000_000
 CLOSED_NS: Final = 500_000_000  # a worker that ends closes its link first, and has an exit code to tell
+# In ticks: a guardian that stood still itself must not blame the worker.
+SILENT_TICKS: Final = 500  # 5 s; it says four times a second that it is alive
+STARTING_TICKS: Final = 6000  # 60 s; until it listens, for a slow card and slow plugins
 
 
 class Supervisor:
@@ -29,6 +32,7 @@ class Supervisor:
         self._command = tuple(command)
         self._worker: WorkerProcess | None = None
         self._has_died = False
+        self._was_hung = False
         self._backoff = Backoff()
         self._start_ns = 0  # when it was started, or is to be started
         self._closed_ns = 0  # when its end of the link was last seen open
@@ -50,6 +54,9 @@ class Supervisor:
                 self._bury(worker, now_ns)
             elif self._guardian.link is not None:
                 self._closed_ns = now_ns
+                if self._is_silent():
+                    self._was_hung = True
+                    worker.kill()  # the next call finds it dead
             elif now_ns - self._closed_ns > CLOSED_NS:
                 worker.kill()  # it closed its end and lives on; the next call finds it dead
         if self._worker is None and now_ns >= self._start_ns:
@@ -71,6 +78,7 @@ class Supervisor:
             self._pause(now_ns, str(exc))
         else:
             self.trouble = ""
+            self._was_hung = False
             self._guardian.attach(self._worker.link)
 
     def _bury(self, worker: WorkerProcess, now_ns: int) -> None:
@@ -81,8 +89,15 @@ class Supervisor:
         self._has_died = False
         if code == EXIT_CONFIG:
             raise ConfigError("the worker cannot run with these settings; it has said why above")
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        if self._was_hung:
+            how = "hung and was killed"
+        else:
+            how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         self._pause(now_ns, f"the worker {how}")
+
+    def _is_silent(self) -> bool:
+        is_up = self._guardian.gateway_port is not None
+        return self._guardian.worker_silent_ticks > (SILENT_TICKS if is_up else STARTING_TICKS)
 
     def _pause(self, now_ns: int, why: str) -> None:
         pause_s = self._backoff.after((now_ns - self._start_ns) / NS_PER_S)

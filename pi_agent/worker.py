@@ -27,7 +27,7 @@ from typing import Final, Literal
 
 from pi_agent.camera import CameraFeed
 from pi_agent.config import AgentConfig, board_model, is_simulated, load_config
-from pi_agent.link import GuardianLink, ToWorker, WorkerReady
+from pi_agent.link import GuardianLink, ToWorker, WorkerAlive, WorkerReady
 from pi_agent.offers import OWN_NAMES, GuardianSilent, Offers
 from pi_agent.procs import EXIT_CONFIG, die_with_parent
 from pi_agent.report import REPORT_SOCKET, Pulse, Report, ReportServer, uptime_s
@@ -121,6 +121,7 @@ class Worker:
             now_ns = time.monotonic_ns()
             if now_ns >= watch_ns:
                 watch_ns = now_ns + WATCH_NS
+                self._link.send(WorkerAlive())
                 for part in parts:
                     part.watch(now_ns)
         log.warning("a peer has closed the gateway; the guardian will start it again")

@@ -20,7 +20,7 @@ from pi_agent.config import AgentConfig, ProximityConfig
 from pi_agent.diary import Diary
 from pi_agent.drivetrain import GpioDrivetrain
 from pi_agent.guardian import Guardian
-from pi_agent.link import CameraSeen, GuardianLink, Labelled, Request, ToWorker, WorkerReady
+from pi_agent.link import CameraSeen, GuardianLink, Labelled, Request, ToWorker, WorkerAlive, WorkerReady
 from pi_agent.neutral import save_plan
 from pi_agent.procs import die_with_parent
 from pi_agent.simulated.pins import BoardFactory
@@ -64,6 +64,7 @@ def worker(*arguments: str) -> None:
         while (message := link.receive()) is not None:
             if not isinstance(message, Status):
                 continue
+            link.send(WorkerAlive())
             link.send(CameraSeen(captured_ns=time.monotonic_ns()))
             if not message.session:
                 link.send(request(Lease(priority=Priority.HUMAN)))

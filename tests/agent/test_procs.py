@@ -62,6 +62,30 @@ def test_a_program_that_is_not_there_is_a_hardware_error_and_leaks_nothing() -> 
     assert open_files() == before
 
 
+def test_a_child_that_left_the_workers_group_is_buried_with_it_where_orphans_are_adopted() -> None:
+    """In a process of its own: it kills all its children."""
+    program = """if True:
+        import os, sys
+        from pi_agent.procs import WorkerProcess, adopt_orphans
+        adopt_orphans()
+        fork = "import os, time; os.fork() or (os.setsid(), print(os.getpid(), flush=True), time.sleep(100))"
+        reader, writer = os.pipe()
+        os.dup2(writer, 1)
+        worker = WorkerProcess([sys.executable, "-c", fork])
+        orphan = int(os.read(reader, 100))
+        assert worker.is_dead(5.0)
+        os.kill(orphan, 0)
+        assert worker.bury() == 0
+        try:
+            os.kill(orphan, 0)
+        except ProcessLookupError:
+            raise SystemExit(0)
+        raise SystemExit("it lives on")
+    """
+    done = subprocess.run([sys.executable, "-c", program], timeout=20, check=False)
+    assert done.returncode == 0
+
+
 def test_asking_a_dead_worker_to_end_is_no_error() -> None:
     worker = start("")
     assert worker.is_dead(5.0)
