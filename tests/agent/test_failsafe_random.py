@@ -14,6 +14,7 @@ from pi_agent.failsafe import Outcome
 from pi_agent.link import Labelled, PeerGone, Request
 from pynet_car.messages import Arm, Disarm, EStop, Lease, Priority, Release, Reset, State
 from tests.agent.failsafe_rig import ADA, GRACE, LIFESPAN_MS, MS, Ask, Rig
+from tests.agent.failsafe_stalls import drive
 from tests.agent.failsafe_witness import Step, Witness
 
 EVE = "eve" * 10
@@ -36,6 +37,7 @@ class Watched(Rig):
         self.witness: Witness | None = None
         self.died = False
         self.stamps: list[int] = []
+        self.record: list[Step] = []
         super().__init__()
         self.witness = Witness(lifespan_ns=LIFESPAN_MS * MS)
         self.step()
@@ -46,6 +48,7 @@ class Watched(Rig):
         if self.witness:
             record = Step(self.now, self.died, tuple(requests), tuple(commands), outcome, self.state())
             self.witness.saw(record, self.minted)
+            self.record.append(record)
         self.died = False
         return outcome
 
@@ -87,6 +90,10 @@ class Conversation(RuleBasedStateMachine):
     @rule(peer=PEERS, ask=ASKS)
     def ask(self, peer: str, ask: Ask) -> None:
         self.requests.append(self.rig.request(ask, peer))
+
+    @rule(peer=PEERS)
+    def press(self, peer: str) -> None:
+        self.requests.append(self.rig.request(EStop(), peer))
 
     @rule(peer=PEERS, back=st.integers(0, 3), off_ns=st.sampled_from([0, 0, 0, 1, -1, 10**9]))
     def arm(self, peer: str, back: int, off_ns: int) -> None:
@@ -207,6 +214,19 @@ def perform(rig: Watched, act: int) -> Outcome:
         case _:
             rig.die()
             return rig.step()
+
+
+def test_no_command_moves_the_car_once_it_is_older_than_its_lifespan_whatever_stalls() -> None:
+    """A short form of `./run prove failsafe`."""
+    report = drive(20_000, seed=1)
+    assert report.oldest_ns <= LIFESPAN_MS * MS
+    assert report.oldest_ns > (LIFESPAN_MS - 30) * MS, "no stall came near the limit: it proves nothing"
+    assert report.moved_ticks > 10_000
+    assert report.trips > 100
+
+
+def test_a_lifespan_that_is_too_long_is_noticed() -> None:
+    assert drive(20_000, seed=1, lifespan_ms=LIFESPAN_MS + 50).oldest_ns > LIFESPAN_MS * MS
 
 
 # The witness itself must be able to fail.
