@@ -11,22 +11,15 @@ from typing import Any, Final, NamedTuple, Self
 
 from pynet_core.channel import PlainChannel
 from pynet_core.clock import Deadline
-from pynet_core.errors import (
-    DeadlineExceeded,
-    LinkClosed,
-    LinkError,
-    LocalProtocolError,
-    ProtocolError,
-    SubroutineError,
-)
+from pynet_core.errors import DeadlineExceeded, LinkError, ProtocolError
+from pynet_core.exchange import Exchange, check
 from pynet_core.session import State
 from pynet_core.sink import CONTROL_UNSENT_BYTES, SINK_UNSENT_BYTES
 from pynet_core.sink import Sink as Sink  # what open_buffer returns
 from pynet_core.subscription import Subscription
 from pynet_core.transfer.asking import Files, OnProgress, Stopped, StrPath, download, query_for, upload
-from pynet_core.wire import Call, Failure, Flag, Frame, Kind, pack_call, unpack_body
+from pynet_core.wire import Flag, Frame, Kind
 
-CLOSE_TIMEOUT_S: Final = 1.0
 CANCEL_TIMEOUT_S: Final = 10.0  # an ended stream ends at its next item: a slow sensor may take that long
 STOP_TIMEOUT_S: Final = 0.5  # the same, for a Subscription that is stopped
 STOP_POLL_S: Final = 0.05
@@ -66,11 +59,11 @@ class Client:
         self, channel: PlainChannel, purpose: str, *, verbose: bool = False, download_dir: str = ""
     ) -> None:
         self._channel = channel
+        self._exchange = Exchange(channel)
         self._download_dir = download_dir
         self._purpose = purpose
         self._verbose = verbose
         self._subscriptions: list[Subscription] = []
-        self.timeout_s: float | None = None
         self.cancel_timeout_s = CANCEL_TIMEOUT_S
         self.stamp_ns = 0  # gateway's clock when the newest stream item was yielded
         self.replaced = 0  # items skipped on newest-only streams since this pair was opened
@@ -86,7 +79,15 @@ class Client:
     @property
     def connected(self) -> bool:
         """False once the pair is closed or has been lost; a lost one is noticed when it is used."""
-        return not self._channel.is_closed
+        return self._exchange.is_open
+
+    @property
+    def timeout_s(self) -> float | None:
+        return self._exchange.timeout_s
+
+    @timeout_s.setter
+    def timeout_s(self, timeout_s: float | None) -> None:
+        self._exchange.timeout_s = timeout_s
 
     def ping(self, message: str = "ping") -> Pong:
         """Ask for an echo: is it alive, how far, and how far apart are the clocks.
@@ -95,8 +96,8 @@ class Client:
             LinkError: The connection is gone.
         """
         sent_ns = time.monotonic_ns()
-        self._send(Frame(Kind.PING, 0, str(message).encode()))
-        frame = self._answer()
+        self._exchange.send(Frame(Kind.PING, 0, str(message).encode()))
+        frame = self._exchange.answer()
         back_ns = time.monotonic_ns()
         pong = Pong(
             frame.body.decode(errors="replace"),
@@ -114,7 +115,7 @@ class Client:
             SubroutineError: It failed, does not exist, or is a generator.
             LinkError: The connection is gone.
         """
-        frame = self._call(Kind.BATCH, name, arguments, kwargs)
+        frame = self._exchange.call(Kind.BATCH, name, arguments, kwargs)
         batch = Batch(frame.body)
         batch.ident = frame.ident
         return batch
@@ -130,7 +131,7 @@ class Client:
             SubroutineError: It failed, does not exist, or is a generator.
             LinkError: The connection is gone.
         """
-        return self._call(Kind.BUFFER, name, arguments, kwargs, buffer).ident
+        return self._exchange.call(Kind.BUFFER, name, arguments, kwargs, buffer).ident
 
     def open_buffer(self, name: str, arguments: list[Any] = _NO_ARGUMENTS, **kwargs: Any) -> Sink:
         """Call the same function again and again, one way: `sink.put(buffer)` awaits no reply.
@@ -139,7 +140,7 @@ class Client:
             SubroutineError: No such function, not allowed, or a generator.
             LinkError: The connection is gone.
         """
-        self._call(Kind.SINK, name, arguments, kwargs)
+        self._exchange.call(Kind.SINK, name, arguments, kwargs)
         unsent = CONTROL_UNSENT_BYTES if self._purpose in ("safety", "control") else SINK_UNSENT_BYTES
         return Sink(self._channel, name, unsent)
 
@@ -237,14 +238,14 @@ class Client:
     @contextlib.contextmanager
     def _files_moving(self) -> Iterator[None]:
         """However it ends, the pair is then free for other things, or closed."""
-        self._check_open()
+        self._exchange.check_open()
         try:
             yield
         except Stopped as exc:
             raise exc.cause from None
         finally:
             if self._channel.session.state is not State.IDLE:
-                self._drop()
+                self._exchange.cut()
 
     def close_handler(self) -> None:
         """Close this pair and give its place in the gateway's pool back; idempotent."""
@@ -258,11 +259,11 @@ class Client:
             return
         try:
             self._channel.send(Frame(Kind.CLOSE_HANDLER))
-            self._await_close()
+            self._exchange.await_close()
         except (LinkError, ProtocolError):
             pass  # in the middle of something: it is simply cut
         finally:
-            self._drop()
+            self._exchange.cut()
 
     def abort(self) -> None:
         """Cut the connection now, from any thread; whoever waits in it gets LinkClosed."""
@@ -275,20 +276,12 @@ class Client:
             SubroutineError: Not allowed.
             LinkError: The connection is gone.
         """
-        self._send(Frame(Kind.CLOSE_GATEWAY))
-        self._check(self._answer(), "close_gateway")
+        self._exchange.send(Frame(Kind.CLOSE_GATEWAY))
+        check(self._exchange.answer(), "close_gateway")
         try:
-            self._await_close()
+            self._exchange.await_close()
         finally:
-            self._drop()
-
-    def _call(
-        self, kind: Kind, name: str, arguments: list[Any], kwargs: dict[str, Any], buffer: Any = None
-    ) -> Frame:
-        self._request(kind, name, arguments, kwargs, buffer)
-        frame = self._answer()
-        self._check(frame, name)
-        return frame
+            self._exchange.cut()
 
     def _stream(
         self,
@@ -299,14 +292,14 @@ class Client:
         stopping: threading.Event | None = None,
     ) -> bool:
         """True when the generator ended by itself, False when the callback or `stopping` ended it."""
-        self._request(Kind.STREAM, name, arguments, kwargs)
+        self._exchange.request(Kind.STREAM, name, arguments, kwargs)
         while True:
             frame = self._next(stopping)
             if frame is None:
                 self._cancel(name, STOP_TIMEOUT_S)
                 return False
             if frame.kind != Kind.ITEM:
-                self._check(frame, name)
+                check(frame, name)
                 return True
             self.stamp_ns = frame.stamp_ns
             self.replaced += frame.replaced
@@ -320,15 +313,15 @@ class Client:
                 self._cancel(name, self.cancel_timeout_s)
                 return False
             if frame.flags & Flag.CREDITED:
-                self._send(Frame(Kind.CREDIT, 1))
+                self._exchange.send(Frame(Kind.CREDIT, 1))
 
     def _next(self, stopping: threading.Event | None) -> Frame | None:
         """The next frame of a stream; None once `stopping` is set."""
         if stopping is None:
-            return self._receive()
+            return self._exchange.receive()
         while not stopping.is_set():
             try:
-                return self._receive(STOP_POLL_S)
+                return self._exchange.receive(STOP_POLL_S)
             except DeadlineExceeded:
                 continue
         return None
@@ -337,64 +330,12 @@ class Client:
         """End the running stream and read what was on its way."""
         deadline = Deadline(timeout_s, f"the end of stream {name!r}")
         try:
-            self._send(Frame(Kind.CANCEL))
-            while self._receive(deadline.remaining_s()).kind == Kind.ITEM:
+            self._exchange.send(Frame(Kind.CANCEL))
+            while self._exchange.receive(deadline.remaining_s()).kind == Kind.ITEM:
                 pass
         except DeadlineExceeded:
-            self._drop()
+            self._exchange.cut()
             raise DeadlineExceeded(
                 f"stream {name!r} has not ended {timeout_s:g} s after it was cancelled: "
                 "its generator is stuck; this pair is closed"
             ) from None
-
-    def _request(
-        self, kind: Kind, name: str, arguments: list[Any], kwargs: dict[str, Any], buffer: Any = None
-    ) -> None:
-        head = pack_call(Call(name=name, arguments=list(arguments), kwargs=kwargs))
-        body = head if buffer is None else head + memoryview(buffer).cast("B")
-        self._send(Frame(kind, len(head), body))
-
-    def _send(self, frame: Frame) -> None:
-        self._check_open()
-        try:
-            self._channel.send(frame)
-        except LocalProtocolError:  # nothing was sent
-            raise
-        except BaseException:  # gone, or interrupted (Ctrl-C) who knows where in a frame: of no more use
-            self._drop()
-            raise
-
-    def _receive(self, timeout_s: float | None = None) -> Frame:
-        self._check_open()
-        try:
-            return self._channel.receive(timeout_s, "the gateway's answer")
-        except DeadlineExceeded:
-            raise
-        except BaseException:  # as above
-            self._drop()
-            raise
-
-    def _answer(self) -> Frame:
-        try:
-            return self._receive(self.timeout_s)
-        except DeadlineExceeded:
-            self._drop()
-            raise
-
-    def _check(self, frame: Frame, name: str) -> None:
-        if frame.kind == Kind.ERROR:
-            failure = unpack_body(frame.body, Failure)
-            raise SubroutineError(name, failure.error, failure.reason, frame.ident)
-
-    def _check_open(self) -> None:
-        if not self.connected:
-            raise LinkClosed("this pair is closed; get another client")
-
-    def _await_close(self) -> None:
-        """The gateway closes when it has freed the place."""
-        with contextlib.suppress(LinkError):
-            self._channel.receive(CLOSE_TIMEOUT_S, "the gateway's close")
-
-    def _drop(self) -> None:
-        self._channel.abort()  # wakes a thread that waits in it, which close alone does not
-        self._channel.close()
