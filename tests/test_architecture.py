@@ -43,6 +43,8 @@ FENCES: Final[dict[str, tuple[str, ...]]] = {
     "simplejpeg": ("desktop_app/*", "pynet_car/world/*"),
     "cryptography": ("pynet_core/certificate.py",),
     "spake2": ("pynet_core/pairing.py",),
+    "regex": ("pynet_core/transfer/pattern.py",),  # `re` cannot be stopped: a peer's patterns go through it
+    "xxhash": ("pynet_core/transfer/digest.py",),  # which knows what to do without it
     "torch": ("desktop_app/pilot/*",),
     "onnxruntime": ("desktop_app/pilot/*",),
 }
@@ -274,6 +276,13 @@ BROKEN: Final[list[tuple[Rule, str, str, str]]] = [
         "PyQt5: only",
     ),
     (fenced_libraries_stay_in_their_files, "desktop_app/app.py", "import torch.nn", "torch: only"),
+    (fenced_libraries_stay_in_their_files, "pynet_core/client.py", "import regex as re", "regex: only"),
+    (
+        fenced_libraries_stay_in_their_files,
+        "pynet_core/transfer/part.py",
+        "from xxhash import xxh3_128",
+        "xxhash: only",
+    ),
     (neutral_stands_alone, "pi_agent/neutral.py", "import msgspec", "the standard library only"),
     (
         neutral_stands_alone,
