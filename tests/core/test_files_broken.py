@@ -237,7 +237,23 @@ def test_an_uploader_killed_in_the_middle_leaves_no_part_at_the_gateway(place: P
     assert_nothing_half(files, place.up)
 
 
-def test_ctrl_c_while_waiting_closes_the_pair_and_keeps_the_part(place: Place) -> None:
+@pytest.fixture
+def interrupted() -> Iterator[threading.Event]:
+    """Set when Ctrl-C has become a KeyboardInterrupt."""
+    interrupted = threading.Event()
+
+    def handle(_number: int, _frame: object) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, handle)
+    yield interrupted
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_while_waiting_closes_the_pair_and_keeps_the_part(
+    place: Place, interrupted: threading.Event
+) -> None:
     (file,) = make(place.source, "a", size=2 * PIECE_BYTES)
     with (
         Relay(place.gateway.port, stall_down=PIECE_BYTES + 300_000) as relay,
@@ -247,7 +263,8 @@ def test_ctrl_c_while_waiting_closes_the_pair_and_keeps_the_part(place: Place) -
         def interrupt() -> None:
             part = place.down / "a.pynet.part"
             assert eventually(lambda: part.exists() and part.stat().st_size > PIECE_BYTES, 20)
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            while not interrupted.wait(0.2):  # a signal that comes just before recv begins does not wake it
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
         interrupter = threading.Thread(target=interrupt)
         interrupter.start()
