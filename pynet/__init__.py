@@ -30,6 +30,7 @@ from pynet_core.errors import (
 from pynet_core.feed import Feed
 from pynet_core.gateway import Gateway
 from pynet_core.keys import Identity
+from pynet_core.payload import pack, payload, unpack
 from pynet_core.subroutines import Peer, caller
 from pynet_core.subscription import StreamStats, Subscription
 from pynet_core.transfer.asking import Files
@@ -72,7 +73,10 @@ __all__ = [
     "caller",
     "from_bytes",
     "int_to_bytes",
+    "pack",
+    "payload",
     "safe_print",
     "str_to_bytes",
     "to_bytes",
+    "unpack",
 ]

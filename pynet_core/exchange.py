@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pynet_core.channel import PlainChannel
 from pynet_core.errors import DeadlineExceeded, LinkClosed, LinkError, LocalProtocolError, SubroutineError
+from pynet_core.payload import as_buffer
 from pynet_core.wire import Call, Failure, Frame, Kind, pack_call, unpack_body
 
 CLOSE_TIMEOUT_S: Final = 1.0
@@ -47,10 +48,11 @@ class Exchange:
 
         Raises:
             LocalProtocolError: The arguments cannot travel; nothing was sent.
+            TypeError, ValueError: The buffer cannot; nothing was sent.
             LinkError: The connection is gone.
         """
         head = pack_call(Call(name=name, arguments=list(arguments), kwargs=kwargs))
-        body = head if buffer is None else head + memoryview(buffer).cast("B")
+        body = head if buffer is None else head + as_buffer(buffer)
         self.send(Frame(kind, len(head), body))
 
     def send(self, frame: Frame) -> None:

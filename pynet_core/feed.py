@@ -7,6 +7,7 @@ import time
 from typing import Any, Literal, NamedTuple
 
 from pynet_core.mailbox import Broadcast, Mailbox, Queue
+from pynet_core.payload import as_bytes
 
 Keep = Literal["every", "latest"]
 
@@ -26,19 +27,6 @@ def box_for(keep: Keep) -> Subscriber:
     return Mailbox() if keep == "latest" else Queue()
 
 
-def as_bytes(value: Any) -> bytes:
-    """The value as bytes.
-
-    Raises:
-        TypeError: It is something else.
-    """
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, (bytearray, memoryview)):
-        return bytes(value)
-    raise TypeError(f"gave {type(value).__name__}; give bytes or (ident, bytes)")
-
-
 class Feed:
     """A stream for all subscribers: what any thread puts in, each of them gets.
 
@@ -50,11 +38,11 @@ class Feed:
         self._broadcast: Broadcast[Item] = Broadcast()
         self._count = itertools.count()
 
-    def put(self, buffer: bytes, ident: int | None = None) -> None:
-        """Give every subscriber this item; never waits.  Without an ident it is counted.
+    def put(self, buffer: Any, ident: int | None = None) -> None:
+        """Give every subscriber this item, bytes or a payload; never waits.  Without an ident it is counted.
 
         Raises:
-            TypeError: It is not bytes.
+            TypeError, ValueError: It is neither, or cannot travel.
         """
         number = next(self._count) if ident is None else ident
         self._broadcast.put(Item(number, as_bytes(buffer), time.monotonic_ns()))

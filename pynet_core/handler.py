@@ -20,8 +20,8 @@ from pynet_core.errors import (
     PynetError,
     RemoteProtocolError,
 )
-from pynet_core.feed import as_bytes
 from pynet_core.mailbox import TooSlow
+from pynet_core.payload import as_bytes
 from pynet_core.pump import Pumps, TooManyUnheard, UserCodeFailed, items
 from pynet_core.subroutines import (
     MAX_NAME_CHARS,

@@ -10,8 +10,9 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final, Protocol
 
 from pynet_core.errors import PynetError
-from pynet_core.feed import Feed, Item, Subscriber, as_bytes, box_for
+from pynet_core.feed import Feed, Item, Subscriber, box_for
 from pynet_core.mailbox import Broadcast
+from pynet_core.payload import as_bytes
 from pynet_core.subroutines import Subroutine
 
 _log = logging.getLogger(__name__)

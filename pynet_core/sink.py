@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 
 from pynet_core.channel import PlainChannel
 from pynet_core.errors import LinkClosed, LocalProtocolError, SubroutineError
+from pynet_core.payload import as_buffer
 from pynet_core.wire import Failure, Frame, Kind, unpack_body
 
 CONTROL_UNSENT_BYTES: Final = 256  # two drive commands: a third would only be older
@@ -36,7 +37,7 @@ class Sink:
         """
         if not self._is_open:
             raise LinkClosed(f"the sink of {self._name!r} is closed; open it again")
-        body = buffer if isinstance(buffer, bytes) else bytes(memoryview(buffer))
+        body = bytes(as_buffer(buffer))  # of bytes these are the same bytes
         try:
             failed = self._channel.poll()
             if failed is None and self._channel.unsent_bytes() <= self._max_unsent_bytes:

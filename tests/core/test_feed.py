@@ -33,8 +33,8 @@ def test_every_subscriber_gets_every_item_with_its_ident_and_the_end(gateway: Ga
     running = [each.subscribe("feed", keep(items)) for each, items in zip(clients, got, strict=True)]
     assert heard_by(feed, 3)
     feed.put(b"a")
-    feed.put(bytearray(b"b"), ident=77)  # type: ignore[arg-type]
-    feed.put(memoryview(b"c"))  # type: ignore[arg-type]
+    feed.put(bytearray(b"b"), ident=77)
+    feed.put(memoryview(b"c"))
     feed.close()
     assert all(each.wait(PATIENCE_S) and each.error is None for each in running)
     assert got == [[(0, b"a"), (77, b"b"), (1, b"c")]] * 3

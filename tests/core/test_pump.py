@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from pynet_core.feed import Keep, Subscriber, as_bytes
+from pynet_core.feed import Keep, Subscriber
+from pynet_core.payload import as_bytes
 from pynet_core.pump import (
     MAX_UNHEARD,
     Pump,
