@@ -1,0 +1,119 @@
+"""Nothing in a page or an example is beyond the tests: what is Python runs, what is a command line exists."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+from click.testing import CliRunner
+
+from benchmarks.__main__ import BENCHMARKS
+from pynet_core import cli
+
+ROOT: Final = Path(__file__).parent.parent
+PAGES: Final = sorted(
+    page
+    for folder in (".", "docs", "examples")
+    for page in (ROOT / folder).glob("*.md" if folder == "." else "**/*.md")
+)
+FENCED: Final = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+# language: who runs it, and in which pages
+RUN_BY: Final = {
+    "python": ("README.md", "docs/howto/*.md"),  # test_readme.py, test_howto.py
+    "sh": ("*.md",),  # below
+    "hex": ("docs/reference/wire-format.md",),  # core/test_wire.py
+}
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def command_lines(page: Path) -> list[str]:
+    """Of its `sh` blocks, and of what is indented like one; without comments."""
+    text = page.read_text()
+    lines = [
+        line for language, body in FENCED.findall(text) if language == "sh" for line in body.splitlines()
+    ]
+    indented = re.findall(r"^    (\S.*)$", FENCED.sub("", text), re.MULTILINE)
+    return [bare for line in [*lines, *indented] if (bare := re.sub(r"(^|\s+)#.*", "", line))]
+
+
+LINES: Final = [
+    pytest.param(page, line, id=f"{page.parent.name}: {line}")
+    for page in PAGES
+    for line in command_lines(page)
+]
+
+
+def test_pages_and_command_lines_are_found() -> None:
+    assert {"README.md", "docs/howto/trust.md", "examples/key_stream/README.md"} <= set(map(name_of, PAGES))
+    assert len(LINES) > 20
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_block_of_code_has_a_language_that_is_run(page: Path) -> None:
+    for language, body in FENCED.findall(page.read_text()):
+        where = RUN_BY.get(language, ())
+        assert any(page.relative_to(ROOT).match(pattern) for pattern in where), f"nobody runs:\n{body}"
+
+
+@pytest.mark.parametrize(("page", "line"), LINES)
+def test_a_command_line_is_one_that_exists(page: Path, line: str) -> None:
+    if line.startswith("export "):
+        done = subprocess.run(["bash", "-euc", f"{line}; env"], capture_output=True, text=True, check=True)
+        assert re.search(f"^{line.split()[1].partition('=')[0]}=.{{16,}}$", done.stdout, re.MULTILINE)
+        return
+    command, *words = shlex.split(line.removeprefix("sudo "))
+    match command:
+        case "./run":
+            check_run(words)
+        case "pynet":
+            check_pynet(words)
+        case "pynet-agent":
+            check_help([sys.executable, "-m", "pi_agent"], words)
+        case "python":
+            script = page.parent / words[0]
+            assert script.is_file()
+            check_help([sys.executable, str(script)], words[1:])
+        case _:
+            pytest.fail(f"how can it be checked?  {line}")
+
+
+def check_run(words: list[str]) -> None:
+    helped = subprocess.run([ROOT / "run", "help"], capture_output=True, text=True, check=True).stdout
+    (usage,) = [line for line in helped.splitlines() if line.startswith(f"./run {words[0]} ")]
+    if words[0] == "bench":
+        assert words[1] in BENCHMARKS
+    elif words[0] == "prove":
+        assert words[1] in usage
+    for option in (word for word in words if word.startswith("--")):
+        assert option in usage
+
+
+def check_pynet(words: list[str]) -> None:
+    """With --help click reads all the others too, and does nothing."""
+    shown = CliRunner().invoke(cli.pynet, [*words, "--help"])
+    assert shown.exit_code == 0, shown.output
+
+
+def check_help(command: list[str], words: list[str]) -> None:
+    options = [word for word in words if word.startswith("-")]
+    if options:
+        helped = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
+        for option in options:
+            assert option in helped
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*/")), ids=lambda folder: folder.name)
+def test_every_example_has_a_test_that_runs_it(example: Path) -> None:
+    testers = [
+        test for test in (ROOT / "tests").rglob("test_*.py") if f"examples/{example.name}" in test.read_text()
+    ]
+    assert [test for test in testers if test.name != "test_documents.py"]
