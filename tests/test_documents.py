@@ -88,7 +88,8 @@ def test_a_command_line_is_one_that_exists(page: Path, line: str) -> None:
 
 def check_run(words: list[str]) -> None:
     helped = subprocess.run([ROOT / "run", "help"], capture_output=True, text=True, check=True).stdout
-    (usage,) = [line for line in helped.splitlines() if line.startswith(f"./run {words[0]} ")]
+    usage = "\n".join(line for line in helped.splitlines() if line.startswith(f"./run {words[0]} "))
+    assert usage
     if words[0] == "bench":
         assert words[1] in BENCHMARKS
     elif words[0] == "prove":
