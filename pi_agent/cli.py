@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from pi_agent.cli_doctor import doctor
 from pi_agent.cli_status import status
 from pi_agent.config import check_config
 from pi_agent.places import found_config, found_state_dir
@@ -30,6 +31,7 @@ def agent() -> None:
     """The robot daemon, and what to ask of it."""
 
 
+agent.add_command(doctor)
 agent.add_command(status)
 
 

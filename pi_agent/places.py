@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Final
 
 SERVICE: Final = "pynet-agent"
+SERVICE_USER: Final = "pynet"
 SERVICE_RUNTIME: Final = Path("/run/pynet-agent")
 SERVICE_STATE: Final = Path("/var/lib/pynet-agent")
-SERVICE_CONFIG: Final = Path("/etc/pynet-agent/agent.toml")
+SERVICE_CONFIG: Final = Path("/etc/pynet/agent.toml")
 LOCK_FILE: Final = "guardian.lock"  # in the runtime directory: held while a guardian lives
 
 

@@ -1,0 +1,1 @@
+"""What is wrong with this robot, and what to type: facts, findings made of them, and one mend."""
