@@ -1,6 +1,6 @@
 """Kill a download with SIGKILL at a random byte, again and again, and compare what has come in the end.
 
-`python -m tests.system.file_kills [--kills N] [--seed S]` prints how many kills
+`./run prove files [--kills N] [--seed S]` prints how many kills
 there really were.  Each trial: three files, a controller process that fetches
 them through a relay which holds the rest back from a random byte on, SIGKILL,
 nothing half under a final name; after three of these an attempt that is left
@@ -59,7 +59,7 @@ def trial(rng: random.Random, folder: Path) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="./run prove files", description=__doc__)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     options = parser.parse_args()
