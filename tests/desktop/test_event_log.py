@@ -10,8 +10,8 @@ from pynet_car.messages import Event, Severity
 from pynet_core.errors import DeadlineExceeded, LinkError, PoolFull, Refused, RemoteProtocolError
 
 
-def event(text: str) -> Event:
-    return Event(captured_ns=1, severity=Severity.INFO, kind="test", text=text)
+def event(text: str, kind: str = "test") -> Event:
+    return Event(captured_ns=1, severity=Severity.INFO, kind=kind, text=text)
 
 
 def test_the_newest_comes_first_and_the_same_is_counted() -> None:
@@ -19,6 +19,17 @@ def test_the_newest_comes_first_and_the_same_is_counted() -> None:
     for i, text in enumerate(["a", "b", "b", "b"]):
         log.add(event(text), float(i))
     assert [(e.event.text, e.count, e.at_s) for e in log.events] == [("b", 3, 3.0), ("a", 1, 0.0)]
+
+
+def test_stuck_windows_of_one_minute_are_one_line_with_the_newest_figure() -> None:
+    log = EventLog()
+    for at_s, ms in ((0.0, 140), (20.0, 410), (75.0, 240)):
+        log.add(event(f"Window stuck {ms} ms; no command went out.", "window_stuck"), at_s)
+        log.add(event("Failsafe.", "failsafe_on"), at_s)
+    stuck = [e for e in log.events if e.event.kind == "window_stuck"]
+    assert [(e.count, e.at_s, e.event.text[:19]) for e in stuck] == [(3, 75.0, "Window stuck 240 ms")]
+    log.add(event("Window stuck 180 ms; no command went out.", "window_stuck"), 140.0)
+    assert [e.count for e in log.events if e.event.kind == "window_stuck"] == [1, 3]
 
 
 def test_nothing_new_is_the_same_tuple() -> None:
