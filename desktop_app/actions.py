@@ -11,8 +11,10 @@ from typing import Final
 
 from PyQt5.QtCore import QObject, pyqtSignal
 
+from desktop_app.keys import USUAL_KEYS, Deed, KeyMap
 from desktop_app.link import Link
 from desktop_app.view import Connection
+from desktop_app.words import no_robot
 from pynet_car.messages import State, Verdict
 from pynet_car.operator import CarRefused, Operator
 from pynet_core.errors import PynetError, Refused, SubroutineError
@@ -49,9 +51,11 @@ class Actions(QObject):
 
     finished = pyqtSignal(object)  # an Outcome
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, keys: Callable[[], KeyMap] = lambda: USUAL_KEYS) -> None:
+        """`keys` is for words only; asked from any thread."""
         super().__init__()
         self.link = link
+        self._keys = keys
         self._running: set[str] = set()
         self._disarms = 0  # asked for so far: an Arm that fails because of one is no error
         self._e_stop_s: float | None = None  # when it was pressed; None once Status says E_STOP
@@ -113,7 +117,7 @@ class Actions(QObject):
     def _ask(self, what: str, request: Callable[[Operator], object]) -> None:
         operator = self.link.operator
         if operator is None:
-            self.finished.emit(Outcome(what, "No robot connected. Press Ctrl+K."))
+            self.finished.emit(Outcome(what, no_robot(self._keys())))
             return
         # An E-STOP is never taken for the one before: that may just be over.
         if what in self._running and what != "e_stop":
@@ -149,7 +153,7 @@ class Actions(QObject):
         robot = description.name if description is not None else "the robot"
         match error:
             case CarRefused(verdict=Verdict.NO_LEASE) if holder:
-                return f"{holder} drives. Take the lease first (T)."
+                return f"{holder} drives. Take the lease first ({self._keys().cap(Deed.TAKE)})."
             case CarRefused():
                 return f"{error}."
             case SubroutineError(code=403) | Refused(code=403):

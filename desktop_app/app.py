@@ -19,8 +19,9 @@ from desktop_app.address import format_address, parse_address
 from desktop_app.cockpit import Cockpit
 from desktop_app.crash import CrashReporter
 from desktop_app.gamepad import Gamepads
+from desktop_app.keys import Deed, KeyMap
 from desktop_app.main_window import MainWindow, WindowMemory
-from desktop_app.settings import Robot, SettingsFile
+from desktop_app.settings import PadMapping, Robot, SettingsFile
 from desktop_app.simulated import SimulatedStarter
 from desktop_app.teleop import NS_PER_MS, PERIOD_NS
 from desktop_app.theme import ThemeChoice
@@ -73,6 +74,7 @@ class App(QObject):
         self._waiting: list[Cockpit] = []  # for the simulated car
         self._crashes = CrashReporter(folders.crashes, self._on_crash)
         self._last_crash = self._crashes.install()
+        self._keys, self._keys_trouble = KeyMap.from_stored(self.settings.keys)
         self.gamepads = Gamepads(self.settings.pads)
         if self.gamepads.trouble:
             _log.warning("%s", self.gamepads.trouble)
@@ -105,7 +107,7 @@ class App(QObject):
         cockpit = self._open()
         if where is not None:
             cockpit.connect_to(*where)
-        for trouble in (self._last_crash, self._file.trouble, self.gamepads.trouble):
+        for trouble in (self._last_crash, self._file.trouble, self._keys_trouble, self.gamepads.trouble):
             if trouble:
                 cockpit.warn(trouble)
         self._ticks.start()
@@ -147,15 +149,22 @@ class App(QObject):
                 shows_panel=settings.shows_panel,
                 width=settings.width,
                 height=settings.height,
-            )
+            ),
+            keys=self._keys,
         )
         cockpit = Cockpit(
-            window, name=socket.gethostname(), limit=settings.limit, pictures=self._folders.pictures
+            window,
+            name=socket.gethostname(),
+            limit=settings.limit,
+            pictures=self._folders.pictures,
+            pads=self.gamepads.inputs,
         )
         window.memory_changed.connect(self._remember_window)
         window.limit_asked.connect(lambda: self._remember(limit=cockpit.hands.teleop.limit))
         window.connect_asked.connect(lambda address: self._connect(cockpit, address))
         window.forget_asked.connect(self._forget)
+        window.keys_asked.connect(self._set_keys)
+        window.mapping_asked.connect(self._set_mapping)
         cockpit.described.connect(self._remember_robot)
         cockpit.closed.connect(self._on_closed)
         self.cockpits.append(cockpit)
@@ -205,6 +214,9 @@ class App(QObject):
         now_ns = time.monotonic_ns()
         pad = self.gamepads.poll(now_ns)
         pressed = self.gamepads.take_pressed()
+        for words in self.gamepads.take_news():
+            for cockpit in self.cockpits:
+                cockpit.warn(f"{words} {self._keys.cap(Deed.GAMEPAD)} sets it up.")
         front = [cockpit for cockpit in self.cockpits if cockpit.window.isActiveWindow()]
         for cockpit in front or self.cockpits:  # an E-STOP with no window in front is for all of them
             for button in pressed:
@@ -231,6 +243,21 @@ class App(QObject):
             width=memory.width,
             height=memory.height,
         )
+
+    def _set_keys(self, keys: KeyMap) -> None:
+        self._keys = keys
+        for cockpit in self.cockpits:
+            cockpit.set_keys(keys)
+        self._remember(keys=keys.stored())
+
+    def _set_mapping(self, guid: str, mapping: PadMapping) -> None:
+        try:
+            self.gamepads.set_mapping(guid, mapping)
+        except ValueError as exc:
+            self._say_failed(str(exc))
+            return
+        self.settings = self.settings.with_pad(guid, mapping)
+        self._saver.start()
 
     def _remember_robot(self, cockpit: Cockpit) -> None:
         robot = cockpit.robot

@@ -57,7 +57,9 @@ class Banner(Instrument[Says]):
     def _dress(self) -> None:
         action = self.content.action
         tone = _TONES.get(self.content.shape, Tone.PLAIN)
-        self.button.show_as(action.word, action.key, tone, needs_hold=action is Action.RESET)
+        self.button.show_as(
+            action.word, self.look.keys.cap(action.deed), tone, needs_hold=action is Action.RESET
+        )
         self._place()
 
     def _place(self) -> None:

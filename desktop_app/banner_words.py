@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from desktop_app.icons import Icon
+from desktop_app.keys import Deed
 from desktop_app.view import PICTURE_STALE_S, Connection, View
 from pynet_car.messages import State
 
@@ -30,21 +31,21 @@ class Shape(enum.Enum):
 
 
 class Action(enum.Enum):
-    """The one button; its words and its key."""
+    """The one button; its word, and the deed whose key does the same."""
 
-    ARM = ("Arm", "Enter")
-    DISARM = ("Disarm", "Esc")
-    WHY = ("Why", "F6")
-    RESET = ("Reset…", "R")
-    CONNECT = ("Connect", "Ctrl+K")
-    TAKE = ("Take", "T")
+    ARM = ("Arm", Deed.ARM)
+    DISARM = ("Disarm", Deed.DISARM_OR_CLOSE)
+    WHY = ("Why", Deed.LOG)
+    RESET = ("Reset…", Deed.RESET)
+    CONNECT = ("Connect", Deed.ROBOTS)
+    TAKE = ("Take", Deed.TAKE)
 
     @property
     def word(self) -> str:
         return self.value[0]
 
     @property
-    def key(self) -> str:
+    def deed(self) -> Deed:
         return self.value[1]
 
 
@@ -234,7 +235,7 @@ def _silent(view: View) -> Says:
 
 def _controls(view: View) -> str:
     if view.drive.source.startswith("Gamepad"):
-        return "LB"
+        return view.drive.hold
     return "the pad" if view.drive.source == "Pad" else "the keys"
 
 

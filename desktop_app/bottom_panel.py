@@ -17,6 +17,7 @@ from desktop_app.card import PADDING, Instrument
 from desktop_app.charts import Charts
 from desktop_app.events import Log
 from desktop_app.ink import Align, Ink
+from desktop_app.keys import Deed
 from desktop_app.theme import AXIS, BODY, Look
 from desktop_app.view import View
 
@@ -24,9 +25,9 @@ HEADER: Final = 36.0
 
 
 class Tab(enum.Enum):
-    CHARTS = ("Charts", "F2")
-    LOG = ("Log", "F6")
-    LINK = ("Link", "F7")  # in the drawer only: its cards have the left column elsewhere
+    CHARTS = ("Charts", Deed.CHARTS)
+    LOG = ("Log", Deed.LOG)
+    LINK = ("Link", Deed.LEFT_COLUMN)  # in the drawer only: its cards have the left column elsewhere
 
 
 class TabButton(QAbstractButton):
@@ -36,7 +37,6 @@ class TabButton(QAbstractButton):
         super().__init__(parent)
         self.tab = tab
         self.setText(tab.value[0])
-        self.setAccessibleName(f"{tab.value[0]}, {tab.value[1]}")
         self.setCheckable(True)
         self.setFocusPolicy(Qt.TabFocus)
 
@@ -129,6 +129,7 @@ class BottomPanel(Instrument[Header]):
         for tab, button in self._buttons.items():
             button.setVisible(tab in self._tabs)
             button.setChecked(tab is self.tab)
+            button.setAccessibleName(", ".join(self._words_of(tab)))
         for tab, box in self._tab_boxes():
             area = QRectF(box.topLeft() * scale, box.size() * scale).toRect()
             self._buttons[tab].setGeometry(area)
@@ -137,13 +138,18 @@ class BottomPanel(Instrument[Header]):
         x = PADDING - 8
         boxes = []
         for tab in self._tabs:
-            word, key = tab.value
+            word, key = self._words_of(tab)
             width = (
                 8 + self.look.type.width(word, BODY, True) + 8 + self.look.type.width(key, AXIS, False) + 12
             )
             boxes.append((tab, QRectF(x, 2, width, HEADER - 4)))
             x += width + 8
         return boxes
+
+    def _words_of(self, tab: Tab) -> tuple[str, str]:
+        """Its word and its key."""
+        word, deed = tab.value
+        return word, self.look.keys.cap(deed)
 
     def backdrop(self, ink: Ink) -> None:
         palette = self.look.palette
@@ -155,7 +161,7 @@ class BottomPanel(Instrument[Header]):
         ink.line(1, HEADER - 0.5, ink.rect.width() - 1, HEADER - 0.5, palette.line)
         right = 0.0
         for tab, box in self._tab_boxes():
-            word, key = tab.value
+            word, key = self._words_of(tab)
             is_shown = tab is content.tab
             x = box.left() + 8
             width = ink.text(x, 23, word, BODY, palette.text if is_shown else palette.text2, bold=is_shown)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -16,13 +17,15 @@ from desktop_app.frames import Frames
 from desktop_app.gamepad import PadButton
 from desktop_app.hands import Hands
 from desktop_app.icons import Icon
+from desktop_app.keys import Deed, KeyMap
 from desktop_app.link import Link
 from desktop_app.main_window import MainWindow
 from desktop_app.samples import Samples
 from desktop_app.snapshot import SnapshotSaver
 from desktop_app.toasts import Toast
-from desktop_app.view import Focus
+from desktop_app.view import Focus, PadInputs
 from desktop_app.viewing import view_of
+from desktop_app.words import no_robot
 from pynet_car.messages import Event, Severity
 
 SHOW_MS: Final = 33  # gauges and charts
@@ -36,8 +39,16 @@ class Cockpit(QObject):
     described = pyqtSignal(object)  # itself: the robot has said what it is
     closed = pyqtSignal(object)  # itself: disarmed, and its window gone
 
-    def __init__(self, window: MainWindow, *, name: str, limit: float, pictures: Path) -> None:
-        """`name` is what others see of us; `pictures` is where snapshots go."""
+    def __init__(
+        self,
+        window: MainWindow,
+        *,
+        name: str,
+        limit: float,
+        pictures: Path,
+        pads: Callable[[], tuple[PadInputs, ...]] = lambda: (),
+    ) -> None:
+        """`name` is what others see of us; `pictures` is where snapshots go; `pads` are those there are."""
         super().__init__()
         self.window = window
         self.events = EventLog()
@@ -52,6 +63,7 @@ class Cockpit(QObject):
         )
         self._name = name
         self._pictures = pictures
+        self._pads = pads
         self._samples = Samples()
         self._snapshots = SnapshotSaver()
         self._error = ""
@@ -61,6 +73,7 @@ class Cockpit(QObject):
         self._timer.setInterval(SHOW_MS)
         self._timer.timeout.connect(self.show_now)
         self._wire(window)
+        self.hands.keys = window.look.keys
         self.hands.set_focus(window.focus)
         self._set_room(window.picture.room_px)
         self._timer.start()
@@ -77,6 +90,7 @@ class Cockpit(QObject):
         window.pad_dragged.connect(self.hands.teleop.drag)
         window.pad_released.connect(self.hands.drop)
         window.key_pressed.connect(self.hands.press)
+        window.key_held_over.connect(self.hands.hold_over)
         window.key_released.connect(self.hands.release)
         window.focus_changed.connect(self.hands.set_focus)
         window.snapshot_asked.connect(self._snapshot)
@@ -96,9 +110,20 @@ class Cockpit(QObject):
             host, port, name=self._name, on_frame=self.frames.put, events=self.events, samples=self._samples
         )
         link.news.announced.connect(self._on_news)
-        self.robot = Actions(link)
+        self.robot = Actions(link, lambda: self.window.look.keys)
+        self._name_keys()
         self.robot.finished.connect(self._on_outcome)
         self.show_now()
+
+    def set_keys(self, keys: KeyMap) -> None:
+        """From now on these are the keys of this window."""
+        self.hands.keys = keys
+        self.window.set_keys(keys)
+        self._name_keys()
+
+    def _name_keys(self) -> None:
+        if self.robot is not None:
+            self.robot.link.arm_key = self.window.look.keys.cap(Deed.ARM)
 
     def fail(self, error: str) -> None:
         """There is no robot to connect to; say why."""
@@ -124,7 +149,7 @@ class Cockpit(QObject):
         """In the very event of the press: neutral, and E-STOP on every pair until confirmed."""
         self.hands.stop()
         if self.robot is None:
-            self.toast("e_stop", "No robot connected. Press Ctrl+K.")
+            self.toast("e_stop", no_robot(self.window.look.keys))
         else:
             self.robot.e_stop()
         self.show_now()
@@ -186,6 +211,7 @@ class Cockpit(QObject):
             events=self.events.events,
             error=self._error,
             now_s=time.monotonic(),
+            pads=self._pads(),
         )
         self.window.show_view(view)
         samples = self._samples.take()

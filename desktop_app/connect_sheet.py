@@ -10,6 +10,7 @@ from desktop_app.button import Button, Tone
 from desktop_app.ground import came_by_keyboard, update_ring
 from desktop_app.icons import Icon
 from desktop_app.ink import Align, Drawn, Ink
+from desktop_app.keys import Deed
 from desktop_app.sheet import SheetBody
 from desktop_app.theme import BODY, READOUT, SECOND, SMALL_READOUT, Look
 from desktop_app.view import Connection, KnownRobot, View
@@ -105,9 +106,9 @@ class ConnectSheet(SheetBody):
         self.field.returnPressed.connect(self._connect_typed)
         self.go = Button(look, "Connect", self, tone=Tone.ACCENT)
         self.go.clicked.connect(self._connect_typed)
-        self.settings = Button(look, "Settings", self, key="Ctrl+,", icon=Icon.GEAR)
+        self.settings = Button(look, "Settings", self, icon=Icon.GEAR)
         self.settings.clicked.connect(self.settings_asked)
-        self.help = Button(look, "Help", self, key="F1", icon=Icon.INFO)
+        self.help = Button(look, "Help", self, icon=Icon.INFO)
         self.help.clicked.connect(self.help_asked)
 
     def set_known(self, robots: tuple[KnownRobot, ...]) -> None:
@@ -189,7 +190,9 @@ class ConnectSheet(SheetBody):
         half = (inner - 12) / 2
         is_narrow = half < 140
         self.settings.mark, self.help.mark = (None, None) if is_narrow else (Icon.GEAR, Icon.INFO)
-        self.settings.key, self.help.key = ("", "") if is_narrow else ("Ctrl+,", "F1")
+        self.settings.key, self.help.key = (
+            ("", "") if is_narrow else (self.look.keys.cap(Deed.SETTINGS), self.look.keys.cap(Deed.HELP))
+        )
         self.put(self.settings, x, side.bottom() - 62, half + 12, 40)
         self.put(self.help, x + half + 24, side.bottom() - 62, half - 12, 40)
 

@@ -13,8 +13,10 @@ from PyQt5.QtWidgets import QWidget
 from desktop_app.card import PADDING, Card, Instrument, Side
 from desktop_app.ground import draw_ring
 from desktop_app.ink import Align, Ink
+from desktop_app.keys import KeyMap
 from desktop_app.limit_slider import LimitSlider
 from desktop_app.overlay import limit_words, signed
+from desktop_app.teleop import Direction
 from desktop_app.theme import BODY, MISSING, READOUT, SECOND, SMALL_READOUT, Look
 from desktop_app.view import Connection, View
 
@@ -149,7 +151,7 @@ class DriveCard(Card[DriveContent]):
         elif not view.has_lease:
             side = Side("You watch", "text2")
         else:
-            side = Side(_source_words(view.drive.source), "text2")
+            side = Side(_source_words(view.drive.source, self.look.keys), "text2")
         return DriveContent(hands_of(view), side, limit_words(view))
 
     def side(self, content: DriveContent) -> Side:
@@ -294,8 +296,12 @@ def _words(pair: tuple[float | None, float | None], written: Callable[[float], s
     return (MISSING if done is None else written(done), MISSING if asked is None else written(asked))
 
 
-def _source_words(source: str) -> str:
-    return "Keyboard · W A S D" if source == "Keys" else source
+def _source_words(source: str, keys: KeyMap) -> str:
+    if source != "Keys":
+        return source
+    order = (Direction.FORWARD, Direction.LEFT, Direction.BACK, Direction.RIGHT)
+    caps = [keys.cap(direction) for direction in order]
+    return f"Keyboard · {' '.join(caps)}" if max(map(len, caps)) == 1 else "Keyboard"
 
 
 def _unit(value: float) -> float:

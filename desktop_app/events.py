@@ -13,6 +13,7 @@ from PyQt5.QtWidgets import QWidget
 from desktop_app.card import PADDING, Card, Instrument, Side
 from desktop_app.icons import Icon
 from desktop_app.ink import Align, Ink
+from desktop_app.keys import Deed
 from desktop_app.theme import BODY, SECOND, Look
 from desktop_app.view import EventView, View
 from pynet_car.messages import Severity
@@ -70,7 +71,7 @@ def row_of(event: EventView) -> Row:
 
 
 class EventsCard(Card[tuple[Row, ...]]):
-    """As many of the newest as there is room for; F6 shows all."""
+    """As many of the newest as there is room for; the log shows all."""
 
     title = "Events"
     is_pressable = True
@@ -79,7 +80,7 @@ class EventsCard(Card[tuple[Row, ...]]):
         return tuple(row_of(event) for event in view.events[:24])
 
     def side(self, content: tuple[Row, ...]) -> Side:
-        return Side("F6", "text3")
+        return Side(self.look.keys.cap(Deed.LOG), "text3")
 
     def words(self, content: tuple[Row, ...]) -> str:
         return f"{content[0].time} {content[0].head} {content[0].more}".strip() if content else NOTHING

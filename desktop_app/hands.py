@@ -6,27 +6,15 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from PyQt5.QtCore import Qt
-
 from desktop_app.actions import Actions
 from desktop_app.frames import STALE_S
 from desktop_app.gamepad import Pad
+from desktop_app.keys import USUAL_KEYS
 from desktop_app.stick_feel import Triggers
-from desktop_app.teleop import Decision, Direction, Gate, Teleop
+from desktop_app.teleop import Decision, Gate, Teleop
 from desktop_app.view import Focus
 
 DISARM_AGAIN_S: Final = 0.25
-
-DRIVE_KEYS: Final[dict[int, Direction]] = {
-    Qt.Key_W: Direction.FORWARD,
-    Qt.Key_Up: Direction.FORWARD,
-    Qt.Key_S: Direction.BACK,
-    Qt.Key_Down: Direction.BACK,
-    Qt.Key_A: Direction.LEFT,
-    Qt.Key_Left: Direction.LEFT,
-    Qt.Key_D: Direction.RIGHT,
-    Qt.Key_Right: Direction.RIGHT,
-}
 
 
 class Hands:
@@ -47,6 +35,7 @@ class Hands:
     ) -> None:
         self.teleop = Teleop(limit)
         self.decision = Decision()
+        self.keys = USUAL_KEYS
         self._robot = robot
         self._picture_age_s = picture_age_s
         self._on_event = on_event
@@ -103,9 +92,15 @@ class Hands:
 
     def press(self, key: int) -> None:
         """A key of the keyboard, Qt's number; one that does not drive is ignored."""
-        direction = DRIVE_KEYS.get(key)
+        direction = self.keys.direction(key)
         if direction is not None:
             self.teleop.press(key, direction)
+            self.move()
+
+    def hold_over(self, key: int) -> None:
+        """A key that was down before the window might drive."""
+        if self.keys.direction(key) is not None:
+            self.teleop.hold_over(key)
             self.move()
 
     def release(self, key: int) -> None:

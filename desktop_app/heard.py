@@ -9,13 +9,12 @@ from typing import Final, Generic, TypeVar
 from desktop_app.belief import SILENT_S, LinkGauge, assumed_state
 from desktop_app.sanity import MAX_CHANNELS
 from desktop_app.teleop import Gate
-from desktop_app.view import RangeView
+from desktop_app.view import LIVE_STATES, RangeView
 from pynet_car.messages import Description, Odometry, Reading, ReadingState, Scan, State, Status
 
 T = TypeVar("T")
 
 STALE_S: Final = 0.2  # as the guardian judges: a reading older than this, or than two periods, is stale
-LIVE: Final = (State.ARMING, State.ARMED, State.FAILSAFE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ class Heard:
         is_told = self.status_age_s(now_s) <= SILENT_S
         return Gate(
             may_drive=self.has_lease and is_told and state is State.ARMED,
-            may_be_armed=is_arming or (self.has_lease and state in LIVE),
+            may_be_armed=is_arming or (self.has_lease and state in LIVE_STATES),
             epoch=(status.boot, status.session, status.counters.failsafe_trips, status.counters.e_stops),
             creeps=creeps,
             velocity_mps=self.velocity_mps(now_s),

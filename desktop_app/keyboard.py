@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from PyQt5 import sip
 from PyQt5.QtCore import QEvent, QObject, Qt, pyqtSignal
 from PyQt5.QtGui import QKeyEvent
 from PyQt5.QtWidgets import QApplication, QLineEdit, QPlainTextEdit, QWidget
 
-from desktop_app.keys import ALSO_COVERED, Deed, deed_of
+from desktop_app.keys import ALSO_COVERED, NAVIGATES, USUAL_KEYS, Deed
+from desktop_app.sheet import Sheets
 from desktop_app.view import Focus
 
 
@@ -19,15 +18,21 @@ class Keyboard(QObject):
     asked = pyqtSignal(object)  # Deed
     let_go = pyqtSignal(object)  # Deed: its key is up again
     pressed = pyqtSignal(int)  # a key that is no deed, while the window may drive
+    held_over = pyqtSignal(int)  # the same, but it was down before the window might drive
     released = pyqtSignal(int)
     focus_changed = pyqtSignal(object)  # Focus
 
-    def __init__(self, window: QWidget, driving: tuple[QWidget, ...], is_covered: Callable[[], bool]) -> None:
-        """`driving` are the widgets whose focus lets keys drive; `is_covered`: a sheet is open."""
+    def __init__(self, window: QWidget, driving: tuple[QWidget, ...], sheets: Sheets) -> None:
+        """`driving` are the widgets whose focus lets keys drive.
+
+        An open sheet is asked first about each press: one that waited for it
+        has it alone.  The E-STOP's keys stop all the same.
+        """
         super().__init__(window)
         self._window = window
         self._driving = driving
-        self._is_covered = is_covered
+        self._sheets = sheets
+        self.keys = USUAL_KEYS
         self._keys: set[int] = set()  # down now, and told of
         self._deeds: dict[int, Deed] = {}
         self._is_stopped = False
@@ -64,7 +69,7 @@ class Keyboard(QObject):
             self.focus_changed.emit(focus)
 
     def _focus_now(self) -> Focus:
-        if not self._window.isActiveWindow() or self._is_covered() or self._is_typing():
+        if not self._window.isActiveWindow() or self._sheets.is_open or self._is_typing():
             return Focus.AWAY
         return Focus.DRIVE if self._window.focusWidget() in self._driving else Focus.ELSEWHERE
 
@@ -90,10 +95,13 @@ class Keyboard(QObject):
 
     def _press(self, event: QKeyEvent) -> bool:
         key = event.key()
-        deed = deed_of(key, event.modifiers(), is_typing=self._is_typing())
-        if deed is not None and self._is_covered() and deed not in ALSO_COVERED:
+        deed = self.keys.deed(key, event.modifiers(), is_typing=self._is_typing())
+        is_heard = not event.isAutoRepeat() and self._sheets.take_key(key, event.modifiers())
+        if is_heard and deed is not Deed.E_STOP:
+            return True
+        if deed is not None and self._sheets.is_open and deed not in ALSO_COVERED:
             deed = None
-        if deed is Deed.ARM and self.focus is not Focus.DRIVE:
+        if deed is not None and self.focus is not Focus.DRIVE and (deed is Deed.ARM or _navigates(key)):
             return False  # Enter presses the button that has the focus
         if deed is not None:
             if not event.isAutoRepeat() and key not in self._deeds:
@@ -102,9 +110,9 @@ class Keyboard(QObject):
             return True
         if self.focus is not Focus.DRIVE or key in (Qt.Key_Tab, Qt.Key_Backtab):
             return False
-        if not event.isAutoRepeat() and key not in self._keys:
+        if key not in self._keys:
             self._keys.add(key)
-            self.pressed.emit(key)
+            (self.held_over if event.isAutoRepeat() else self.pressed).emit(key)
         return True
 
     def _release(self, event: QKeyEvent) -> bool:
@@ -119,3 +127,7 @@ class Keyboard(QObject):
             self._keys.discard(key)
             self.released.emit(key)
         return True
+
+
+def _navigates(key: int) -> bool:
+    return key in NAVIGATES or key == Qt.Key_Enter

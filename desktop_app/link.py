@@ -28,7 +28,7 @@ from desktop_app.samples import Samples, points
 from desktop_app.sanity import makes_sense, sane_odometry, sane_scan, tidy
 from desktop_app.settings import Robot
 from desktop_app.view import Connection, Pairing
-from desktop_app.words import KEY_CHANGED, LINK_IS_BACK, connection_words, pairing_of
+from desktop_app.words import KEY_CHANGED, connection_words, link_is_back, pairing_of
 from pynet_car.messages import CameraFrame, Event, Odometry, Priority, Scan, Severity, State, Status
 from pynet_car.operator import Operator
 from pynet_core.errors import PynetError, Refused
@@ -76,6 +76,7 @@ class Link(QObject):
         self.error = ""  # why there is no link, in words
         self.pairing = Pairing.NONE
         self.since_s = time.monotonic()  # when it began to connect, and then when it did
+        self.arm_key = "Enter"  # for words only
         self._name = name
         self._keyring = keyring or Keyring()
         self._keys: Keys | None = None
@@ -252,7 +253,9 @@ class Link(QObject):
         elif self._was_lost:
             self.error, self.pairing = "", Pairing.NONE
             is_disarmed = self.heard.state(now_s) is State.DISARMED
-            self.tell(Severity.INFO, "link_back", LINK_IS_BACK if is_disarmed else "Link is back.")
+            self.tell(
+                Severity.INFO, "link_back", link_is_back(self.arm_key) if is_disarmed else "Link is back."
+            )
         self._was_lost = is_lost
 
     def _describe(self, operator: Operator) -> bool:

@@ -27,11 +27,12 @@ from desktop_app.bottom_panel import Tab
 from desktop_app.connect_sheet import ConnectSheet
 from desktop_app.drive_panel import DriveCard, Pad
 from desktop_app.events import EventsCard
+from desktop_app.gamepad_sheet import GamepadSheet
 from desktop_app.ground import Ground
 from desktop_app.help_sheet import HelpSheet
 from desktop_app.icons import window_icon
 from desktop_app.keyboard import Keyboard
-from desktop_app.keys import Deed
+from desktop_app.keys import USUAL_KEYS, Deed, KeyMap
 from desktop_app.lettering import Type
 from desktop_app.link_card import LinkCard
 from desktop_app.parts import Parts
@@ -40,8 +41,7 @@ from desktop_app.sheet import SheetBody
 from desktop_app.theme import Look, ThemeChoice, choose_palette
 from desktop_app.toasts import Toast
 from desktop_app.top_bar import place
-from desktop_app.view import Connection, Focus, KnownRobot, Sample, View
-from pynet_car.messages import State
+from desktop_app.view import LIVE_STATES, Connection, Focus, KnownRobot, Sample, View
 
 LIMIT_STEP: Final = 0.1
 
@@ -73,22 +73,31 @@ class MainWindow(Ground):
     pad_dragged = pyqtSignal(float, float)  # throttle, steering in [-1, 1]
     pad_released = pyqtSignal()
     key_pressed = pyqtSignal(int)  # Qt.Key, never a repeat; only while the picture or the pad has the focus
+    key_held_over = pyqtSignal(int)  # the same key, but it was down before
     key_released = pyqtSignal(int)
     focus_changed = pyqtSignal(object)  # Focus; anything but DRIVE: keys are up; AWAY: all is neutral
     # What the person wants of the window.
     connect_asked = pyqtSignal(str)  # address as typed; "" is the simulated car of this computer
     forget_asked = pyqtSignal(str)
     snapshot_asked = pyqtSignal()
+    keys_asked = pyqtSignal(object)  # KeyMap
+    mapping_asked = pyqtSignal(str, object)  # a gamepad's GUID, PadMapping
     toast_clicked = pyqtSignal(str)  # its key
     memory_changed = pyqtSignal(object)  # WindowMemory
     close_asked = pyqtSignal()  # then disarm and call `let_close`
 
     def __init__(
-        self, memory: WindowMemory | None = None, *, face: str = "", room: QSize | None = None
+        self,
+        memory: WindowMemory | None = None,
+        *,
+        face: str = "",
+        room: QSize | None = None,
+        keys: KeyMap = USUAL_KEYS,
     ) -> None:
         """`room` is what the screen has; None asks it.  The E-STOP must not lie outside of it."""
         self.memory = memory or WindowMemory()
         self._type = Type(face)
+        self._keys = keys
         super().__init__(self._make_look(1.0))
         self.setWindowTitle("pynet")
         self.setWindowIcon(window_icon())
@@ -102,10 +111,12 @@ class MainWindow(Ground):
         self.connect_sheet = ConnectSheet(self.look)
         self.settings_sheet = SettingsSheet(self.look)
         self.help_sheet = HelpSheet(self.look)
+        self.gamepad_sheet = GamepadSheet(self.look)
         self.take_sheet = TakeSheet(self.look)
         self.figures_sheet = FiguresSheet(self.look)
         pad = self.parts.card(DriveCard).pad
-        self.keyboard = Keyboard(self, (self.picture, pad), lambda: self.sheets.is_open)
+        self.keyboard = Keyboard(self, (self.picture, pad), self.sheets)
+        self.keyboard.keys = keys
         self._wire(pad)
         room = room or QApplication.primaryScreen().availableGeometry().size()
         self.resize(QSize(self.memory.width, self.memory.height).boundedTo(room))
@@ -119,6 +130,7 @@ class MainWindow(Ground):
         keyboard.asked.connect(self._do)
         keyboard.let_go.connect(self._let_go)
         keyboard.pressed.connect(self.key_pressed)
+        keyboard.held_over.connect(self.key_held_over)
         keyboard.released.connect(self.key_released)
         keyboard.focus_changed.connect(self.focus_changed)
         self.bar.e_stop.pressed.connect(self.e_stop_pressed)
@@ -140,6 +152,11 @@ class MainWindow(Ground):
         self.connect_sheet.help_asked.connect(lambda: self._do(Deed.HELP))
         self.settings_sheet.theme_asked.connect(lambda theme: self._remember(theme=theme))
         self.settings_sheet.zoom_asked.connect(lambda zoom: self._remember(zoom=zoom))
+        self.settings_sheet.keys_asked.connect(lambda: self._do(Deed.HELP))
+        self.settings_sheet.gamepad_asked.connect(lambda: self._do(Deed.GAMEPAD))
+        self.help_sheet.keys_asked.connect(self.keys_asked)
+        self.help_sheet.gamepad_asked.connect(lambda: self._do(Deed.GAMEPAD))
+        self.gamepad_sheet.mapping_asked.connect(self.mapping_asked)
         self.take_sheet.left.connect(self.sheets.close_sheet)
         self.take_sheet.taken.connect(self._take_now)
 
@@ -167,6 +184,11 @@ class MainWindow(Ground):
         self.connect_sheet.set_known(robots)
         self.sheets.replace()
 
+    def set_keys(self, keys: KeyMap) -> None:
+        """From now on these keys do what they do, and are what the caps say."""
+        self._keys = self.keyboard.keys = keys
+        self.relayout()
+
     def show_toast(self, toast: Toast) -> None:
         self.parts.toasts.show(toast)
 
@@ -177,7 +199,8 @@ class MainWindow(Ground):
     # Its look and layout.
 
     def _make_look(self, scale: float) -> Look:
-        return Look(choose_palette(self.memory.theme, QApplication.palette()), self._type, scale)
+        palette = choose_palette(self.memory.theme, QApplication.palette())
+        return Look(palette, self._type, scale, self._keys)
 
     def relayout(self) -> None:
         """Place everything anew: another size, theme, zoom or layout."""
@@ -301,6 +324,8 @@ class MainWindow(Ground):
                 self._open(self.settings_sheet)
             case Deed.HELP:
                 self._open(self.help_sheet)
+            case Deed.GAMEPAD:
+                self._open(self.gamepad_sheet)
 
     def _let_go(self, deed: Deed) -> None:
         if deed is Deed.RESET:
@@ -338,7 +363,7 @@ class MainWindow(Ground):
         self.take_asked.emit()
 
     def _disarm_or_close(self) -> None:
-        if self.view.has_lease and self.view.state in (State.ARMING, State.ARMED, State.FAILSAFE):
+        if self.view.has_lease and self.view.state in LIVE_STATES:
             self.disarm_asked.emit()
         elif self.sheets.is_open:
             self.sheets.close_sheet()

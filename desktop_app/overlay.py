@@ -14,6 +14,7 @@ from PyQt5.QtCore import QPointF, QRectF, Qt
 from PyQt5.QtGui import QColor, QPainterPath, QPolygonF
 
 from desktop_app.ink import Align, Ink
+from desktop_app.keys import USUAL_KEYS, KeyMap
 from desktop_app.proximity import CLOSE_M
 from desktop_app.theme import (
     AGE,
@@ -35,6 +36,7 @@ from desktop_app.theme import (
     STALE_AGE,
 )
 from desktop_app.view import Connection, DriveView, View
+from desktop_app.words import no_robot
 from pynet_car.messages import ReadingState
 
 MEASURED_WITHIN_S: Final = 0.3  # an odometry older than that is no speed of now
@@ -79,14 +81,14 @@ class Overlay:
         return f"limit {self.limit.removesuffix(' m/s')}"
 
 
-def overlay_of(view: View) -> Overlay:
+def overlay_of(view: View, keys: KeyMap = USUAL_KEYS) -> Overlay:
     """What to write over the picture for this View."""
     if view.connection in (Connection.NONE, Connection.CONNECTING):
-        return Overlay(message=_no_picture(view))
+        return Overlay(message=_no_picture(view, keys))
     status = view.status if not view.is_assumed else None
     picture = view.picture
     return Overlay(
-        message=_no_picture(view),
+        message=_no_picture(view, keys),
         speed=_speed(view),
         limit=limit_words(view),
         limit_share=round(limit_share(view.drive), 2),
@@ -119,11 +121,11 @@ def signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", MINUS)
 
 
-def _no_picture(view: View) -> tuple[str, ...]:
+def _no_picture(view: View, keys: KeyMap) -> tuple[str, ...]:
     if view.connection in (Connection.NONE, Connection.CONNECTING) and view.connection_error:
         return (view.connection_error,)
     if view.connection is Connection.NONE:
-        return ("No robot connected. Press Ctrl+K.",)
+        return (no_robot(keys),)
     if view.connection is Connection.CONNECTING:
         return (f"Connecting to {view.robot_name or view.address}… {view.waiting_s:.0f} s",)
     if view.description is not None and not view.description.has_camera:

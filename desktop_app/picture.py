@@ -104,7 +104,7 @@ class Picture(Instrument[Overlay]):
     # The instrument.
 
     def read(self, view: View) -> Overlay:
-        return overlay_of(view)
+        return overlay_of(view, self.look.keys)
 
     def words(self, content: Overlay) -> str:
         if content.message:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from desktop_app.card import Instrument
 from desktop_app.icons import Icon
 from desktop_app.ink import Ink
+from desktop_app.keys import Deed
 from desktop_app.theme import AXIS, BODY, SECOND, SMALL_READOUT
 from desktop_app.view import Connection, View
 from pynet_car.messages import DEFAULT_PORT
@@ -35,7 +36,7 @@ class RobotChip(Instrument[ChipContent]):
         return ChipContent(icon, name, where)
 
     def words(self, content: ChipContent) -> str:
-        return f"{content.name}, {content.under}. Ctrl+K for others."
+        return f"{content.name}, {content.under}. {self.look.keys.cap(Deed.ROBOTS)} for others."
 
     def backdrop(self, ink: Ink) -> None:
         palette = self.look.palette

@@ -60,6 +60,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     shows_left: bool = True
     shows_panel: bool = True
     pads: dict[Text, PadMapping] = {}  # by SDL's GUID
+    keys: dict[Text, tuple[Text, ...]] = {}  # by what they do: only those that are not the usual ones
 
     def with_robot(self, robot: Robot) -> Settings:
         """This robot first; one of the same address is replaced."""

@@ -1,4 +1,4 @@
-"""Ctrl+,: the theme and the text size.  What is chosen holds at once."""
+"""Ctrl+,: theme, text size, and the ways to keys and gamepad.  What is chosen holds at once."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from PyQt5.QtWidgets import QWidget
 
 from desktop_app.button import Button, Tone
 from desktop_app.ink import Ink
+from desktop_app.keys import Deed
 from desktop_app.sheet import SheetBody
 from desktop_app.theme import BODY, SECOND, Look, ThemeChoice
 
@@ -33,6 +34,8 @@ class SettingsSheet(SheetBody):
     under = "What you choose holds at once and is remembered."
     theme_asked = pyqtSignal(object)  # ThemeChoice
     zoom_asked = pyqtSignal(int)  # per cent
+    keys_asked = pyqtSignal()
+    gamepad_asked = pyqtSignal()
 
     def __init__(self, look: Look) -> None:
         super().__init__(look)
@@ -43,6 +46,11 @@ class SettingsSheet(SheetBody):
         self._zooms = Choice(look, [f"{zoom} %" for zoom in ZOOMS], self)
         for zoom, button in zip(ZOOMS, self._zooms.buttons, strict=True):
             button.clicked.connect(lambda _=False, zoom=zoom: self.zoom_asked.emit(zoom))
+
+        self.keys = Button(look, "Keys", self)
+        self.keys.clicked.connect(self.keys_asked)
+        self.gamepad = Button(look, "Gamepad", self)
+        self.gamepad.clicked.connect(self.gamepad_asked)
 
     def show_chosen(self, theme: ThemeChoice, zoom: int) -> None:
         """What holds now."""
@@ -55,15 +63,21 @@ class SettingsSheet(SheetBody):
         return self._themes.buttons[0]
 
     def wanted_height(self, width: float) -> float:
-        return 208.0
+        return 240.0
 
     def lay_out(self, width: float) -> None:
+        self.keys.key, self.gamepad.key = (self.look.keys.cap(deed) for deed in (Deed.HELP, Deed.GAMEPAD))
         for row, choice in enumerate((self._themes, self._zooms)):
             x = 140.0
             for button in choice.buttons:
                 wide = max(84.0, button.design_width() + 8)
                 self.put(button, x, 8 + row * 60, wide, 40)
                 x += wide + 10
+        x = 140.0
+        for button in (self.keys, self.gamepad):
+            wide = max(84.0, button.design_width() + 8)
+            self.put(button, x, 8 + 2 * 60 + 16, wide, 40)
+            x += wide + 10
 
     def write(self, ink: Ink) -> None:
         palette = self.look.palette
@@ -72,5 +86,6 @@ class SettingsSheet(SheetBody):
         granted = round(self.look.scale * 100)
         if granted < self._zoom:
             words = f"This window has room for {granted} %. Make it larger to get {self._zoom} %."
-            ink.text(140, 134, words, SECOND, palette.amber, room=ink.rect.width() - 150)
-        ink.text(4, 172, "The picture looks the same in both themes.", SECOND, palette.text2)
+            ink.text(140, 126, words, SECOND, palette.amber, room=ink.rect.width() - 150)
+        ink.text(4, 169, "Controls", BODY, palette.text, bold=True)
+        ink.text(4, 216, "The picture looks the same in both themes.", SECOND, palette.text2)

@@ -12,6 +12,7 @@ from desktop_app.arrangement import Box, sheet_box
 from desktop_app.button import Button
 from desktop_app.ground import Ground
 from desktop_app.ink import Drawn, Ink
+from desktop_app.keys import Deed
 from desktop_app.theme import BANNER, BODY, Look
 from desktop_app.view import View
 
@@ -26,6 +27,8 @@ class SheetBody(Ground):
     role = "panel"
     title = ""
     under = ""
+    under_tone = "text2"
+    told = pyqtSignal()  # title or under have changed
 
     def __init__(self, look: Look) -> None:
         super().__init__(look)
@@ -48,6 +51,10 @@ class SheetBody(Ground):
 
     def show_view(self, view: View) -> None:
         self.view = view
+
+    def take_key(self, key: int, modifiers: Qt.KeyboardModifiers) -> bool:
+        """A key went down: True, the sheet waited for one, and it does nothing else."""
+        return False
 
     def set_look(self, look: Look) -> None:
         self.look = look
@@ -85,7 +92,7 @@ class Sheets(Ground):
         self._scroll.setFrameShape(QFrame.NoFrame)
         self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarAlwaysOff)
         self._scroll.setFocusPolicy(Qt.NoFocus)
-        self._close = Button(look, "Close", self, key="Esc")
+        self._close = Button(look, "Close", self, key=look.keys.cap(Deed.DISARM_OR_CLOSE))
         self._close.clicked.connect(self.close_sheet)
         self.hide()
 
@@ -94,6 +101,7 @@ class Sheets(Ground):
         if self.body is not None:
             self._take_out()
         self.body = body
+        body.told.connect(self.update)
         body.set_look(self.look)
         self._scroll.setWidget(body)
         body.show()
@@ -112,9 +120,15 @@ class Sheets(Ground):
         self.closed.emit()
 
     def _take_out(self) -> None:
+        assert self.body is not None
+        self.body.told.disconnect(self.update)
         body = self._scroll.takeWidget()
         body.setParent(self)  # kept: a sheet is made once
         body.hide()
+
+    def take_key(self, key: int, modifiers: Qt.KeyboardModifiers) -> bool:
+        """Whether the open sheet waited for this key press, and has it now."""
+        return self.body is not None and self.body.take_key(key, modifiers)
 
     @property
     def is_open(self) -> bool:
@@ -123,6 +137,7 @@ class Sheets(Ground):
     def set_look(self, look: Look) -> None:
         self.look = look
         self._close.set_look(look)
+        self._close.show_as("Close", look.keys.cap(Deed.DISARM_OR_CLOSE), self._close.tone)
         self._scroll.setStyleSheet(_scroll_style(look))
         if self.body is not None:
             self.body.set_look(look)
@@ -171,7 +186,8 @@ class Sheets(Ground):
         x, y = self._frame.left() + EDGE, self._frame.top()
         room = self._frame.width() - 2 * EDGE - self._close.design_width() - 16
         ink.text(x, y + 49, self.body.title, BANNER, palette.text, bold=True, room=room)
-        ink.text(x, y + 73, self.body.under, BODY, palette.text2, room=room)
+        tone = getattr(palette, self.body.under_tone)
+        ink.text(x, y + 73, self.body.under, BODY, tone, room=room)
         painter.restore()
         self.drawn = tuple(ink.drawn)
 

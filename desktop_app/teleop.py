@@ -34,11 +34,11 @@ class Direction(enum.Enum):
 
 
 class Source(enum.Enum):
-    """What a person drives with; the text is what the Drive card says."""
+    """What a person drives with; the text is what the Drive card says at least."""
 
     KEYS = "Keys"
     PAD = "Pad"
-    GAMEPAD = "Gamepad · hold LB"
+    GAMEPAD = "Gamepad"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,7 @@ class Teleop:
         self._focus = Focus.AWAY
         self._away_ns: int | None = None  # since when; None until a tick has seen it
         self._held: dict[int, Direction] = {}  # by key, in the order they were pressed
+        self._held_over: set[int] = set()  # keys that were down before the window might drive
         self._drag: Stick | None = None
         self._drag_is_void = False  # it began before a break: let go first
         self._gamepad: Stick | None = None
@@ -110,9 +111,16 @@ class Teleop:
         if self._focus is Focus.DRIVE:
             self._held[key] = direction
 
+    def hold_over(self, key: int) -> None:
+        """A drive key is down that was so before: nothing is asked until it was let go."""
+        if self._focus is Focus.DRIVE:
+            self._held_over.add(key)
+            self.break_off()
+
     def release(self, key: int) -> None:
         """A drive key came up."""
         self._held.pop(key, None)
+        self._held_over.discard(key)
 
     def drag(self, throttle: float, steering: float) -> None:
         """The pad is dragged to here, each in [-1, 1]; anything else counts as the nearest of that."""
@@ -138,6 +146,7 @@ class Teleop:
             return
         if focus is not Focus.DRIVE:  # releases go elsewhere from now on
             self._held.clear()
+            self._held_over.clear()
             self._drag_is_void = self._drag_is_void or self._drag is not None
             self._drag = None
         if focus is Focus.AWAY or self._owner in (Source.KEYS, Source.PAD):
@@ -201,7 +210,7 @@ class Teleop:
 
     def _asked(self, now_ns: int, since_ns: int, gate: Gate) -> Stick:
         sticks = self._sticks()
-        is_let_go = all(stick.is_neutral for stick in sticks.values())
+        is_let_go = all(stick.is_neutral for stick in sticks.values()) and not self._held_over
         if not gate.may_drive or self._focus is Focus.AWAY:
             self.break_off()
         elif self._latched and is_let_go and not self._must_disarm:
@@ -261,7 +270,7 @@ class Teleop:
     def _hint(self, gate: Gate) -> str:
         if self._focus is Focus.AWAY:
             return "Window not in front: controls are neutral"
-        pushed = any(not stick.is_neutral for stick in self._sticks().values())
+        pushed = self._held_over or any(not stick.is_neutral for stick in self._sticks().values())
         if self._latched and pushed and gate.may_be_armed:
             return "Let go first"
         if self._focus is Focus.ELSEWHERE and self._gamepad is None:

@@ -1,4 +1,4 @@
-"""How the window looks: both palettes, the type sizes, the scale, and which face is there.
+"""How the window looks: both palettes, the type sizes, the scale, which face is there, the keys' names.
 
 A `Look` is handed to every widget; none looks anything up by itself.  The
 contrast of each pair of colours is asserted in tests/desktop/test_look_theme.py.
@@ -14,6 +14,7 @@ from typing import Final
 from PyQt5.QtCore import QSettings
 from PyQt5.QtGui import QColor, QPalette
 
+from desktop_app.keys import USUAL_KEYS, KeyMap
 from desktop_app.lettering import Type
 
 
@@ -105,11 +106,12 @@ MINUS: Final = "\u2212"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """One theme at one scale in one face.  A new one is made when any of them changes."""
+    """One theme at one scale in one face, and the keys that caps show.  A new one for each change."""
 
     palette: Palette
     type: Type
     scale: float = 1.0  # physical layout px to a design px; LOOK's text zoom, as far as the window allows
+    keys: KeyMap = USUAL_KEYS
 
 
 def contrast(one: QColor, other: QColor) -> float:

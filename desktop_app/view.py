@@ -10,8 +10,10 @@ import enum
 from dataclasses import dataclass, field
 from typing import Final
 
+from desktop_app.settings import PadMapping
 from pynet_car.messages import Description, Event, Odometry, Reading, ReadingState, State, Status
 
+LIVE_STATES: Final = (State.ARMING, State.ARMED, State.FAILSAFE)  # motors turn, or may soon
 PICTURE_STALE_S: Final = 0.5  # an older picture is not what the car sees now
 
 
@@ -75,6 +77,7 @@ class DriveView:
     """What the driver asks, and what stands in the way."""
 
     source: str = "Keys"  # or "Gamepad · hold LB", "Pad"
+    hold: str = "LB"  # the gamepad's button to hold
     throttle: float = 0.0  # asked, [-1, 1]
     steering: float = 0.0
     limit: float = 0.5  # (0, 1], of throttle
@@ -126,6 +129,17 @@ class KnownRobot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PadInputs:
+    """One gamepad or joystick as it stands now."""
+
+    guid: str
+    name: str
+    mapping: PadMapping | None  # None: SDL has none for it, its inputs have numbers
+    axes: tuple[tuple[str, float], ...]  # [-1, 1], triggers of a mapped one [0, 1]; + is right and down
+    buttons: tuple[tuple[str, bool], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """Everything the cards draw from, except the picture and the charts' samples."""
 
@@ -150,4 +164,5 @@ class View:
     events: tuple[EventView, ...] = ()  # newest first
     picture_age_s: float | None = None  # None before the first
     picture: PictureView = field(default_factory=PictureView)
+    pads: tuple[PadInputs, ...] = ()  # the one in use first
     waiting_s: float = 0.0  # for the first picture, or for the first answer of the robot

@@ -9,8 +9,9 @@ from desktop_app.actions import Actions
 from desktop_app.belief import SILENT_S
 from desktop_app.frames import Frames
 from desktop_app.link import Link
-from desktop_app.teleop import Decision
-from desktop_app.view import Connection, DriveView, EventView, LinkView, View
+from desktop_app.pad_mapping import USUAL, Role, input_of, words
+from desktop_app.teleop import Decision, Source
+from desktop_app.view import Connection, DriveView, EventView, LinkView, PadInputs, View
 from desktop_app.words import silence_words
 
 LOST_WORDS_S: Final = 2.0
@@ -25,11 +26,15 @@ def view_of(
     events: Iterable[EventView],
     error: str,
     now_s: float,
+    pads: tuple[PadInputs, ...] = (),
 ) -> View:
     """What the window shows at `now_s`, our monotonic clock.  `error` is ours: an address that is none."""
     description = robot.link.heard.description if robot is not None else None
+    mapping = next((pad.mapping for pad in pads if pad.mapping), USUAL)
+    hold = words(Role.HOLD, input_of(mapping, Role.HOLD))
     drive = DriveView(
-        source=decision.source.value,
+        source=f"Gamepad · hold {hold}" if decision.source is Source.GAMEPAD else decision.source.value,
+        hold=hold,
         throttle=decision.throttle,
         steering=decision.steering,
         limit=limit,
@@ -39,7 +44,7 @@ def view_of(
     )
     told = tuple(events)
     if robot is None:
-        return View(drive=drive, events=told, connection_error=error)
+        return View(drive=drive, events=told, connection_error=error, pads=pads)
     link = robot.link
     heard, connection = link.heard, link.connection
     newest = heard.odometry
@@ -65,6 +70,7 @@ def view_of(
         events=told,
         picture_age_s=frames.age_s(now_s),
         picture=frames.figures(now_s),
+        pads=pads,
         waiting_s=now_s - link.since_s,
     )
 

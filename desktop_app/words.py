@@ -6,6 +6,7 @@ import re
 import ssl
 from typing import Final
 
+from desktop_app.keys import Deed, KeyMap
 from desktop_app.view import Pairing
 from pynet_core.errors import (
     ConfigError,
@@ -71,4 +72,13 @@ def silence_words(silent_s: float) -> str:
 
 
 KEY_CHANGED: Final = "This is not the {robot} you paired with. Do not drive it unless you reinstalled it."
-LINK_IS_BACK: Final = "Link is back. Disarmed: press Enter to arm."
+
+
+def link_is_back(arm_key: str) -> str:
+    """It was lost, and the car is disarmed now."""
+    return f"Link is back. Disarmed: press {arm_key} to arm."
+
+
+def no_robot(keys: KeyMap) -> str:
+    """Where one would be."""
+    return f"No robot connected. Press {keys.cap(Deed.ROBOTS)}."

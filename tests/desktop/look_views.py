@@ -7,11 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from desktop_app.settings import PadMapping
 from desktop_app.view import (
     Connection,
     DriveView,
     EventView,
     LinkView,
+    PadInputs,
     PictureView,
     Quality,
     RangeView,
@@ -267,6 +269,30 @@ SIMULATED: Final = replace(
             "board": "simulated board",
         }
     ),
+)
+
+PAD: Final = PadInputs(
+    guid="03000000",
+    name="Xbox Wireless Controller",
+    mapping=PadMapping(),
+    axes=(
+        ("leftx", -0.62), ("lefty", 0.1), ("rightx", 0.0), ("righty", -0.3), ("lefttrigger", 0.0),
+        ("righttrigger", 0.55),
+    ),
+    buttons=tuple(
+        (name, name == "leftshoulder")
+        for name in (
+            "a", "b", "x", "y", "back", "guide", "start", "leftstick", "rightstick", "leftshoulder",
+            "rightshoulder", "dpup", "dpdown", "dpleft", "dpright",
+        )
+    ),
+)  # fmt: skip
+JOYSTICK: Final = PadInputs(
+    guid="05000000",
+    name="Logitech Extreme 3D",
+    mapping=None,
+    axes=(("a0", 0.3), ("a1", 0.0), ("a2", -0.7), ("a3", -1.0)),
+    buttons=(*((f"b{i}", i == 2) for i in range(12)), *((f"h0.{way}", False) for way in (1, 2, 4, 8))),
 )
 
 STATES: Final[dict[str, View]] = {

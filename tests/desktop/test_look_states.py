@@ -47,6 +47,9 @@ def test_no_sheet_cuts_elides_or_overlaps_a_text(qtbot: Any, size: str, theme: s
         (views.REFUSED, Deed.ROBOTS),
         (views.DISARMED, Deed.SETTINGS),
         (views.DISARMED, Deed.HELP),
+        (views.DISARMED, Deed.GAMEPAD),
+        (replace(views.DISARMED, pads=(views.PAD,)), Deed.GAMEPAD),
+        (replace(views.DISARMED, pads=(views.JOYSTICK, views.PAD)), Deed.GAMEPAD),
         (views.GRACE_DRIVES, Deed.TAKE),
     ):
         show(window, view)

@@ -14,7 +14,7 @@ from PyQt5.QtWidgets import QApplication, QWidget
 from desktop_app.banner_words import Action
 from desktop_app.bottom_panel import Tab
 from desktop_app.drive_panel import DriveCard, Pad
-from desktop_app.keys import Deed, deed_of
+from desktop_app.keys import USUAL_KEYS, Deed
 from desktop_app.main_window import MainWindow, WindowMemory
 from desktop_app.theme import ThemeChoice
 from desktop_app.view import Focus, KnownRobot
@@ -23,8 +23,9 @@ from tests.desktop.look_tools import make_window, middle, show
 
 SIGNALS = (
     "e_stop_pressed", "arm_asked", "disarm_asked", "reset_asked", "take_asked", "give_asked", "limit_asked",
-    "pad_dragged", "pad_released", "key_pressed", "key_released", "focus_changed", "connect_asked",
-    "forget_asked", "snapshot_asked", "toast_clicked", "memory_changed", "close_asked",
+    "pad_dragged", "pad_released", "key_pressed", "key_held_over", "key_released", "focus_changed",
+    "connect_asked", "forget_asked", "snapshot_asked", "keys_asked", "mapping_asked", "toast_clicked",
+    "memory_changed", "close_asked",
 )  # fmt: skip
 
 
@@ -229,7 +230,8 @@ def test_a_key_that_is_down_when_the_focus_goes_is_forgotten(window: MainWindow,
     press(window, Qt.Key_W, repeat=True)  # the keyboard goes on repeating it
     release(window, Qt.Key_W)
     assert told("key_pressed") == [(Qt.Key_W,)]
-    assert not told("key_released")
+    assert told("key_held_over") == [(Qt.Key_W,)]
+    assert told("key_released") == [(Qt.Key_W,)]
 
 
 def test_a_sheet_or_a_text_field_is_away(window: MainWindow, told: Told) -> None:
@@ -508,7 +510,7 @@ def test_every_target_is_large_enough(qtbot: Any, size: str) -> None:
 
 @pytest.mark.parametrize("key, held", [(Qt.Key_W, 0), (Qt.Key_S, 0), (Qt.Key_Return, int(Qt.AltModifier))])
 def test_a_key_without_a_deed_is_none(key: int, held: int) -> None:
-    assert deed_of(key, Qt.KeyboardModifiers(held), is_typing=False) is None
+    assert USUAL_KEYS.deed(key, Qt.KeyboardModifiers(held), is_typing=False) is None
 
 
 @pytest.mark.parametrize("at", [0, 1])
