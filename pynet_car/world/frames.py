@@ -44,6 +44,7 @@ class FrameServer:
         self._newest_pose = newest_pose
         self._period_ns = round(1e9 / fps)
         self._seq = 0
+        self._captured_ns = -1  # of the frame before
         self._readers: list[socket.socket] = []
         self.has_failed = False
         self.stopped = threading.Event()
@@ -105,6 +106,9 @@ class FrameServer:
         if not waiting:
             return
         pose = self._newest_pose()
+        if pose.ns == self._captured_ns:  # the world is late: no camera exposes twice at one instant
+            return
+        self._captured_ns = pose.ns
         lens = self._camera.lens
         message = encode(
             CameraFrame(

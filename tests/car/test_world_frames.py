@@ -151,3 +151,23 @@ def test_a_socket_that_cannot_be_made_is_one_clear_error(tmp_path: Path, poses: 
     ):
         with pytest.raises(HardwareError, match=f"cannot serve frames at .*camera.sock: .*{why}"):
             FrameServer(path, CAMERA, poses, fps=FPS)
+
+
+def test_a_world_that_is_late_is_not_pictured_twice_at_one_instant(tmp_path: Path) -> None:
+    poses = Poses()
+    late = threading.Event()
+    late.set()
+    server = FrameServer(
+        tmp_path / "camera.sock", CAMERA, lambda: Pose(ns=1) if late.is_set() else poses(), fps=FPS
+    )
+    server.start()
+    with connect(tmp_path) as reader:
+        assert receive(reader).captured_ns == 1
+        reader.settimeout(10 / FPS)
+        with pytest.raises(TimeoutError):
+            receive(reader)
+        late.clear()
+        poses.drawn = 1
+        reader.settimeout(10)
+        assert receive(reader).captured_ns == 2
+    server.stop()

@@ -2,7 +2,7 @@
 
 Everything is as in `desktop_app.__main__`, but what it keeps is kept in DIR.
 Prints what happens, a line each (`window ID`, `ready`, `state ARMED`, ...); takes
-commands on stdin: `block MS` (the Qt loop, and only that), `fail` (an exception
+commands on stdin: `block MS` (the Qt loop, and only that; then `free`), `fail` (an exception
 in a slot), `close`, `pad`, `axis NAME VALUE`, `trigger NAME VALUE`,
 `button NAME 0|1`, `unplug`.
 """
@@ -69,6 +69,7 @@ class BackDoor(QObject):
         if command == "block":
             say("blocked", time.monotonic_ns())
             time.sleep(float(words[0]) / 1000)  # gives the GIL back: every other thread runs on
+            say("free", time.monotonic_ns())
         elif command == "fail":
             say("failed", time.monotonic_ns())
             raise ZeroDivisionError("as a test has asked")
