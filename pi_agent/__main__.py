@@ -16,14 +16,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from pi_agent.config import AgentConfig, is_simulated, load_config
+from pi_agent.config import AgentConfig, board_model, effective_drive, is_simulated, load_config
 from pi_agent.diary import Diary, read_latch
-from pi_agent.drivetrain import GpioDrivetrain
+from pi_agent.drivetrain import WiredDrivetrain
 from pi_agent.guardian import Guardian
 from pi_agent.neutral import save_plan
+from pi_agent.outputs.opening import Outputs
+from pi_agent.pins import header_pins, simulated_pins
 from pi_agent.places import LOCK_FILE, own_runtime_dir, own_state_dir
 from pi_agent.procs import EXIT_CONFIG, adopt_orphans, run_before_others, worker_command
-from pi_agent.simulated.pins import BoardFactory
 from pi_agent.supervisor import Supervisor, run
 from pi_agent.systemd import Notifier
 from pynet_car.world import BOARD_FILE
@@ -84,14 +85,20 @@ def guard(config: AgentConfig, arguments: argparse.Namespace) -> None:
     runtime_dir, state_dir = arguments.runtime_dir, arguments.state_dir
     with contextlib.ExitStack() as ending:  # undone in reverse: outputs neutral before anything waits
         _lock(runtime_dir, ending)
-        board = None
         title = ""
+        drive = effective_drive(config)
         if is_simulated(config):
             board = ending.enter_context(Board.open(runtime_dir / BOARD_FILE))
             title = "SIMULATED CAR: "
             why = "as the settings say" if config.board == "simulated" else "this is no Raspberry Pi"
             print(f"agent: SIMULATED CAR: {why}; its pins are {board.path}", file=sys.stderr, flush=True)
-        drivetrain = GpioDrivetrain(config.drive, BoardFactory(board) if board else None, board)
+            if drive != config.drive:
+                log.warning("the simulated car has its own motor and servo, not those of [drive]")
+            pins = simulated_pins(board)
+        else:
+            pins = header_pins(runtime_dir)
+        outputs = Outputs(pins, drive.pca9685)
+        drivetrain = WiredDrivetrain(drive, outputs.open, "simulated board" if title else board_model())
         save_plan(runtime_dir, drivetrain.neutral_writes())
         ending.callback(drivetrain.close)
         drivetrain.claim()

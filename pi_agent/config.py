@@ -16,9 +16,9 @@ from msgspec import Meta
 
 from pi_agent.config_reader import ConfigReader, KeyPath, Problem, parse_toml
 from pi_agent.config_reader import Settings as Settings  # what a plugin is given
+from pi_agent.drive_config import DriveConfig, Pin, addresses, drive_faults, with_simulated_wiring
 from pynet_core.errors import ConfigError
 
-Pin = Annotated[int, Meta(ge=0, le=27, extra={"unit": "a BCM pin number"})]
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
@@ -29,23 +29,6 @@ class GatewayConfig:
     # Connections.  One window takes 8; two places are kept for E-STOP, and one of the 8 fits there.
     max_poolsize: Annotated[int, Meta(ge=9, le=1024)] = 64
     tls: Literal["auto", "always"] = "auto"  # auto: plain where only this machine can call
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriveConfig:
-    """H-bridge motor and steering servo, BCM pin numbers, and the limits on both."""
-
-    forward_pin: Pin = 12
-    backward_pin: Pin = 13
-    pwm_hz: Annotated[int, Meta(ge=50, le=20_000)] = 100
-    steering_pin: Pin = 19
-    steering_max_deg: Annotated[float, Meta(gt=0.0, le=90.0)] = 45.0  # servo angle at steering = 1
-    max_throttle: Annotated[float, Meta(gt=0.0, le=1.0)] = 1.0
-    # At that throttle, on the flat.  0 is not known; of the simulated car it is known anyway.
-    top_speed_mps: Annotated[float, Meta(ge=0.0, le=50.0)] = 0.0
-    throttle_slew_per_s: Annotated[float, Meta(gt=0.0, le=100.0)] = 4.0  # away from zero
-    steering_slew_per_s: Annotated[float, Meta(gt=0.0, le=100.0)] = 12.0
-    lifespan_ms: Annotated[int, Meta(ge=100, le=1000)] = 200  # never off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +56,7 @@ class ProximityConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderConfig:
+    enabled: bool = True
     left_pins: tuple[Pin, Pin] = (20, 21)  # A, B; swap them if driving forward counts down
     right_pins: tuple[Pin, Pin] = (26, 16)
     ticks_per_m: Annotated[float, Meta(gt=0.0, le=100_000.0)] = 98.0  # one tick is a full quadrature cycle
@@ -82,6 +66,7 @@ class EncoderConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraConfig:
+    enabled: bool = True
     width_px: Annotated[int, Meta(ge=16, le=4096)] = 640
     height_px: Annotated[int, Meta(ge=16, le=4096)] = 480
     fps: Annotated[float, Meta(ge=1.0, le=120.0)] = 30.0
@@ -107,6 +92,11 @@ def bearing_rad(head: HeadConfig) -> float:
 def is_simulated(config: AgentConfig) -> bool:
     """Whether the car is the simulated one: asked for, or this is no Raspberry Pi."""
     return config.board == "simulated" or (config.board == "auto" and not board_model())
+
+
+def effective_drive(config: AgentConfig) -> DriveConfig:
+    """How motor and steering are wired: as [drive] says, but for the simulated car, which is as it is."""
+    return with_simulated_wiring(config.drive) if is_simulated(config) else config.drive
 
 
 def board_model() -> str:
@@ -157,20 +147,22 @@ def check_config(
     config = reader.build(AgentConfig, document)
     if plugins is not None:
         reader.check_known("sensors", config.sensors, plugins, "plugin installed")
+    if not any(problem.key.startswith("drive") for problem in reader.problems):
+        reader.check(drive_faults(config.drive))
     reader.check_unique((path, name) for path, name, _ in _heads_and_pins(config) if name)
     reader.check_unique((path, pin) for path, _, pin in _heads_and_pins(config) if pin is not None)
     return config, sorted(reader.problems, key=lambda problem: problem.line)
 
 
-def _heads_and_pins(config: AgentConfig) -> Iterator[tuple[KeyPath, str, int | None]]:
-    """(where, head name or '', pin or None) of all that must be unique; a wrong value is None here."""
-    for key in ("forward_pin", "backward_pin", "steering_pin"):
-        yield ("drive", key), "", getattr(config.drive, key)
+def _heads_and_pins(config: AgentConfig) -> Iterator[tuple[KeyPath, str, int | str | None]]:
+    """(where, head name or '', address or None) of all that must be unique; a wrong value is None here."""
+    for path, address in addresses(config.drive):
+        yield path, "", address
     for i, head in enumerate(config.proximity.heads):
         where: KeyPath = ("proximity", "heads", i)
         yield (*where, "name"), head.name, None
         yield (*where, "trigger_pin"), "", head.trigger_pin
         yield (*where, "echo_pin"), "", head.echo_pin
-    for key in ("left_pins", "right_pins"):
+    for key in ("left_pins", "right_pins") if config.encoder.enabled else ():
         for pin in getattr(config.encoder, key) or ():
             yield ("encoder", key), "", pin

@@ -10,9 +10,10 @@ import dataclasses
 import difflib
 import re
 import tomllib
+import types
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -118,6 +119,11 @@ class ConfigReader:
                 hint = f"did you mean {near[0]!r}? " if near else ""
                 self._note((*path, key), f"no such {what}; {hint}known here: {', '.join(known)}")
 
+    def check(self, faults: Iterable[tuple[KeyPath, str]]) -> None:
+        """Note each of these: (where, what is wrong)."""
+        for path, text in faults:
+            self._note(path, text)
+
     def check_unique(self, used: Iterator[tuple[KeyPath, str | int]]) -> None:
         """Note each value that an earlier setting has already."""
         seen: dict[str | int, KeyPath] = {}
@@ -170,9 +176,15 @@ def _allowed(hint: Any) -> str:
     """The annotation in words: "a whole number from 100 to 1000"."""
     if get_origin(hint) is Literal:
         return "one of " + ", ".join(map(repr, get_args(hint)))
+    if get_origin(hint) in (Union, types.UnionType):
+        return ", or ".join(_allowed(arg) for arg in get_args(hint) if arg is not types.NoneType)
+    if hint is bool:
+        return "true or false"
     if get_origin(hint) is tuple:
         return f"{len(get_args(hint))} values in brackets, each {_allowed(get_args(hint)[0])}"
     kind, meta = get_args(hint)
+    if kind is str and meta.extra:
+        return str(meta.extra["unit"])
     if kind is str:
         return f"a text of {meta.min_length or 0} to {meta.max_length} characters in quotes"
     noun = (meta.extra or {}).get("unit", "a whole number" if kind is int else "a number")

@@ -42,6 +42,17 @@ def mix(now: Outputs, *, throttle: float, steering: float, limits: Limits, dt_s:
     )
 
 
+def sides(duty: float, steering: float) -> tuple[float, float]:
+    """(left, right) duty of a car that steers by turning its sides at different speeds.
+
+    The outer side gets the duty; the inner one less, nothing at half steering,
+    and the opposite at full: it turns on the spot.  Without throttle nothing
+    turns at all: then a reflex that takes the throttle away has stopped the car.
+    """
+    inner = duty * (1.0 - 2.0 * abs(steering))
+    return (inner, duty) if steering > 0.0 else (duty, inner)
+
+
 def _clamp(wish: float, limit: float) -> float:
     # NaN passes every comparison below, and a motor must never get it.
     return max(-limit, min(limit, wish)) if math.isfinite(wish) else 0.0

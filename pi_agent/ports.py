@@ -44,6 +44,30 @@ class Drivetrain(Protocol):
         """Neutral, then give the outputs back.  Idempotent; never raises."""
 
 
+class Output(Protocol):
+    """One line to a motor driver or a servo.  Owned by the drivetrain's thread.
+
+    Its methods raise whatever the library beneath raises; the drivetrain translates.
+    """
+
+    hz: int  # of its pulses; 0 is a level
+
+    @property
+    def name(self) -> str:
+        """For a person: "GPIO12"."""
+
+    def neutral_write(self, duty: float) -> NeutralWrite:
+        """How neutral.py puts this duty on it; known before `claim`."""
+
+    def claim(self, duty: float) -> None:
+        """Take it, with this duty in [0, 1] from the first moment on."""
+
+    def put(self, duty: float) -> None: ...
+
+    def close(self) -> None:
+        """Give it back; a chip that makes the pulses by itself goes on with them.  Idempotent."""
+
+
 class Camera(Protocol):
     """One lens.  Owned by the thread that iterates `frames`; `close` may come from another."""
 

@@ -32,7 +32,14 @@ ARROWS: Final[dict[str, set[str]]] = {
 
 # outside library: the only files that may import it
 FENCES: Final[dict[str, tuple[str, ...]]] = {
-    "gpiozero": ("pi_agent/drivetrain.py", "pi_agent/sensors/*", "pi_agent/simulated/*"),
+    "gpiozero": (
+        "pi_agent/pins.py",
+        "pi_agent/lgpio_pins.py",
+        "pi_agent/outputs/gpio.py",
+        "pi_agent/sensors/*",
+        "pi_agent/simulated/*",
+    ),
+    "lgpio": ("pi_agent/lgpio_pins.py",),
     "picamera2": ("pi_agent/camera.py",),
     "libcamera": ("pi_agent/camera.py",),
     "PyQt5": ("desktop_app/*",),
@@ -55,6 +62,7 @@ ALONE: Final = "pi_agent/neutral.py"  # runs when all else is broken: the standa
 INNER_IMPORTS: Final[dict[tuple[str, str], str]] = {
     ("pi_agent/__main__.py", "pi_agent.cli.main"): "the guardian is small and starts soon",
     ("pi_agent/cli.py", "pynet_core.cli_pair.serve_pairing"): "cryptography imports slowly",
+    ("pi_agent/pins.py", "pi_agent.lgpio_pins.FinePins"): "lgpio is only where pins are",
     ("pynet_core/keys.py", "pynet_core.certificate.make_certificate"): "cryptography imports slowly",
 }
 

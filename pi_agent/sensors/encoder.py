@@ -29,12 +29,14 @@ class Encoder:
         """Claim the pins.
 
         Raises:
-            ConfigError: There are settings where none are looked for.
+            ConfigError: It is switched off, or there are settings where none are looked for.
             HardwareError: The pins are not there, or somebody else's.
         """
         if settings:
             raise ConfigError("encoder is set up in [encoder], not in [sensors.encoder]")
         encoder = config.encoder
+        if not encoder.enabled:
+            raise ConfigError("the car has no encoders: enabled = false in [encoder]")
         self.info = StreamInfo(name="encoder", title="Wheel encoders", unit="m", period_s=encoder.period_s)
         self._pace = pace or Pace(encoder.period_s)
         self._odometer = Odometer(ticks_per_m=encoder.ticks_per_m, track_width_m=encoder.track_width_m)

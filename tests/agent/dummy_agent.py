@@ -18,12 +18,13 @@ from pathlib import Path
 
 from pi_agent.config import AgentConfig, ProximityConfig
 from pi_agent.diary import Diary
-from pi_agent.drivetrain import GpioDrivetrain
+from pi_agent.drivetrain import WiredDrivetrain
 from pi_agent.guardian import Guardian
 from pi_agent.link import CameraSeen, GuardianLink, Labelled, Request, ToWorker, WorkerAlive, WorkerReady
 from pi_agent.neutral import save_plan
+from pi_agent.outputs.opening import Outputs
+from pi_agent.pins import simulated_pins
 from pi_agent.procs import die_with_parent
-from pi_agent.simulated.pins import BoardFactory
 from pi_agent.supervisor import Supervisor, run
 from pi_agent.systemd import Notifier
 from pynet_car.messages import Arm, DriveCommand, Lease, Priority, State, Status
@@ -37,7 +38,8 @@ def agent(runtime_dir: Path, *modes: str) -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: stopping.append(number))
     with contextlib.ExitStack() as ending:
         board = ending.enter_context(Board.open(runtime_dir / "board"))
-        drivetrain = GpioDrivetrain(CONFIG.drive, BoardFactory(board), board)
+        outputs = Outputs(simulated_pins(board), CONFIG.drive.pca9685)
+        drivetrain = WiredDrivetrain(CONFIG.drive, outputs.open, "simulated board")
         save_plan(runtime_dir, drivetrain.neutral_writes())
         ending.callback(drivetrain.close)
         drivetrain.claim()

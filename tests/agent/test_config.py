@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pi_agent
-from pi_agent.config import AgentConfig, board_model, is_simulated, load_config, parse_config
+from pi_agent.config import (
+    AgentConfig,
+    board_model,
+    effective_drive,
+    is_simulated,
+    load_config,
+    parse_config,
+)
 from pynet_core.errors import ConfigError
 
 SHIPPED = Path(pi_agent.__file__).parent / "agent.toml"
+L293D = Path(pi_agent.__file__).parents[1] / "examples/l293d/agent.toml"
 
 
 def test_no_file_gives_the_defaults() -> None:
@@ -25,15 +34,20 @@ def test_the_shipped_file_is_the_defaults_and_names_every_setting() -> None:
     assert load_config(SHIPPED) == AgentConfig()
     written = tomllib.loads(SHIPPED.read_text())
     default = AgentConfig()
-    for section in ("gateway", "drive", "proximity", "encoder", "camera"):
+    for section in ("gateway", "proximity", "encoder", "camera"):
         assert set(written[section]) == set(getattr(default, section).__slots__)
+    # Of a differential car, and of other drivers: in comments.
+    assert set(written["drive"]) | {"left", "right"} == set(default.drive.__slots__)
+    for section in ("motor", "steering", "pca9685"):
+        whole = getattr(default.drive, section)
+        assert set(written["drive"][section]) == {k for k in whole.__slots__ if getattr(whole, k) is not None}
     assert set(written) | {"sensors"} == set(AgentConfig.__slots__)
 
 
 def test_what_is_written_wins_over_the_default() -> None:
     config = parse_config('name = "red"\n[drive]\nlifespan_ms = 150\nmax_throttle = 1\n', "car.toml")
     assert (config.name, config.drive.lifespan_ms, config.drive.max_throttle) == ("red", 150, 1.0)
-    assert config.drive.forward_pin == AgentConfig().drive.forward_pin
+    assert config.drive.motor == AgentConfig().drive.motor
 
 
 def test_heads_replace_the_default_heads() -> None:
@@ -91,8 +105,8 @@ HEAD = '[[proximity.heads]]\nname = "a"\ntrigger_pin = 1\necho_pin = 2\nbearing_
         ('board = "arduino"', "1: board", "found 'arduino', allowed is one of 'auto', 'simulated', 'pi'"),
         ('name = ""', "1: name", "found '', allowed is a text of 1 to 64 characters in quotes"),
         (
-            "[drive]\nforward_pin = 28",
-            "2: drive.forward_pin",
+            "[drive.motor]\nforward_pin = 28",
+            "2: drive.motor.forward_pin",
             "found 28, allowed is a BCM pin number from 0 to 27",
         ),
         (
@@ -103,16 +117,16 @@ HEAD = '[[proximity.heads]]\nname = "a"\ntrigger_pin = 1\necho_pin = 2\nbearing_
         (
             "[encoder]\nleft_pins = [2, 12]",
             "2: encoder.left_pins",
-            "found 12, allowed is any that drive.forward_pin",
+            "found 12, allowed is any that drive.motor.forward_pin",
         ),
         (
-            "[drive]\nforward_pin = 13",
-            "2: drive.forward_pin",
-            "found 13, allowed is any that drive.backward_pin",
+            "[drive.motor]\nforward_pin = 13\nbackward_pin = 13",
+            "3: drive.motor.backward_pin",
+            "found 13, allowed is any that drive.motor.forward_pin",
         ),
         (
-            "[drive]\nforward_pin = 26",
-            "2: drive.forward_pin",
+            "[drive.motor]\nforward_pin = 26\nbackward_pin = 13",
+            "2: drive.motor.forward_pin",
             "found 26, allowed is any that encoder.right_pins",
         ),
         (HEAD + HEAD, "7: proximity.heads[1].name", "found 'a', allowed is any that proximity.heads[0].name"),
@@ -147,6 +161,86 @@ def test_a_wrong_setting_is_one_error_with_place_finding_and_rule(
         parse_config(text, "car.toml")
     assert str(caught.value).startswith(f"car.toml:{place}: {problem}")
     assert "\n" not in str(caught.value)
+
+
+MOTOR = "[drive.motor]\n"
+SIDES = '[drive]\nkind = "differential"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "problem"),
+    [
+        (
+            MOTOR + "forward_pin = 5",
+            "1: drive.motor",
+            "'backward_pin' is missing: driver \"in_in\" takes forward",
+        ),
+        (
+            MOTOR + 'driver = "phase_enable"\nphase_pin = 2\nenable_pin = 3\nbackward_pin = 7',
+            "5: drive.motor.backward_pin",
+            'driver "phase_enable" has none; it takes phase_pin, enable_pin',
+        ),
+        (
+            MOTOR + 'forward_pin = "pwm:4"\nbackward_pin = 5',
+            "2: drive.motor.forward_pin",
+            "found 'pwm:4', allowed",
+        ),
+        (
+            MOTOR + 'forward_pin = "pca9685:16"\nbackward_pin = 5',
+            "2: drive.motor.forward_pin",
+            'found \'pca9685:16\', allowed is a BCM pin number from 0 to 27, or "pwm:0" to "pwm:3"',
+        ),
+        (
+            MOTOR + 'forward_pin = "pwm:0"\nbackward_pin = "pwm:0"',
+            "3: drive.motor.backward_pin",
+            "found 'pwm:0', allowed is any that drive.motor.forward_pin",
+        ),
+        (MOTOR + 'driver = "esc"\npulse_pin = 5', "3: drive.motor.pulse_pin", 'found 5, allowed is "pwm:0"'),
+        (
+            MOTOR + 'driver = "esc"\npulse_pin = "pwm:0"\nneutral_ms = 2.1',
+            "4: drive.motor.neutral_ms",
+            "found 2.1, allowed is a number between the other two, 1.0 and 2.0",
+        ),
+        (MOTOR + "reversed = 1", "2: drive.motor.reversed", "found 1, allowed is true or false"),
+        (
+            "[drive.steering]\npin = 7\ncentre_ms = 0.9",
+            "3: drive.steering.centre_ms",
+            "found 0.9, allowed is a number between",
+        ),
+        (
+            "[drive.steering]\nleft_ms = 1.9",
+            "1: drive.steering",
+            "'pin' is missing: a BCM pin number from 0 to 27",
+        ),
+        (
+            '[drive.steering]\npin = "pca9685:0"\n[drive.pca9685]\nhz = 451',
+            "4: drive.pca9685.hz",
+            "found 451, allowed is at most 450 where pulses of 2.0 ms are to fit",
+        ),
+        (SIDES, "1: drive.left", "'forward_pin' is missing"),
+        (
+            SIDES + "[drive.left]\nforward_pin = 9\nbackward_pin = 10\n[drive.steering]\npin = 7",
+            "6: drive.steering",
+            'a car of kind "differential" has no [drive.steering]; in [drive] write kind = "ackermann"',
+        ),
+        (
+            "[drive.left]\nforward_pin = 9\nbackward_pin = 10",
+            "1: drive.left",
+            'a car of kind "ackermann" has no [drive.left]; in [drive] write kind = "differential"',
+        ),
+    ],
+)
+def test_a_wiring_that_cannot_be_is_one_error_that_says_what_can(text: str, place: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, "car.toml")
+    assert str(caught.value).startswith(f"car.toml:{place}: {problem}")
+
+
+def test_the_simulated_car_keeps_the_limits_and_its_own_wiring() -> None:
+    config = load_config(L293D)
+    drive = effective_drive(dataclasses.replace(config, board="simulated"))
+    assert (drive.kind, drive.motor, drive.max_throttle) == ("ackermann", AgentConfig().drive.motor, 0.6)
+    assert effective_drive(dataclasses.replace(config, board="pi")) == config.drive
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe", b'name = "\xc3"'])

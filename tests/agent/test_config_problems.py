@@ -23,8 +23,9 @@ name = ""
 prot = 1857
 [drive]
 lifespan_ms = 50
+[drive.motor]
 forward_pin = 99
-steering_pin = 13
+backward_pin = 13
 [[proximity.heads]]
 name = "front"
 trigger_pin = 13
@@ -41,11 +42,10 @@ def test_every_error_is_told_at_once_in_the_order_of_the_lines() -> None:
         (1, "name"),
         (3, "gateway.prot"),
         (5, "drive.lifespan_ms"),
-        (6, "drive.forward_pin"),
-        (7, "drive.steering_pin"),  # 13 is backward_pin's default
-        (8, "proximity.heads[0]"),  # bearing_deg is missing
-        (10, "proximity.heads[0].trigger_pin"),
-        (11, "proximity.heads[0].echo_pin"),
+        (7, "drive.motor.forward_pin"),
+        (9, "proximity.heads[0]"),  # bearing_deg is missing
+        (11, "proximity.heads[0].trigger_pin"),  # 13 is the motor's
+        (12, "proximity.heads[0].echo_pin"),
     ]
 
 
@@ -56,15 +56,15 @@ def test_an_error_says_what_was_found_what_is_allowed_and_the_nearest_name() -> 
 
 
 def test_a_wrong_pin_is_not_told_to_be_used_twice_too() -> None:
-    assert told("[drive]\nforward_pin = 99\nbackward_pin = 99\n") == [
-        (2, "drive.forward_pin"),
-        (3, "drive.backward_pin"),
+    assert told("[drive.motor]\nforward_pin = 99\nbackward_pin = 99\n") == [
+        (2, "drive.motor.forward_pin"),
+        (3, "drive.motor.backward_pin"),
     ]
     assert told("[encoder]\nleft_pins = 20\n") == [(2, "encoder.left_pins")]
 
 
 def test_the_daemon_names_the_first_error_and_where_to_see_the_rest() -> None:
-    with pytest.raises(ConfigError, match=r"car.toml:1: name: .* \(and 7 more: pynet-agent config check car"):
+    with pytest.raises(ConfigError, match=r"car.toml:1: name: .* \(and 6 more: pynet-agent config check car"):
         parse_config(MANY, "car.toml")
 
 

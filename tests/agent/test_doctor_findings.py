@@ -126,21 +126,27 @@ WARN, BAD = Level.WARNING, Level.PROBLEM
             "unset GPIOZERO_PIN_FACTORY",
         ),
         (
-            {"config": settings("[drive]\nforward_pin = 7")},
+            {"config": settings("[drive.motor]\nforward_pin = 7\nbackward_pin = 13")},
             BAD,
-            "boot pins: drive.forward_pin on GPIO7 is pulled up from power-on: the motor turns",
+            "boot pins: drive.motor.forward_pin on GPIO7 is pulled up from power-on: the motor turns",
             "echo gpio=7=op,dl",
         ),
         (
-            {"config": settings("[drive]\nforward_pin = 7"), "boot_config": "gpio=7=op,dl"},
+            {
+                "config": settings("[drive.motor]\nforward_pin = 7\nbackward_pin = 13"),
+                "boot_config": "gpio=7=op,dl",
+            },
             WARN,
-            "boot pins: drive.forward_pin on GPIO7 is pulled up at power-on until config.txt is read",
+            "boot pins: drive.motor.forward_pin on GPIO7 is pulled up at power-on until config.txt is read",
             "move that wire to GPIO 27, 12",
         ),
         (
-            {"config": settings("[drive]\nbackward_pin = 10"), "boot_config": "dtparam=spi=on"},
+            {
+                "config": settings("[drive.motor]\nforward_pin = 12\nbackward_pin = 10"),
+                "boot_config": "dtparam=spi=on",
+            },
             BAD,
-            "boot pins: drive.backward_pin is on GPIO10, and SPI uses that",
+            "boot pins: drive.motor.backward_pin is on GPIO10, and SPI uses that",
             "sudo raspi-config nonint do_spi 1 && sudo reboot",
         ),
         (
@@ -289,7 +295,7 @@ def test_what_is_wrong_is_told_with_what_to_type(
         {"e_stop": None},
         {"boot_config": "dtparam=spi=on\nenable_uart=1\n"},  # nothing of ours is on those pins
         {
-            "config": settings('board = "simulated"\n[drive]\nforward_pin = 7'),
+            "config": settings('board = "simulated"\n[drive.motor]\nforward_pin = 7\nbackward_pin = 13'),
             "modules": {"gpiozero": "2.0.1"},
         },
     ],
@@ -301,12 +307,12 @@ def test_what_is_not_wrong_is_no_finding(changes: dict[str, Any]) -> None:
 
 
 def test_the_l293d_of_the_tutorial_has_no_pin_that_is_pulled_up_but_wants_spi_off() -> None:
-    pins = settings("[drive]\nforward_pin = 9\nbackward_pin = 10")
+    pins = settings("[drive.motor]\nforward_pin = 9\nbackward_pin = 10")
     assert not [one for one in seen(replace(HEALTHY, config=pins), BAD) if one.startswith("boot pins")]
     with_spi = replace(HEALTHY, config=pins, boot_config="dtparam=i2c_arm=on,spi=on\n")
     assert [one.partition(",")[0] for one in seen(with_spi, BAD)] == [
-        "boot pins: drive.forward_pin is on GPIO9",
-        "boot pins: drive.backward_pin is on GPIO10",
+        "boot pins: drive.motor.forward_pin is on GPIO9",
+        "boot pins: drive.motor.backward_pin is on GPIO10",
     ]
 
 

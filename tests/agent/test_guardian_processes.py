@@ -191,7 +191,7 @@ def test_a_second_daemon_on_the_same_pins_is_refused(start: Callable[..., Agent]
     ("settings", "code", "says"),
     [
         ("[drive]\nlifespan_ms = 5000\n", 78, "lifespan_ms"),
-        ('board = "pi"\n', 1, "cannot take the pins of the GPIO"),
+        ('board = "pi"\n', 1, "no header of a Raspberry Pi in /dev"),
     ],
 )
 def test_what_a_person_must_mend_is_one_clear_error(

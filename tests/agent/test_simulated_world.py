@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from gpiozero import AngularServo, DistanceSensor, Motor, RotaryEncoder
 
-from pi_agent.config import AgentConfig, DriveConfig, EncoderConfig, ProximityConfig
+from pi_agent.config import AgentConfig, EncoderConfig, ProximityConfig
+from pi_agent.drive_config import DriveConfig
 from pi_agent.simulated.pins import BoardFactory, EdgePump
 from pynet_car.world import DEFAULT_SEED
 from pynet_car.world.board import Board
@@ -42,7 +43,7 @@ class Car:
             if step % 4 == 0:
                 wish = teacher(self.world.pose)
                 self.motor.value = wish.throttle
-                self.servo.angle = wish.steering * CONFIG.drive.steering_max_deg
+                self.servo.angle = wish.steering * CONFIG.drive.steering.max_deg
             self.world.step()
             self.pump.pump()
 
@@ -52,7 +53,7 @@ def car(tmp_path: Path) -> Iterator[Car]:
     drive, encoder, proximity = CONFIG.drive, CONFIG.encoder, CONFIG.proximity
     with Board.open(tmp_path / "board") as outside, Board.open(tmp_path / "board") as board:
         factory = BoardFactory(board)
-        angle = drive.steering_max_deg
+        angle = drive.steering.max_deg
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # gpiozero would like pigpio
             sonars = [
@@ -69,8 +70,8 @@ def car(tmp_path: Path) -> Iterator[Car]:
         devices = Car(
             world=World(outside, TRACK),
             pump=EdgePump(factory),
-            motor=Motor(drive.forward_pin, drive.backward_pin, pin_factory=factory),
-            servo=AngularServo(drive.steering_pin, min_angle=-angle, max_angle=angle, pin_factory=factory),
+            motor=Motor(drive.motor.forward_pin, drive.motor.backward_pin, pin_factory=factory),
+            servo=AngularServo(drive.steering.pin, min_angle=-angle, max_angle=angle, pin_factory=factory),
             left=RotaryEncoder(*encoder.left_pins, max_steps=0, pin_factory=factory),
             right=RotaryEncoder(*encoder.right_pins, max_steps=0, pin_factory=factory),
             sonars=sonars,
@@ -83,8 +84,8 @@ def car(tmp_path: Path) -> Iterator[Car]:
 
 def test_the_simulated_car_is_wired_as_unchanged_settings_expect() -> None:
     drive, encoder, proximity = DriveConfig(), EncoderConfig(), ProximityConfig()
-    assert (drive.forward_pin, drive.backward_pin) == (WIRING.forward_pin, WIRING.backward_pin)
-    assert drive.steering_pin == WIRING.steering_pin
+    assert (drive.motor.forward_pin, drive.motor.backward_pin) == (WIRING.forward_pin, WIRING.backward_pin)
+    assert drive.steering.pin == WIRING.steering_pin
     assert (encoder.left_pins, encoder.right_pins) == (WIRING.left_encoder_pins, WIRING.right_encoder_pins)
     assert (encoder.ticks_per_m, encoder.track_width_m) == (WIRING.ticks_per_m, WIRING.track_width_m)
     assert [(head.trigger_pin, head.echo_pin, head.bearing_deg) for head in proximity.heads] == [
