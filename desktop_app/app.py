@@ -19,14 +19,17 @@ from desktop_app.address import format_address, parse_address
 from desktop_app.cockpit import Cockpit
 from desktop_app.crash import CrashReporter
 from desktop_app.gamepad import Gamepads
+from desktop_app.keyring import Keyring
 from desktop_app.keys import Deed, KeyMap
 from desktop_app.main_window import MainWindow, WindowMemory
+from desktop_app.pairing import PairingOutcome
 from desktop_app.settings import PadMapping, Robot, SettingsFile
 from desktop_app.simulated import SimulatedStarter
 from desktop_app.teleop import NS_PER_MS, PERIOD_NS
 from desktop_app.theme import ThemeChoice
-from desktop_app.view import Focus, KnownRobot
+from desktop_app.view import Connection, Focus, KnownRobot
 from desktop_app.x11 import FocusWatch, KeyState, RepeatMender
+from pynet_core.errors import ConfigError
 
 _log = logging.getLogger(__name__)
 
@@ -78,6 +81,8 @@ class App(QObject):
         self.gamepads = Gamepads(self.settings.pads)
         if self.gamepads.trouble:
             _log.warning("%s", self.gamepads.trouble)
+        self._keyring = Keyring()
+        self._keyring.look()
         self._simulated = SimulatedStarter()
         self._simulated.finished.connect(self._on_simulated)
         self._failed.connect(self._say_failed)
@@ -106,7 +111,7 @@ class App(QObject):
         where = parse_address(address) if address else None
         cockpit = self._open()
         if where is not None:
-            cockpit.connect_to(*where)
+            self._show(cockpit, *where)
         for trouble in (self._last_crash, self._file.trouble, self._keys_trouble, self.gamepads.trouble):
             if trouble:
                 cockpit.warn(trouble)
@@ -158,6 +163,7 @@ class App(QObject):
             limit=settings.limit,
             pictures=self._folders.pictures,
             pads=self.gamepads.inputs,
+            keyring=self._keyring,
         )
         window.memory_changed.connect(self._remember_window)
         window.limit_asked.connect(lambda: self._remember(limit=cockpit.hands.teleop.limit))
@@ -165,15 +171,21 @@ class App(QObject):
         window.forget_asked.connect(self._forget)
         window.keys_asked.connect(self._set_keys)
         window.mapping_asked.connect(self._set_mapping)
+        window.connect_sheet.pair_asked.connect(lambda address: self._connect(cockpit, address, pairs=True))
+        window.pair_sheet.forget_asked.connect(lambda: self._pair_anew(cockpit))
         cockpit.described.connect(self._remember_robot)
+        cockpit.paired.connect(self._on_paired)
         cockpit.closed.connect(self._on_closed)
         self.cockpits.append(cockpit)
         self._show_known()
         window.show()
         return cockpit
 
-    def _connect(self, cockpit: Cockpit, address: str) -> None:
-        """In this window, or in one of its own when this one has a robot; '' is the simulated car."""
+    def _connect(self, cockpit: Cockpit, address: str, *, pairs: bool = False) -> None:
+        """In this window, or in one of its own when this one has a robot; '' is the simulated car.
+
+        `pairs`: do not wait until the robot refuses, ask for its code now.
+        """
         try:
             where = parse_address(address) if address else None
         except ValueError as exc:
@@ -190,7 +202,30 @@ class App(QObject):
         if where is None:
             self.start_simulated(cockpit)
         else:
-            cockpit.connect_to(*where)
+            self._show(cockpit, *where)
+            if pairs:
+                cockpit.window.open_pairing()
+
+    def _show(self, cockpit: Cockpit, host: str, port: int) -> None:
+        cockpit.connect_to(host, port, known=self.settings.robot_at(host, port))
+
+    def _on_paired(self, cockpit: Cockpit, outcome: PairingOutcome) -> None:
+        link = cockpit.robot.link if cockpit.robot is not None else None
+        if link is None or outcome.paired is None or link.host != outcome.host:
+            return
+        gateway = outcome.paired.gateway
+        known = link.known or Robot(host=link.host, port=link.port, name=gateway.name)
+        self._know(replace(known, fingerprint=gateway.fingerprint))
+        if link.connection is not Connection.UP:
+            self._show(cockpit, link.host, link.port)
+
+    def _pair_anew(self, cockpit: Cockpit) -> None:
+        """With a robot that has another key than it had."""
+        link = cockpit.robot.link if cockpit.robot is not None else None
+        if link is not None and link.known is not None:
+            self._know(replace(link.known, fingerprint=""))
+            self._forget_key(link.known.fingerprint)
+            self._show(cockpit, link.host, link.port)
 
     def _on_simulated(self, port: int, error: str) -> None:
         for cockpit in self._waiting:
@@ -199,7 +234,7 @@ class App(QObject):
             if error:
                 cockpit.fail(error)
             else:
-                cockpit.connect_to("127.0.0.1", port)
+                cockpit.connect_to("127.0.0.1", port, keyring=self._simulated.keyring)
         self._waiting.clear()
 
     def _on_closed(self, cockpit: Cockpit) -> None:
@@ -270,17 +305,36 @@ class App(QObject):
             name=description.name,
             board=description.board,
             simulated=description.simulated,
+            fingerprint=robot.link.fingerprint,
         )
-        if not description.simulated:  # a simulated car has another port each time
-            self.settings = self.settings.with_robot(known)
-            self._saver.start()
+        # A simulated car has another port each time, unless somebody has paired with it.
+        if not description.simulated or robot.link.known is not None:
+            self._know(known)
+        self._show_known()
+
+    def _know(self, robot: Robot) -> None:
+        self._remember(robots=self.settings.with_robot(robot).robots)
         self._show_known()
 
     def _forget(self, address: str) -> None:
-        self._remember(
-            robots=tuple(r for r in self.settings.robots if format_address(r.host, r.port) != address)
-        )
+        gone = [r for r in self.settings.robots if format_address(r.host, r.port) == address]
+        self._remember(robots=tuple(r for r in self.settings.robots if r not in gone))
+        for robot in gone:
+            self._forget_key(robot.fingerprint)
         self._show_known()
+
+    def _forget_key(self, fingerprint: str) -> None:
+        """Unless the robot that has it is remembered at another address."""
+        if not fingerprint or any(robot.fingerprint == fingerprint for robot in self.settings.robots):
+            return
+
+        def forget() -> None:
+            try:
+                self._keyring.forget(fingerprint)
+            except ConfigError as exc:
+                self._failed.emit(f"{exc}.")
+
+        threading.Thread(target=forget, name="pynet forget", daemon=True).start()
 
     def _show_known(self) -> None:
         links = [cockpit.robot.link for cockpit in self.cockpits if cockpit.robot is not None]
@@ -292,6 +346,7 @@ class App(QObject):
                 board=robot.board,
                 simulated=robot.simulated,
                 is_connected=(robot.host, robot.port) in connected,
+                is_paired=self._keyring.is_known(robot.fingerprint) if robot.fingerprint else None,
             )
             for robot in self.settings.robots
         )

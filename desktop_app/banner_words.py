@@ -12,7 +12,7 @@ from typing import Final
 
 from desktop_app.icons import Icon
 from desktop_app.keys import Deed
-from desktop_app.view import PICTURE_STALE_S, Connection, View
+from desktop_app.view import PICTURE_STALE_S, Connection, Pairing, View
 from pynet_car.messages import State
 
 CREEP_MPS: Final = 0.5  # DESIGN section 4: how fast a human may go without a fresh picture
@@ -38,6 +38,7 @@ class Action(enum.Enum):
     WHY = ("Why", Deed.LOG)
     RESET = ("Reset…", Deed.RESET)
     CONNECT = ("Connect", Deed.ROBOTS)
+    PAIR = ("Pair", Deed.PAIR)
     TAKE = ("Take", Deed.TAKE)
 
     @property
@@ -95,7 +96,7 @@ def _not_connected(view: View) -> Says:
         name="NOT CONNECTED",
         lines=lines,
         short=short,
-        action=Action.CONNECT,
+        action=Action.CONNECT if view.pairing is Pairing.NONE else Action.PAIR,
     )
 
 
@@ -229,7 +230,7 @@ def _silent(view: View) -> Says:
         under="assumed",
         lines=lines,
         short=short,
-        action=Action.WHY,
+        action=Action.WHY if view.pairing is Pairing.NONE else Action.PAIR,
     )
 
 

@@ -17,10 +17,13 @@ from desktop_app.frames import Frames
 from desktop_app.gamepad import PadButton
 from desktop_app.hands import Hands
 from desktop_app.icons import Icon
+from desktop_app.keyring import Keyring
 from desktop_app.keys import Deed, KeyMap
 from desktop_app.link import Link
 from desktop_app.main_window import MainWindow
+from desktop_app.pairing import Pairing, PairingOutcome
 from desktop_app.samples import Samples
+from desktop_app.settings import Robot
 from desktop_app.snapshot import SnapshotSaver
 from desktop_app.toasts import Toast
 from desktop_app.view import Focus, PadInputs
@@ -37,6 +40,7 @@ class Cockpit(QObject):
     """What `app.py` has one of for each window."""
 
     described = pyqtSignal(object)  # itself: the robot has said what it is
+    paired = pyqtSignal(object, object)  # itself, and a PairingOutcome that went well
     closed = pyqtSignal(object)  # itself: disarmed, and its window gone
 
     def __init__(
@@ -46,6 +50,7 @@ class Cockpit(QObject):
         name: str,
         limit: float,
         pictures: Path,
+        keyring: Keyring,
         pads: Callable[[], tuple[PadInputs, ...]] = lambda: (),
     ) -> None:
         """`name` is what others see of us; `pictures` is where snapshots go; `pads` are those there are."""
@@ -66,6 +71,8 @@ class Cockpit(QObject):
         self._pads = pads
         self._samples = Samples()
         self._snapshots = SnapshotSaver()
+        self._keyring = keyring
+        self._pairing = Pairing(keyring, name)
         self._error = ""
         self._was_described = False
         self._had_lease = False
@@ -99,15 +106,30 @@ class Cockpit(QObject):
         window.picture.room_changed.connect(self._set_room)
         self.frames.ready.announced.connect(self._show_picture)
         self._snapshots.saved.connect(self._say_saved)
+        window.pair_sheet.set_name(self._name)
+        window.pair_sheet.pair_asked.connect(self._pair)
+        self._pairing.finished.connect(self._on_paired)
 
     # The robot.
 
-    def connect_to(self, host: str, port: int) -> None:
-        """See this robot; one that was asked for before and never answered is forgotten."""
+    def connect_to(
+        self, host: str, port: int, *, keyring: Keyring | None = None, known: Robot | None = None
+    ) -> None:
+        """See this robot; one that was asked for before and never answered is forgotten.
+
+        `keyring` has the keys for it, if they are not the usual ones; `known` is what is remembered of it.
+        """
         self._leave()
         self._error = ""
         link = Link(
-            host, port, name=self._name, on_frame=self.frames.put, events=self.events, samples=self._samples
+            host,
+            port,
+            name=self._name,
+            on_frame=self.frames.put,
+            events=self.events,
+            samples=self._samples,
+            keyring=keyring or self._keyring,
+            known=known,
         )
         link.news.announced.connect(self._on_news)
         self.robot = Actions(link, lambda: self.window.look.keys)
@@ -142,6 +164,20 @@ class Cockpit(QObject):
             self.robot.link.close()
         self.robot = None
         self._was_described = self._had_lease = False
+
+    def _pair(self, code: str, port: int) -> None:
+        if self.robot is not None:
+            self.window.pair_sheet.show_running()
+            self._pairing.start(self.robot.link.host, port, code)
+
+    def _on_paired(self, outcome: PairingOutcome) -> None:
+        if outcome.error:
+            self.tell(Severity.WARNING, "pairing", outcome.error)
+            self.window.pair_sheet.show_failed(outcome.error)
+        else:
+            self.tell(Severity.INFO, "pairing", outcome.words)
+            self.toast("pairing", outcome.words)
+            self.paired.emit(self, outcome)
 
     # What the person asks besides driving.
 

@@ -23,6 +23,16 @@ NONE_KNOWN = "None yet. Type a name or an address."
 FOOT = ("Robots answer on the same network. A guest", "Wi-Fi often hides them from each other.")
 
 
+def row_words(robot: KnownRobot) -> tuple[str, str]:
+    """What a click does or what is, and what is known of the robot."""
+    if robot.is_paired is False:
+        return "Needs a code", "not paired yet"
+    word = "Connected" if robot.is_connected else "Connect"
+    if robot.is_paired:
+        return word, "key known"
+    return word, "simulated" if robot.simulated else "remembered"
+
+
 class RobotRow(QAbstractButton):
     """One known robot: a click connects."""
 
@@ -36,7 +46,8 @@ class RobotRow(QAbstractButton):
         self.setFocusPolicy(Qt.StrongFocus)
         self.setCursor(Qt.PointingHandCursor)
         self.setAccessibleName(" ".join((robot.name or robot.address, robot.address, robot.board)).strip())
-        self.setAccessibleDescription("connected" if robot.is_connected else "press Enter to connect")
+        words = "connected" if robot.is_connected else "press Enter to connect"
+        self.setAccessibleDescription(f"{row_words(robot)[1]}, {words}")
 
     def set_look(self, look: Look) -> None:
         self.look = look
@@ -60,10 +71,9 @@ class RobotRow(QAbstractButton):
         )
         # The button to forget it stands at the right end.
         right = rect.width() - 50
-        word = "Connected" if self.robot.is_connected else "Connect"
+        word, under = row_words(self.robot)
         width = ink.text(right, middle - 3, word, BODY, palette.accent, bold=True, align=Align.RIGHT)
-        kind = "simulated" if self.robot.simulated else "remembered"
-        width = max(width, ink.text(right, middle + 16, kind, SECOND, palette.text2, align=Align.RIGHT))
+        width = max(width, ink.text(right, middle + 16, under, SECOND, palette.text2, align=Align.RIGHT))
         room = right - width - 12 - 72
         name = ink.shorten(self.robot.name or self.robot.address, SMALL_READOUT, room, bold=True)
         ink.text(72, middle - 3, name, SMALL_READOUT, palette.text, bold=True, room=room)
@@ -93,6 +103,7 @@ class ConnectSheet(SheetBody):
     title = "Connect to a robot"
     under = "Choose one, or type where another is."
     connect_asked = pyqtSignal(str)
+    pair_asked = pyqtSignal(str)  # an address: ask for its code, whether it has refused us or not
     forget_asked = pyqtSignal(str)
     settings_asked = pyqtSignal()
     help_asked = pyqtSignal()
@@ -106,6 +117,11 @@ class ConnectSheet(SheetBody):
         self.field.returnPressed.connect(self._connect_typed)
         self.go = Button(look, "Connect", self, tone=Tone.ACCENT)
         self.go.clicked.connect(self._connect_typed)
+        self.pair = Button(look, "Pair…", self, icon=Icon.LOCK)
+        self.pair.setAccessibleName("Pair with this robot")
+        self.pair.clicked.connect(self._pair_typed)
+        self.field.textChanged.connect(lambda text: self.pair.setEnabled(bool(text.strip())))
+        self.pair.setEnabled(False)
         self.settings = Button(look, "Settings", self, icon=Icon.GEAR)
         self.settings.clicked.connect(self.settings_asked)
         self.help = Button(look, "Help", self, icon=Icon.INFO)
@@ -157,6 +173,9 @@ class ConnectSheet(SheetBody):
         if typed:
             self.connect_asked.emit(typed)
 
+    def _pair_typed(self) -> None:
+        self.pair_asked.emit(self.field.text().strip())
+
     # Two columns where there is room for them, else one above the other.
 
     def _is_wide(self, width: float) -> bool:
@@ -184,7 +203,8 @@ class ConnectSheet(SheetBody):
             y += ROW + GAP
         x, inner = side.left() + 22, side.width() - 44
         self.put(self.field, x, side.top() + 50, inner, 40)
-        self.put(self.go, x, side.top() + 100, inner, 40)
+        self.put(self.go, x, side.top() + 100, inner * 0.56 - 6, 40)
+        self.put(self.pair, x + inner * 0.56 + 6, side.top() + 100, inner * 0.44 - 6, 40)
         fitting = (words for words in PLACEHOLDERS if self.look.type.fits(words, 14, inner - 28))
         self.field.setPlaceholderText(next(fitting, ""))
         half = (inner - 12) / 2

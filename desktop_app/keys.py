@@ -34,6 +34,7 @@ class Deed(enum.Enum):
     LEFT_COLUMN = "Left column"
     FULL_PICTURE = "Full picture"
     ROBOTS = "Robots"
+    PAIR = "Pair with a robot that refuses"
     SETTINGS = "Settings"
     GAMEPAD = "Gamepad"
 
@@ -54,6 +55,7 @@ _USUAL: Final[dict[Act, tuple[int, ...]]] = {  # in the order a person learns th
     Deed.LIMIT_DOWN: (Qt.Key_BracketLeft,),
     Deed.LIMIT_UP: (Qt.Key_BracketRight,),
     Deed.ROBOTS: (_CTRL | Qt.Key_K,),
+    Deed.PAIR: (_CTRL | Qt.Key_P,),
     Deed.SNAPSHOT: (_CTRL | Qt.Key_S,),
     Deed.SETTINGS: (_CTRL | Qt.Key_Comma,),
     Deed.GAMEPAD: (_CTRL | Qt.Key_G,),
@@ -73,6 +75,7 @@ ALSO_COVERED: Final = frozenset(
         Deed.DISARM_OR_CLOSE,
         Deed.HELP,
         Deed.ROBOTS,
+        Deed.PAIR,
         Deed.SETTINGS,
         Deed.GAMEPAD,
         Deed.FULL_PICTURE,

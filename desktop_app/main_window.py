@@ -35,15 +35,17 @@ from desktop_app.keyboard import Keyboard
 from desktop_app.keys import USUAL_KEYS, Deed, KeyMap
 from desktop_app.lettering import Type
 from desktop_app.link_card import LinkCard
+from desktop_app.pair_sheet import PairSheet
 from desktop_app.parts import Parts
 from desktop_app.settings_sheet import SettingsSheet
 from desktop_app.sheet import SheetBody
 from desktop_app.theme import Look, ThemeChoice, choose_palette
 from desktop_app.toasts import Toast
 from desktop_app.top_bar import place
-from desktop_app.view import LIVE_STATES, Connection, Focus, KnownRobot, Sample, View
+from desktop_app.view import LIVE_STATES, Connection, Focus, KnownRobot, Pairing, Sample, View
 
 LIMIT_STEP: Final = 0.1
+_TABS: Final = {Deed.CHARTS: Tab.CHARTS, Deed.LOG: Tab.LOG, Deed.LEFT_COLUMN: Tab.LINK}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +111,7 @@ class MainWindow(Ground):
         self.parts = Parts(self.look, self)
         self.bar, self.picture, self.sheets = self.parts.bar, self.parts.picture, self.parts.sheets
         self.connect_sheet = ConnectSheet(self.look)
+        self.pair_sheet = PairSheet(self.look)
         self.settings_sheet = SettingsSheet(self.look)
         self.help_sheet = HelpSheet(self.look)
         self.gamepad_sheet = GamepadSheet(self.look)
@@ -150,6 +153,8 @@ class MainWindow(Ground):
         self.connect_sheet.forget_asked.connect(self.forget_asked)
         self.connect_sheet.settings_asked.connect(lambda: self._do(Deed.SETTINGS))
         self.connect_sheet.help_asked.connect(lambda: self._do(Deed.HELP))
+        self.pair_sheet.left.connect(self.sheets.close_sheet)
+        self.pair_sheet.reshaped.connect(self.sheets.replace)
         self.settings_sheet.theme_asked.connect(lambda theme: self._remember(theme=theme))
         self.settings_sheet.zoom_asked.connect(lambda zoom: self._remember(zoom=zoom))
         self.settings_sheet.keys_asked.connect(lambda: self._do(Deed.HELP))
@@ -169,8 +174,12 @@ class MainWindow(Ground):
             self.picture.forget_picture()
         self.parts.show_view(view)
         came_up = view.connection is Connection.UP and before.connection is not Connection.UP
-        if came_up and self.sheets.body is self.connect_sheet:
+        if came_up and self.sheets.body in (self.connect_sheet, self.pair_sheet):
             self.sheets.close_sheet()
+        was_refused = view.pairing is not Pairing.NONE and before.pairing is Pairing.NONE
+        is_free = self.sheets.body in (None, self.connect_sheet)
+        if was_refused and is_free and view.connection is Connection.CONNECTING:
+            self.open_pairing()
         title = f"{view.robot_name or view.address} · pynet" if view.address else "pynet"
         if title != self.windowTitle():
             self.setWindowTitle(title)
@@ -188,6 +197,12 @@ class MainWindow(Ground):
         """From now on these keys do what they do, and are what the caps say."""
         self._keys = self.keyboard.keys = keys
         self.relayout()
+
+    def open_pairing(self) -> None:
+        """Ask for the code of the robot that this window is connecting to."""
+        if self.sheets.body is not self.pair_sheet:
+            self.pair_sheet.begin()
+            self._open(self.pair_sheet)
 
     def show_toast(self, toast: Toast) -> None:
         self.parts.toasts.show(toast)
@@ -312,14 +327,12 @@ class MainWindow(Ground):
             case Deed.FULL_PICTURE:
                 self._is_full_picture = not self._is_full_picture
                 self.relayout()
-            case Deed.CHARTS:
-                self._show_tab(Tab.CHARTS)
-            case Deed.LOG:
-                self._show_tab(Tab.LOG)
-            case Deed.LEFT_COLUMN:
-                self._show_tab(Tab.LINK)
+            case Deed.CHARTS | Deed.LOG | Deed.LEFT_COLUMN:
+                self._show_tab(_TABS[deed])
             case Deed.ROBOTS:
                 self._open(self.connect_sheet)
+            case Deed.PAIR if self.view.pairing is not Pairing.NONE:
+                self.open_pairing()
             case Deed.SETTINGS:
                 self._open(self.settings_sheet)
             case Deed.HELP:
@@ -334,18 +347,12 @@ class MainWindow(Ground):
     def _do_action(self, action: enum.Enum) -> None:
         """The banner's button."""
         match action:
-            case Action.ARM:
-                self.arm_asked.emit()
             case Action.DISARM:
                 self.disarm_asked.emit()
             case Action.RESET:
                 self.reset_asked.emit()
-            case Action.TAKE:
-                self._take()
-            case Action.WHY:
-                self._do(Deed.LOG)
-            case Action.CONNECT:
-                self._do(Deed.ROBOTS)
+            case Action():
+                self._do(action.deed)
 
     def _take(self) -> None:
         """At once if nobody drives; else the sheet names who does, and asks."""

@@ -67,6 +67,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         others = tuple(r for r in self.robots if (r.host, r.port) != (robot.host, robot.port))
         return msgspec.structs.replace(self, robots=(robot, *others)[:MAX_ROBOTS])
 
+    def robot_at(self, host: str, port: int) -> Robot | None:
+        """What is remembered of the robot at this address."""
+        return next((r for r in self.robots if (r.host, r.port) == (host, port)), None)
+
     def with_pad(self, guid: str, mapping: PadMapping) -> Settings:
         others = {known: m for known, m in self.pads.items() if known != guid}
         newest = dict(list(others.items())[1 - MAX_PADS :])

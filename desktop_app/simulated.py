@@ -7,6 +7,7 @@ import threading
 
 from PyQt5.QtCore import QObject, pyqtSignal
 
+from desktop_app.keyring import Keyring
 from pynet_car.world.launch import SimulatedCar
 from pynet_core.errors import PynetError
 
@@ -21,6 +22,7 @@ class SimulatedStarter(QObject):
     def __init__(self) -> None:
         super().__init__()
         self._port = 0
+        self.keyring: Keyring | None = None  # of this window, for this car alone
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -41,12 +43,13 @@ class SimulatedStarter(QObject):
     def _run(self) -> None:
         """Start it and stay: the kernel ends its processes with the *thread* that started them."""
         try:
-            car = SimulatedCar()
+            car = SimulatedCar(tls=True)
         except (PynetError, OSError) as exc:
             _log.warning("simulated car: %s", exc)
             self.finished.emit(0, f"The simulated car does not start: {exc}.")
             return
         with car:
+            self.keyring = Keyring(car.let_in("window"))
             self._port = car.port
             self.finished.emit(car.port, "")
             self._ending.wait()

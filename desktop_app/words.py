@@ -11,11 +11,15 @@ from desktop_app.view import Pairing
 from pynet_core.errors import (
     ConfigError,
     DeadlineExceeded,
+    LinkClosed,
+    LinkError,
     PoolFull,
     PynetError,
     Refused,
     RemoteProtocolError,
 )
+from pynet_core.pairing import PairingFailed, WrongCode
+from pynet_core.pairing_link import MAX_GUESSES, OPEN_S
 from pynet_core.wire import WIRE_VERSION
 
 UNREACHABLE: Final = "No robot answers at {address}. Is it switched on, and on this network?"
@@ -58,6 +62,34 @@ def pairing_of(error: BaseException, *, is_known: bool) -> Pairing:
             return Pairing.CHANGED if is_known and is_stranger else Pairing.WANTED
         case _:
             return Pairing.NONE
+
+
+def pairing_words(error: BaseException, robot: str, wrong_codes: int) -> str:
+    """Why the two are not paired; `wrong_codes` were typed here, one after another, this one included."""
+    match error:
+        case WrongCode() if wrong_codes >= MAX_GUESSES:
+            return (
+                f"That code was wrong too. After {MAX_GUESSES} the robot takes no more: "
+                "run the command there again."
+            )
+        case WrongCode():
+            return (
+                "That code was wrong, so it is void. The robot now shows a new one. "
+                "If you typed it right, somebody stands in between: do not go on in this network."
+            )
+        case PairingFailed():
+            return f"{robot} cannot be paired with: {error}."
+        case DeadlineExceeded() | LinkClosed():
+            return f"{robot} broke off. Look at the code that it shows now, and try again."
+        case LinkError() if isinstance(error.__cause__, ConnectionRefusedError):
+            return (
+                f"{robot} does not pair now. Run the command there, or run it again: "
+                f"its codes are good for {OPEN_S / 60:.0f} minutes."
+            )
+        case LinkError():
+            return UNREACHABLE.format(address=robot)
+        case _:
+            return f"{error}."
 
 
 def _number(pattern: str, reason: str) -> str:

@@ -17,7 +17,9 @@ from msgspec.structs import replace
 
 from pynet_car.messages import Arm, DriveCommand, Lease, State, Status, Verdict, decode, encode
 from pynet_core.gateway import Gateway
+from pynet_core.keys import Identity
 from pynet_core.subroutines import caller
+from pynet_core.trust import TrustStore
 
 PERIOD_S = 0.02
 
@@ -39,6 +41,8 @@ class FakeCar:
     arms_at_once: bool = True
     told: list[Told] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    identity: Identity | None = None  # with one it speaks TLS, and believes `trust`
+    trust: TrustStore | None = None
     garbage: bytes = b""  # sent as one more Status when set
 
     def __post_init__(self) -> None:
@@ -46,7 +50,9 @@ class FakeCar:
             boot=1, stamp_ns=time.monotonic_ns(), state=State.DISARMED, reason="just started"
         )
         self._lock = threading.Lock()
-        self.gateway = Gateway(self.port, max_poolsize=64)
+        self.gateway = Gateway(
+            self.port, max_poolsize=64, host="127.0.0.1", identity=self.identity, trust=self.trust
+        )
         add = self.gateway.add_subroutine
         add("status", self._statuses, keep="latest")
         add("drive", self._drive)

@@ -14,6 +14,7 @@ from desktop_app.view import (
     EventView,
     LinkView,
     PadInputs,
+    Pairing,
     PictureView,
     Quality,
     RangeView,
@@ -224,6 +225,15 @@ REFUSED: Final = View(
     robot_name="rover-7",
     connection_error="rover-7 speaks wire 2, this window 1. Update this laptop.",
 )
+PAIR: Final = replace(
+    REFUSED, pairing=Pairing.WANTED, connection_error="rover-7 does not know this laptop. Pair it."
+)
+OTHER_KEY: Final = replace(
+    REFUSED,
+    pairing=Pairing.CHANGED,
+    connection_error="This is not the rover-7 you paired with. Do not drive it unless you reinstalled it.",
+)
+LOST_PAIR: Final = replace(LOST, pairing=Pairing.WANTED, connection_error=PAIR.connection_error)
 NO_LEASE: Final = replace(
     status(
         DISARMED,
@@ -299,6 +309,7 @@ STATES: Final[dict[str, View]] = {
     "none": NONE,
     "connecting": CONNECTING,
     "refused": REFUSED,
+    "lost, and not paired any more": LOST_PAIR,
     "disarmed": DISARMED,
     "arming": ARMING,
     "armed": ARMED,

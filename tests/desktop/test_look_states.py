@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,13 +16,28 @@ from desktop_app.main_window import MainWindow
 from desktop_app.theme import MISSING
 from desktop_app.toasts import Toast
 from desktop_app.view import KnownRobot, View
+from desktop_app.words import pairing_words
+from pynet_core.errors import LinkClosed, LinkError
+from pynet_core.pairing import PairingFailed, WrongCode
 from tests.desktop import look_views as views
 from tests.desktop.look_tools import SIZES, difference, faults, grey, make_window, painted, show, texts
 
 ROBOTS = (
-    KnownRobot(address="192.168.1.37:1857", name="rover-7", board="Raspberry Pi 5", is_connected=True),
-    KnownRobot(address="truck.local:1857", name="truck", board="Raspberry Pi 4"),
+    KnownRobot(
+        address="192.168.1.37:1857", name="rover-7", board="Raspberry Pi 5", is_connected=True, is_paired=True
+    ),
+    KnownRobot(address="truck.local:1857", name="truck", board="Raspberry Pi 4", is_paired=False),
     KnownRobot(address="localhost:1857", name="Simulated car", simulated=True),
+)
+WHY_NOT = tuple(
+    pairing_words(error, "rover-7.local", wrong)
+    for error, wrong in (
+        (WrongCode("x"), 1),
+        (WrongCode("x"), 3),
+        (LinkClosed("x"), 0),
+        (LinkError("x"), 0),
+        (PairingFailed("the other end speaks another version of pairing"), 0),
+    )
 )
 # Each zoom once: themes have the same places.
 LOOKS = (("dark", 100), ("light", 100), ("dark", 125), ("light", 150))
@@ -60,6 +77,46 @@ def test_no_sheet_cuts_elides_or_overlaps_a_text(qtbot: Any, size: str, theme: s
         found += [f"{deed.name}: {fault}" for fault in faults(window)]
         window.sheets.close_sheet()
     assert not found
+
+
+@pytest.mark.parametrize("size, theme, zoom", EVERY[::3])
+def test_pairing_cuts_elides_or_overlaps_no_text(qtbot: Any, size: str, theme: str, zoom: int) -> None:
+    window = make_window(qtbot, size, theme, zoom)
+    sheet = window.pair_sheet
+    sheet.set_name("ada-laptop")
+    found = []
+    steps: list[tuple[str, View, Callable[[], None]]] = [
+        ("asks", views.PAIR, lambda: sheet.code.setText("4182")),
+        ("runs", views.PAIR, sheet.show_running),
+        *((words, views.PAIR, partial(sheet.show_failed, words)) for words in WHY_NOT),
+        ("another key", views.OTHER_KEY, lambda: None),
+    ]
+    for name, view, do in steps:
+        show(window, view)
+        window.open_pairing()
+        do()
+        show(window, view)
+        assert window.sheets.body is sheet
+        found += [f"{name}: {fault}" for fault in faults(window)]
+    assert not found
+
+
+def test_what_pairing_asks_tells_and_warns_of_differ_without_colour(qtbot: Any) -> None:
+    window = make_window(qtbot)
+    sheet, seen = window.pair_sheet, []
+    steps: list[Callable[[], None]] = [
+        lambda: None,
+        sheet.show_running,
+        lambda: sheet.show_failed(WHY_NOT[0]),
+    ]
+    show(window, views.PAIR)
+    for do in steps:
+        do()
+        show(window, views.PAIR)
+        seen.append(grey(sheet))
+    show(window, views.OTHER_KEY)
+    assert difference(seen[0], seen[1]) > 0.1 and difference(seen[0], seen[2]) > 0.1
+    assert "Forget and pair again" in texts(window)
 
 
 @pytest.mark.parametrize("size", SIZES)
