@@ -1,13 +1,14 @@
-"""The thread that takes a camera's frames, and tells when they stall."""
+"""The thread that takes a camera's frames, and tells when they stall; on a Pi it imports picamera2 too."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
+from pi_agent.config import CameraConfig
 from pi_agent.ports import Camera
 from pynet_car.messages import CameraFrame, Event, Severity
 from pynet_core.errors import HardwareError
@@ -17,6 +18,38 @@ RETRY_S: Final = 1.0
 STOP_S: Final = 0.5  # a camera that hangs in the driver is left behind
 
 log = logging.getLogger(__name__)
+
+
+class LateCamera:
+    """A `ports.Camera` on a Pi, which imports picamera2 in its own thread: that takes two seconds."""
+
+    def __init__(self, config: CameraConfig) -> None:
+        self._config = config
+        self._camera: Camera | None = None
+        self._is_closed = False
+
+    def frames(self) -> Iterator[CameraFrame]:
+        """As `PiCamera.frames`.
+
+        Raises:
+            HardwareError: picamera2 is not installed, or as there.
+        """
+        if self._camera is None:
+            try:
+                from pi_agent.picamera import PiCamera
+            except ImportError as exc:
+                raise HardwareError(
+                    f"picamera2 cannot be had ({exc}):  sudo apt install python3-picamera2, "
+                    "then  sudo systemctl restart pynet-agent"
+                ) from exc
+            self._camera = PiCamera(self._config)
+        if not self._is_closed:
+            yield from self._camera.frames()
+
+    def close(self) -> None:
+        self._is_closed = True
+        if self._camera is not None:
+            self._camera.close()
 
 
 class CameraFeed:

@@ -76,6 +76,7 @@ class Guardian:
         )
         self._channels = frozenset(head.channel for head in self._heads)
         self._odometry_period_s = config.encoder.period_s
+        self._has_camera = config.camera.enabled
         self._boot = mint()
         self._outputs = NEUTRAL
         self._sight = Sight(False, False, "")
@@ -209,13 +210,16 @@ class Guardian:
         velocity_mps = known_velocity_mps(self._odometry, period_s=self._odometry_period_s, now_ns=now_ns)
         self._sight = look(self._heads, self._readings, velocity_mps=velocity_mps, now_ns=now_ns)
         blind = is_blind(self._camera_ns, now_ns)
-        throttle = limit(wish, self._sight, creep=blind, velocity_mps=velocity_mps)
+        # Who drives a car without a camera is looking at it.
+        creep = blind and self._has_camera
+        throttle = limit(wish, self._sight, creep=creep, velocity_mps=velocity_mps)
         reasons = [self._sight.reason]
         holder = self._failsafe.holder
         if blind and holder is not None and holder.priority is Priority.NETWORK:
             throttle = 0.0
-            reasons.append("The camera is stalled: no network drives blind.")
-        elif blind:
+            what = "The camera is stalled" if self._has_camera else "There is no camera"
+            reasons.append(f"{what}: no network drives blind.")
+        elif creep:
             reasons.append("The camera is stalled: creeping.")
         self._limit_reason = " ".join(filter(None, reasons))
         self._verdict = self._failsafe.verdict

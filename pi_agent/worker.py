@@ -25,10 +25,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 
-from pi_agent.camera import CameraFeed
+from pi_agent.camera import CameraFeed, LateCamera
 from pi_agent.config import AgentConfig, board_model, is_simulated, load_config
 from pi_agent.link import GuardianLink, ToWorker, WorkerAlive, WorkerReady
 from pi_agent.offers import OWN_NAMES, GuardianSilent, Offers
+from pi_agent.pins import use_header
 from pi_agent.procs import EXIT_CONFIG, die_with_parent
 from pi_agent.report import REPORT_SOCKET, Pulse, Report, ReportServer, uptime_s
 from pi_agent.sensors.loading import load_sensors
@@ -71,15 +72,17 @@ class Worker:
         self._simulated = is_simulated(config)
         if self._simulated:
             self._ending.callback(wire(runtime_dir).stop)
+        else:
+            use_header(runtime_dir)
         self._offers = Offers(link, self._describe)
         loaded = load_sensors(config, OWN_NAMES)
         self._broken = loaded.broken
         self._sensors = [
             SensorRunner(sensor, self._offers.publish, self._offers.tell) for sensor in loaded.sensors
         ]
-        self._camera: CameraFeed | None = None  # on a Pi: its adapter is still to come
-        if self._simulated:
-            lens = SimulatedLens(runtime_dir)
+        self._camera: CameraFeed | None = None
+        if config.camera.enabled:
+            lens = SimulatedLens(runtime_dir) if self._simulated else LateCamera(config.camera)
             self._camera = CameraFeed(lens, self._offers.publish_frame, self._offers.tell)
         self._gateway = self._make_gateway(state_dir)
 

@@ -40,8 +40,8 @@ FENCES: Final[dict[str, tuple[str, ...]]] = {
         "pi_agent/simulated/*",
     ),
     "lgpio": ("pi_agent/lgpio_pins.py",),
-    "picamera2": ("pi_agent/camera.py",),
-    "libcamera": ("pi_agent/camera.py",),
+    "picamera2": ("pi_agent/picamera.py",),
+    "libcamera": ("pi_agent/picamera.py",),
     "PyQt5": ("desktop_app/*",),
     "pyqtgraph": ("desktop_app/*",),
     "sdl2": ("desktop_app/*",),
@@ -62,6 +62,7 @@ ALONE: Final = "pi_agent/neutral.py"  # runs when all else is broken: the standa
 INNER_IMPORTS: Final[dict[tuple[str, str], str]] = {
     ("pi_agent/__main__.py", "pi_agent.cli.main"): "the guardian is small and starts soon",
     ("pi_agent/cli.py", "pynet_core.cli_pair.serve_pairing"): "cryptography imports slowly",
+    ("pi_agent/camera.py", "pi_agent.picamera.PiCamera"): "picamera2 is only on a Pi, and imports slowly",
     ("pi_agent/pins.py", "pi_agent.lgpio_pins.FinePins"): "lgpio is only where pins are",
     ("pynet_core/keys.py", "pynet_core.certificate.make_certificate"): "cryptography imports slowly",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import threading
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pi_agent.config import AgentConfig
+from pi_agent.config import AgentConfig, CameraConfig
 from pi_agent.diary import LATCH_FILE, read_latch
 from pi_agent.link import MAX_MESSAGE, WorkerReady
 from pynet_car.messages import EStop, Lease, Priority, Release, Reset, State, Verdict
@@ -314,6 +315,17 @@ def test_with_a_stalled_camera_a_human_creeps_and_a_network_stops(start: Start) 
         assert rig.duty == pytest.approx(0.15 if creeps else 0.0)
         assert rig.status.verdict is Verdict.LIMITED
         assert "camera is stalled" in rig.status.reason
+
+
+def test_a_car_without_a_camera_is_driven_by_who_sees_it_and_by_no_network(start: Start) -> None:
+    config = dataclasses.replace(NO_SENSORS, camera=CameraConfig(enabled=False))
+    for priority, duty in ((Priority.HUMAN, 1.0), (Priority.NETWORK, 0.0)):
+        rig = start(config)
+        rig.sees = False
+        rig.arm(priority)
+        rig.drive_for(1100, 1.0)
+        assert rig.duty == duty
+    assert "There is no camera: no network drives blind." in rig.status.reason
 
 
 # the e-stop on disk
