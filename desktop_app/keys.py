@@ -7,11 +7,11 @@ looked at: on some keyboards a bracket needs it.  The E-STOP's keys are fixed.
 from __future__ import annotations
 
 import enum
+import sys
 from collections.abc import Mapping
 from typing import Final
 
 from PyQt5.QtCore import Qt
-from PyQt5.QtGui import QKeySequence
 
 from desktop_app.teleop import Direction
 
@@ -105,7 +105,6 @@ _NAMED: Final = {
     **{Qt.Key_F1 + i: f"F{i + 1}" for i in range(24)},
 }
 _KEYS_BY_NAME: Final = {name: key for key, name in _NAMED.items()}
-_SPECIAL: Final = 0x0100_0000  # from here on a key types no character
 _EDITING: Final = frozenset({Qt.Key_A, Qt.Key_C, Qt.Key_V, Qt.Key_X, Qt.Key_Z, Qt.Key_Y})
 _DIRECTIONS: Final = {
     Direction.FORWARD: "Forward",
@@ -228,18 +227,18 @@ def name_of(chord: int) -> str:
     """As it stands on a key cap; '' for a key that has no name here."""
     key = chord & ~_CTRL
     name = _NAMED.get(key, "")
-    if not name and Qt.Key_Space < key < _SPECIAL:
-        name = QKeySequence(key).toString(QKeySequence.PortableText)
+    if not name and Qt.Key_Space < key <= sys.maxunicode and chr(key).isprintable():
+        name = chr(key)  # Qt's number of a key that types a character is the character's own
     return f"Ctrl+{name}" if name and chord & _CTRL else name
 
 
 def chord_named(name: str) -> int:
     """The chord that has this name; 0 if none has."""
     bare = name.removeprefix("Ctrl+")
-    letters = [ord(char) for char in (bare, bare.upper()) if len(char) == 1]
-    keys = [_KEYS_BY_NAME[bare]] if bare in _KEYS_BY_NAME else letters
-    key = next((key for key in keys if name_of(key) == bare), 0)
-    return key | _CTRL if key and bare != name else key
+    key = _KEYS_BY_NAME.get(bare, ord(bare) if len(bare) == 1 else 0)
+    if name_of(key) != bare:
+        return 0
+    return key | _CTRL if bare != name else key
 
 
 def _edits(chord: int) -> bool:

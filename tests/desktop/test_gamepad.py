@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from desktop_app.gamepad import Gamepads, Pad, PadButton
+from desktop_app.pad_mapping import Role, sdl_line
 from desktop_app.settings import PadMapping
-from tests.desktop.virtual_pad import VirtualPad
+from tests.desktop.virtual_pad import VirtualPad, VirtualStick
 
 MS = 1_000_000
 
@@ -19,8 +20,8 @@ MS = 1_000_000
 class Bench:
     """Gamepads with a clock."""
 
-    def __init__(self) -> None:
-        self.gamepads = Gamepads()
+    def __init__(self, mappings: dict[str, PadMapping] | None = None) -> None:
+        self.gamepads = Gamepads(mappings)
         self.now_ns = 0
 
     def poll(self, after_ms: int = 20) -> Pad | None:
@@ -49,6 +50,11 @@ def read(bench: Bench) -> Pad:
     pad = bench.poll()
     assert pad is not None
     return pad
+
+
+def guid_of(bench: Bench) -> str:
+    read(bench)
+    return bench.gamepads.inputs()[0].guid
 
 
 def test_without_a_pad_there_is_none(bench: Bench) -> None:
@@ -124,7 +130,7 @@ def test_a_pad_comes_back(bench: Bench, pad: VirtualPad) -> None:
 
 def test_a_mapping_of_the_persons_own_holds_for_their_pad(bench: Bench, pad: VirtualPad) -> None:
     read(bench)
-    [guid] = [p.guid for p in bench.gamepads._pads.values()]
+    guid = guid_of(bench)
     mapping = PadMapping(steer="rightx", is_steering_turned=True, e_stop="x", dead_zone=0.0, curve=1.0)
     bench.gamepads.set_mapping(guid, mapping)
     pad.axis("rightx", 0.5)
@@ -136,13 +142,93 @@ def test_a_mapping_of_the_persons_own_holds_for_their_pad(bench: Bench, pad: Vir
 
 def test_a_mapping_that_makes_no_sense_is_the_usual_one(bench: Bench, pad: VirtualPad) -> None:
     read(bench)
-    [guid] = [p.guid for p in bench.gamepads._pads.values()]
+    guid = guid_of(bench)
     bench.gamepads.set_mapping(guid, PadMapping(steer="nonsense", e_stop="", arm="b"))
     pad.axis("leftx", 1.0)
     assert read(bench).steering == -1.0
     pad.button("b", True)
     bench.poll()
     assert bench.gamepads.take_pressed() == [PadButton.E_STOP]  # nothing takes its button away
+
+
+def test_half_a_stick_drives(bench: Bench, pad: VirtualPad) -> None:
+    guid = guid_of(bench)
+    bench.gamepads.set_mapping(guid, PadMapping(forward="-righty", back="righty"))
+    pad.axis("righty", -1.0)
+    seen = read(bench)
+    assert (seen.forward, seen.back) == (1.0, 0.0)
+
+
+def test_what_stands_where_is_told_by_sdls_names(bench: Bench, pad: VirtualPad) -> None:
+    pad.axis("leftx", -0.5)
+    pad.button("y", True)
+    read(bench)
+    [inputs] = bench.gamepads.inputs()
+    assert dict(inputs.axes)["leftx"] == pytest.approx(-0.5, abs=0.01)
+    assert [name for name, is_down in inputs.buttons if is_down] == ["y"]
+
+
+@pytest.fixture
+def stick(bench: Bench) -> Iterator[VirtualStick]:
+    stick = VirtualStick()
+    yield stick
+    stick.unplug()
+
+
+def test_a_joystick_without_a_mapping_is_told_once_and_does_not_drive(
+    bench: Bench, stick: VirtualStick
+) -> None:
+    assert bench.poll() is None
+    [words] = bench.gamepads.take_news()
+    assert words.endswith("has no mapping.")
+    stick.unplug()
+    bench.poll()
+    again = VirtualStick()
+    assert bench.poll() is None
+    assert bench.gamepads.take_news() == []
+    again.unplug()
+
+
+def test_a_mapping_makes_a_gamepad_of_it_now_and_in_the_next_run(bench: Bench, stick: VirtualStick) -> None:
+    bench.poll()
+    [now] = bench.gamepads.inputs()
+    assert now.mapping is None
+    assert [name for name, _ in now.axes] == ["a0", "a1", "a2", "a3"]
+    inputs = dict(zip(Role, ("a0", "-a1", "+a1", "b0", "h0.1", "b2"), strict=True))
+    mapping = PadMapping(sdl=sdl_line(now, inputs))
+    bench.gamepads.set_mapping(now.guid, mapping)
+    stick.axis(0, -1.0)
+    stick.axis(1, -1.0)
+    stick.button(0, True)
+    seen = read(bench)
+    assert (seen.steering, seen.back, seen.is_held) == (1.0, 0.0, True)
+    assert seen.forward == pytest.approx(1.0, abs=0.01)
+    stick.hat(1)
+    bench.poll()
+    assert bench.gamepads.take_pressed() == [PadButton.E_STOP]
+    bench.gamepads.close()
+    later = Bench({now.guid: mapping})
+    again = VirtualStick()
+    assert read(later).name
+    assert later.gamepads.take_news() == []
+    again.unplug()
+    later.gamepads.close()
+
+
+def test_a_line_that_sdl_does_not_take_is_refused_in_words(bench: Bench) -> None:
+    with pytest.raises(ValueError, match="SDL does not take this mapping"):
+        bench.gamepads.set_mapping("05", PadMapping(sdl="nonsense"))
+
+
+def test_a_pad_without_the_e_stops_button_is_told(bench: Bench, stick: VirtualStick) -> None:
+    bench.poll()
+    bench.gamepads.take_news()
+    [now] = bench.gamepads.inputs()
+    bench.gamepads._told.clear()
+    bench.gamepads.set_mapping(now.guid, PadMapping(sdl=f"{now.guid},stick,leftx:a0,leftshoulder:b0,"))
+    assert [words.partition(" has ")[2] for words in bench.gamepads.take_news()] == [
+        "no button for the E-STOP."
+    ]
 
 
 def test_without_sdl_there_is_no_gamepad_and_it_is_said() -> None:

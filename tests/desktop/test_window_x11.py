@@ -57,6 +57,7 @@ def test_a_key_held_while_the_focus_came_back_drives_only_after_it_was_let_go(ar
     x.focus(0)
     time.sleep(0.5)
     x.focus(armed.window.id)
+    armed.window.wait_for("hint Let go first", timeout_s=3.0)
     assert not moves_within(armed, 1.0)
     x.release("Up")
     time.sleep(0.1)
