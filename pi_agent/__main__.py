@@ -20,11 +20,12 @@ from pi_agent.config import AgentConfig, board_model, effective_drive, is_simula
 from pi_agent.diary import Diary, read_latch
 from pi_agent.drivetrain import WiredDrivetrain
 from pi_agent.guardian import Guardian
+from pi_agent.journal import set_up_logging
 from pi_agent.neutral import save_plan
 from pi_agent.outputs.opening import Outputs
 from pi_agent.pins import header_pins, simulated_pins
 from pi_agent.places import LOCK_FILE, own_runtime_dir, own_state_dir
-from pi_agent.procs import EXIT_CONFIG, adopt_orphans, run_before_others, worker_command
+from pi_agent.procs import EXIT_CONFIG, adopt_orphans, run_before_others, stay_in_memory, worker_command
 from pi_agent.supervisor import Supervisor, run
 from pi_agent.systemd import Notifier
 from pynet_car.world import BOARD_FILE
@@ -59,17 +60,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return run_verb(words)
     arguments = _parser().parse_args(words)
-    logging.basicConfig(level=logging.INFO, format="agent: %(levelname)s %(message)s")
+    set_up_logging("agent")
     try:
         config = load_config(arguments.config)
         for folder in (arguments.runtime_dir, arguments.state_dir):
             folder.mkdir(parents=True, exist_ok=True)
         guard(config, arguments)
     except PynetError as exc:
-        print(f"agent: {exc}", file=sys.stderr, flush=True)
+        log.error("%s", exc)
         return EXIT_CONFIG if isinstance(exc, ConfigError) else EXIT_ERROR
     except OSError as exc:
-        print(f"agent: {exc}; both folders must be writable", file=sys.stderr, flush=True)
+        log.error("%s; both folders must be writable", exc)
         return EXIT_ERROR
     return 0
 
@@ -91,7 +92,7 @@ def guard(config: AgentConfig, arguments: argparse.Namespace) -> None:
             board = ending.enter_context(Board.open(runtime_dir / BOARD_FILE))
             title = "SIMULATED CAR: "
             why = "as the settings say" if config.board == "simulated" else "this is no Raspberry Pi"
-            print(f"agent: SIMULATED CAR: {why}; its pins are {board.path}", file=sys.stderr, flush=True)
+            log.info("SIMULATED CAR: %s; its pins are %s", why, board.path)
             if drive != config.drive:
                 log.warning("the simulated car has its own motor and servo, not those of [drive]")
             pins = simulated_pins(board)
@@ -113,7 +114,9 @@ def guard(config: AgentConfig, arguments: argparse.Namespace) -> None:
         ending.callback(drivetrain.neutral)
         adopt_orphans()
         if not run_before_others():
-            log.info("no real-time priority (CAP_SYS_NICE): ticks may be late beside busy processes")
+            log.info("no real-time priority (RLIMIT_RTPRIO): ticks may be late beside busy processes")
+        if not stay_in_memory():
+            log.info("not locked in memory (RLIMIT_MEMLOCK): ticks may be late when it is short")
         run(guardian, supervisor, diary, notifier, title=title, is_stopping=lambda: stop.is_asked)
 
 

@@ -27,10 +27,11 @@ from typing import Final, Literal
 
 from pi_agent.camera import CameraFeed, LateCamera
 from pi_agent.config import AgentConfig, board_model, is_simulated, load_config
+from pi_agent.journal import set_up_logging
 from pi_agent.link import GuardianLink, ToWorker, WorkerAlive, WorkerReady
 from pi_agent.offers import OWN_NAMES, GuardianSilent, Offers
 from pi_agent.pins import use_header
-from pi_agent.procs import EXIT_CONFIG, die_with_parent
+from pi_agent.procs import EXIT_CONFIG, be_killed_first, die_with_parent
 from pi_agent.report import REPORT_SOCKET, Pulse, Report, ReportServer, uptime_s
 from pi_agent.sensors.loading import load_sensors
 from pi_agent.sensors.running import SensorRunner
@@ -226,6 +227,7 @@ def _identity_for(
 def main(argv: Sequence[str] | None = None) -> int:
     """The child process; returns its exit code."""
     die_with_parent()
+    be_killed_first()
     parser = argparse.ArgumentParser(prog="python -m pi_agent.worker", description=__doc__)
     parser.add_argument("--link-fd", type=int, required=True, help="the guardian's socket, inherited")
     parser.add_argument("--runtime-dir", type=Path, required=True)
@@ -233,7 +235,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path)
     parser.add_argument("--port", type=int, help="in place of the one in the settings")
     arguments = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="worker: %(levelname)s %(name)s: %(message)s")
+    set_up_logging("worker")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C may reach us too, but the guardian says when to end
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     threading.excepthook = _end_process
@@ -244,7 +246,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         link = GuardianLink(socket.socket(fileno=arguments.link_fd), ToWorker)
         Worker(config, link, arguments.runtime_dir, arguments.state_dir).run()
     except PynetError as exc:
-        print(f"worker: {exc}", file=sys.stderr, flush=True)
+        log.error("%s", exc)
         return EXIT_CONFIG if isinstance(exc, ConfigError) else EXIT_ERROR
     return 0
 

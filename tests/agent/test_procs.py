@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pi_agent.procs import Backoff, WorkerProcess
+from pi_agent.procs import OOM_SCORE, Backoff, WorkerProcess
 from pynet_core.errors import HardwareError, LinkClosed
 
 
@@ -129,3 +129,45 @@ def test_threads_started_later_do_not_inherit_real_time() -> None:
     if done.returncode == 77:
         pytest.skip("needs CAP_SYS_NICE")
     assert done.returncode == 0
+
+
+def test_who_asks_to_be_killed_first_will_be() -> None:
+    program = """if True:
+        from pi_agent.procs import be_killed_first
+        be_killed_first()
+        print(open("/proc/self/oom_score_adj").read())
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == OOM_SCORE
+
+
+def test_a_process_that_stays_in_memory_has_all_of_it_locked_and_still_starts_threads() -> None:
+    program = """if True:
+        import threading
+        from pi_agent.procs import stay_in_memory
+        assert stay_in_memory()
+        for _ in range(20):
+            threading.Thread(target=lambda: None).start()
+        lines = dict(line.split(":", 1) for line in open("/proc/self/status"))
+        print(lines["VmLck"].split()[0], lines["VmRSS"].split()[0])
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    if os.geteuid() != 0:
+        pytest.skip("needs root, or no limit on locked memory")
+    locked_kb, resident_kb = map(int, done.stdout.split())
+    assert locked_kb >= resident_kb / 2
+    assert resident_kb < 200_000
+
+
+def test_one_who_runs_before_others_already_is_told_so_where_asking_is_forbidden() -> None:
+    program = """if True:
+        import os
+        from unittest import mock
+        from pi_agent.procs import run_before_others
+        first = run_before_others()
+        with mock.patch("os.sched_setscheduler", side_effect=PermissionError):
+            print(first, run_before_others())
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    first, second = done.stdout.split()
+    assert first == second
