@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from pi_agent.cli_doctor import doctor
+from pi_agent.cli_selftest import selftest
 from pi_agent.cli_status import status
 from pi_agent.config import check_config
 from pi_agent.places import found_config, found_state_dir
@@ -32,6 +33,7 @@ def agent() -> None:
 
 
 agent.add_command(doctor)
+agent.add_command(selftest)
 agent.add_command(status)
 
 

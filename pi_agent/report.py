@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from pynet_car.messages import Status
+from pynet_car.messages import Status, StreamInfo
 from pynet_core.errors import DeadlineExceeded, LinkError, RemoteProtocolError
 
 REPORT_SOCKET: Final = "report"  # in the runtime directory
@@ -37,6 +37,7 @@ class StreamReport(Struct, frozen=True, kw_only=True):
 
     name: str
     state: str  # "ok", or why it does not run
+    period_s: float  # expected from one item to the next; 0 is not known
     per_s: float  # items a second, of late
     age_s: float | None  # since its newest item; None before the first
 
@@ -50,6 +51,7 @@ class Report(Struct, frozen=True, kw_only=True):
     simulated: bool
     host: str
     port: int
+    keys: str  # what callers must show: "identity", "secret" (PYNET_KEY), or "" on this machine only
     guardian_pid: int
     worker_pid: int
     uptime_s: float  # of the guardian
@@ -68,10 +70,15 @@ class Pulse:
     def beat(self, now_ns: int) -> None:
         self._stamps.append(now_ns)
 
-    def report(self, name: str, state: str, now_ns: int) -> StreamReport:
+    def report(self, info: StreamInfo, now_ns: int) -> StreamReport:
         stamps = tuple(self._stamps)
-        age_s = (now_ns - stamps[-1]) / _NS if stamps else None
-        return StreamReport(name=name, state=state, per_s=rate_hz(stamps, now_ns), age_s=age_s)
+        return StreamReport(
+            name=info.name,
+            state=info.state,
+            period_s=info.period_s,
+            per_s=rate_hz(stamps, now_ns),
+            age_s=(now_ns - stamps[-1]) / _NS if stamps else None,
+        )
 
 
 def rate_hz(stamps: Sequence[int], now_ns: int) -> float:

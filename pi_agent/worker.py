@@ -134,6 +134,7 @@ class Worker:
         settings = self._config.gateway
         host = settings.host or EVERYWHERE
         identity, trust = _identity_for(host, settings.tls, state_dir)
+        self._keys = "secret" if secret_identity() else "identity" if identity else ""
         try:
             gateway = Gateway(
                 settings.port,
@@ -183,13 +184,14 @@ class Worker:
             simulated=description.simulated,
             host=self._config.gateway.host,
             port=self._gateway.port,
+            keys=self._keys,
             guardian_pid=guardian,
             worker_pid=os.getpid(),
             uptime_s=uptime_s(guardian),
             status=status,
             status_age_s=None if status is None else (now_ns - status.stamp_ns) / 1e9,
             streams=tuple(
-                self._offers.pulses.get(info.name, Pulse()).report(info.name, info.state, now_ns)
+                self._offers.pulses.get(info.name, Pulse()).report(info, now_ns)
                 for info in description.streams
             ),
             peers={name: pairs for name, pairs in dict(self._offers.peers).items() if pairs},

@@ -27,7 +27,7 @@ from pi_agent.report import (
     rate_hz,
     uptime_s,
 )
-from pynet_car.messages import Counters, State, Status, Verdict
+from pynet_car.messages import Counters, State, Status, StreamInfo, Verdict
 from pynet_core.errors import DeadlineExceeded, LinkError, RemoteProtocolError
 
 MS = 1_000_000
@@ -51,14 +51,15 @@ REPORT = Report(
     simulated=False,
     host="",
     port=1857,
+    keys="identity",
     guardian_pid=10,
     worker_pid=11,
     uptime_s=3 * 3600 + 12 * 60,
     status=STATUS,
     status_age_s=0.02,
     streams=(
-        StreamReport(name="camera", state="ok", per_s=29.8, age_s=0.031),
-        StreamReport(name="gps", state="no such device", per_s=0.0, age_s=None),
+        StreamReport(name="camera", state="ok", period_s=1 / 30, per_s=29.8, age_s=0.031),
+        StreamReport(name="gps", state="no such device", period_s=0.0, per_s=0.0, age_s=None),
     ),
     peers={"laptop (driver)": 8},
 )
@@ -78,9 +79,10 @@ def test_a_rate_falls_as_soon_as_the_next_item_is_overdue() -> None:
 
 def test_one_item_has_no_rate_and_no_item_has_no_age() -> None:
     pulse = Pulse()
-    assert pulse.report("x", "ok", 7).age_s is None
+    info = StreamInfo(name="x", title="X", unit="", period_s=1.0)
+    assert pulse.report(info, 7).age_s is None
     pulse.beat(7)
-    seen = pulse.report("x", "ok", 7 + 500 * MS)
+    seen = pulse.report(info, 7 + 500 * MS)
     assert (seen.per_s, seen.age_s) == (0.0, 0.5)
 
 

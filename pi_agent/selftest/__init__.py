@@ -1,0 +1,1 @@
+"""The robot tries itself: what it has, and whether it stops."""
