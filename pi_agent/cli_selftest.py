@@ -20,7 +20,7 @@ from pi_agent.places import SERVICE, found_runtime_dir, found_state_dir
 from pi_agent.selftest.checks import check_outputs, check_streams, check_ticks
 from pi_agent.selftest.entry import door_of
 from pi_agent.selftest.observer import Observer
-from pi_agent.selftest.outputs import load_steps, readers
+from pi_agent.selftest.outputs import load_writes, readers
 from pi_agent.selftest.stops import STOPS, Tester, Trial, free_robot, table, why_not
 from pynet_core.errors import HardwareError
 
@@ -66,7 +66,7 @@ def selftest(
     notes: list[str] = []
     if turn or stop:
         _ask_consent(wheels_up, throttle)
-        outputs, _ = readers(load_steps(runtime_dir))
+        outputs, _ = readers(load_writes(runtime_dir))
         with contextlib.ExitStack() as ending:
             door = ending.enter_context(door_of(report, state_dir or found_state_dir()))
             observer = ending.enter_context(Observer(runtime_dir)) if outputs else None

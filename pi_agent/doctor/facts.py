@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Final
 
 from pi_agent.config import AgentConfig
+from pi_agent.outputs.kernel_pwm import find_chip
+from pynet_core.errors import HardwareError
 
 Run = Callable[[Sequence[str]], "str | None"]
 RUN_S: Final = 10.0
@@ -91,7 +93,7 @@ class Facts:
     os_codename: str = ""
     python: tuple[int, int, int] = (0, 0, 0)
     modules: dict[str, str] = field(default_factory=dict)  # those installed, and their versions
-    pin_factory: str = ""  # GPIOZERO_PIN_FACTORY
+    header_pwm: bool = False  # the Pi's own PWM is switched on
     devices: tuple[Device, ...] = ()
     user: str = ""  # that the agent runs as
     groups: frozenset[str] | None = None  # of that user; None: there is no such user
@@ -180,6 +182,14 @@ def module_versions(names: Iterable[str] = MODULES) -> dict[str, str]:
 
 def boot_config(root: Path) -> str:
     return read(root / "boot/firmware/config.txt") or read(root / "boot/config.txt")
+
+
+def header_pwm(root: Path) -> bool:
+    try:
+        find_chip(root / "sys/class/pwm")
+    except (HardwareError, OSError):
+        return False
+    return True
 
 
 def power(root: Path, run: Run) -> int | None:

@@ -44,7 +44,7 @@ def gather(
         os_codename=os_codename,
         python=python,
         modules=look.module_versions(),
-        pin_factory=os.environ.get("GPIOZERO_PIN_FACTORY", ""),
+        header_pwm=look.header_pwm(root),
         devices=look.devices(root),
         user=user,
         groups=groups,

@@ -10,12 +10,15 @@ from pi_agent.doctor.boot import buses, held_low
 from pi_agent.doctor.facts import Facts
 from pi_agent.doctor.finding import Check, Finding, bad, ok, warn
 from pi_agent.doctor.wiring import motor_pins, servo_pin, used_pins
+from pi_agent.drive_config import addresses
+from pi_agent.outputs.kernel_pwm import OVERLAY
 from pi_agent.places import SERVICE
 
 PULLED_UP: Final = range(9)  # BCM 0-8 have their pull-up on from power-on until somebody takes them
 HOT_C: Final = 80.0  # the firmware slows the processor down from here
 SERVO_HZ: Final = 50
 SERVO_MS: Final = (1.0, 2.0)
+_ADD_OVERLAY: Final = f"echo {OVERLAY} | sudo tee -a /boot/firmware/config.txt"
 
 
 def is_pi_car(facts: Facts) -> bool:
@@ -49,34 +52,47 @@ def check_pins(facts: Facts) -> Iterator[Finding]:
     if not is_pi_car(facts):
         return
     lgpio = facts.modules.get("lgpio")
-    factory = facts.pin_factory or ("lgpio" if lgpio is not None else "")
     if lgpio == "0.0.0.2":
         fix = "pip uninstall lgpio; sudo apt install python3-lgpio"
         yield bad("pins", "the lgpio here is an empty placeholder from PyPI", "pip show lgpio", fix)
-    elif not factory:
-        yield bad(
-            "pins", "no library for the pins", "python3 -c 'import lgpio'", "sudo apt install python3-lgpio"
-        )
-    elif factory in ("rpigpio", "pigpio") and "Pi 5" in facts.model:
-        fix = "unset GPIOZERO_PIN_FACTORY; sudo apt install python3-lgpio"
-        yield bad("pins", f"{factory} does not work on a Pi 5", "GPIOZERO_PIN_FACTORY", fix)
+    elif lgpio is None:
+        fix = "sudo apt install python3-lgpio"
+        yield bad("pins", "no library for the pins", "python3 -c 'import lgpio'", fix)
     else:
-        yield ok("pins", f"gpiozero {gpiozero} by {factory}")
-    if factory == "lgpio":
-        yield from _check_pwm(facts)
+        yield ok("pins", f"gpiozero {gpiozero} by lgpio {lgpio}")
 
 
-def _check_pwm(facts: Facts) -> Iterator[Finding]:
-    low, high = (milliseconds * SERVO_HZ / 10 for milliseconds in SERVO_MS)  # duty in per cent
-    positions = math.floor(high) - math.ceil(low) + 1
-    where = "gpiozero on lgpio puts out whole per cents of duty (gpiozero#1209)"
+def check_pwm(facts: Facts) -> Iterator[Finding]:
+    if not is_pi_car(facts):
+        return
     servo = servo_pin(facts.config)
-    if servo is None:
-        yield ok("pwm", "motors in steps of 1 % of duty", where)
-    else:
-        what = f"the steering servo on GPIO{servo} has {positions} positions from stop to stop"
-        fix = "none yet: a servo on the kernel's PWM or a PCA9685 is not supported by this version"
-        yield warn("pwm", what, where, fix)
+    if servo is not None:
+        what = (
+            f"the steering servo on GPIO{servo} trembles when the Pi is busy: a program makes its pulses "
+            f"(and other programs on lgpio have {_servo_positions()} positions: gpiozero#1209)"
+        )
+        fix = f'{_ADD_OVERLAY}; the servo to GPIO 12; in [drive.steering]  pin = "pwm:0"'
+        yield warn("pwm", what, facts.config_file or "the defaults", fix)
+    on_chips = {str(address).partition(":")[0] for _, address in addresses(facts.config.drive)}
+    if "pwm" in on_chips:
+        if facts.header_pwm:
+            yield ok("pwm", "the Pi's own: 1 us steps and finer", "/sys/class/pwm")
+        else:
+            fix = f"{_ADD_OVERLAY} && sudo reboot"
+            yield bad("pwm", "an output is on the Pi's own PWM, which is off", "/sys/class/pwm", fix)
+    if "pca9685" in on_chips:
+        bus = f"/dev/i2c-{facts.config.drive.pca9685.bus}"
+        if any(device.path == bus for device in facts.devices):
+            yield ok("pwm", f"a PCA9685 on {bus}: 4096 steps", bus)
+        else:
+            fix = "sudo raspi-config nonint do_i2c 0"
+            yield bad("pwm", "an output is on a PCA9685, and its I2C bus is off", bus, fix)
+
+
+def _servo_positions() -> int:
+    """Of a servo whose duty is cut to whole per cents."""
+    low, high = (milliseconds * SERVO_HZ / 10 for milliseconds in SERVO_MS)
+    return math.floor(high) - math.ceil(low) + 1
 
 
 def check_boot_pins(facts: Facts) -> Iterator[Finding]:
@@ -202,6 +218,7 @@ def check_watchdog(facts: Facts) -> Iterator[Finding]:
 CHECKS: Final[tuple[Check, ...]] = (
     check_board,
     check_pins,
+    check_pwm,
     check_boot_pins,
     check_permissions,
     check_camera,

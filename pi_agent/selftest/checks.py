@@ -8,7 +8,7 @@ from typing import Final
 
 from pi_agent.doctor.finding import Finding, bad, ok, warn
 from pi_agent.report import Report, StreamReport
-from pi_agent.selftest.outputs import load_steps, readers
+from pi_agent.selftest.outputs import load_writes, readers
 from pynet_car.messages import State
 
 ENOUGH: Final = 0.7  # of the items that a stream promises
@@ -24,7 +24,7 @@ def check_outputs(report: Report, runtime_dir: Path) -> Iterator[Finding]:
         state = "unknown" if status is None else status.state
         yield warn("outputs", f"not looked at: the robot is {state}", _STATUS, "disarm it and try again")
         return
-    outputs, unreadable = readers(load_steps(runtime_dir))
+    outputs, unreadable = readers(load_writes(runtime_dir))
     where = f"{runtime_dir}/neutral.json"
     if any(is_moving() for is_moving in outputs):
         fix = "cut the motors' supply; then:  sudo systemctl restart pynet-agent"

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from pi_agent.procs import die_with_parent, run_before_others
-from pi_agent.selftest.outputs import load_steps, readers
+from pi_agent.selftest.outputs import load_writes, readers
 
 PERIOD_S: Final = 0.0004
 BEAT_NS: Final = 100_000_000
@@ -110,7 +110,7 @@ class Observer:
 
 
 def watch(runtime_dir: Path) -> None:
-    outputs, _ = readers(load_steps(runtime_dir))
+    outputs, _ = readers(load_writes(runtime_dir))
     looks, worst_ns, was = 0, 0, None
     beat_ns = before_ns = time.monotonic_ns()
     while True:

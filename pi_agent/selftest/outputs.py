@@ -6,16 +6,14 @@ whose value is another one is turning something.
 
 from __future__ import annotations
 
-import json
 import mmap
 import os
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pi_agent.neutral import PLAN_FILE
+from pi_agent.neutral import PLAN_FILE, NeutralWrite, load_plan
 from pynet_core.errors import HardwareError
 
 _WORD: Final = struct.Struct("=d")
@@ -26,81 +24,62 @@ _LEVELS: Final = (("gpiomem0", 0x10008), ("gpiomem", 0x34))
 IsMoving = Callable[[], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One output and its neutral value."""
-
-    kind: str
-    path: str
-    place: int
-    value: float
-
-
-def load_steps(runtime_dir: Path) -> list[Step]:
-    """The motor outputs of the agent that runs there.
+def load_writes(runtime_dir: Path) -> list[NeutralWrite]:
+    """The motor outputs of the agent that runs there, and the value that makes each neutral.
 
     Raises:
         HardwareError: There is no plan to read them from.
     """
-    path = runtime_dir / PLAN_FILE
-    try:
-        plan = json.loads(path.read_text("utf-8"))
-        return [_step(step) for step in plan["writes"]]
-    except (OSError, ValueError, KeyError, TypeError, struct.error) as exc:
-        raise HardwareError(f"{path}: does not tell where the motors are: {exc}") from exc
+    writes, faults = load_plan(str(runtime_dir))
+    if faults or not writes:
+        why = "; ".join(faults) or "there is none"
+        raise HardwareError(f"{runtime_dir / PLAN_FILE} does not tell where the motors are: {why}")
+    return writes
 
 
-def _step(step: dict[str, object]) -> Step:
-    if "hex" in step:
-        (value,) = _WORD.unpack(bytes.fromhex(str(step["hex"])))
-        return Step(str(step["kind"]), str(step["path"]), int(str(step["offset"])), value)
-    return Step(str(step["kind"]), str(step["path"]), int(str(step["place"])), float(str(step["value"])))
-
-
-def reader_of(step: Step, dev: Path = Path("/dev")) -> IsMoving | str:
+def reader_of(write: NeutralWrite, dev: Path = Path("/dev")) -> IsMoving | str:
     """Tells whether this output is away from neutral; or why that cannot be read here."""
+    kind, path, place, neutral = write
     try:
-        if step.kind == "board":
-            return _board(step)
-        if step.kind == "gpio":
-            return _level(step, dev)
-        if step.kind == "pwm":
-            return _pulse(step)
+        if kind == "board":
+            return _board(path, place, neutral)
+        if kind == "gpio":
+            return _level(dev, place, neutral)
+        if kind == "pwm":
+            return _pulse(f"{path}/pwm{place}/duty_cycle", neutral)
     except (OSError, ValueError) as exc:
-        return f"{step.path}: {exc}"
-    return f"an output of kind {step.kind!r} cannot be read back"
+        return f"{path}: {exc}"
+    return f"an output of kind {kind!r} cannot be read back"
 
 
-def readers(steps: Sequence[Step], dev: Path = Path("/dev")) -> tuple[list[IsMoving], list[str]]:
+def readers(writes: Sequence[NeutralWrite], dev: Path = Path("/dev")) -> tuple[list[IsMoving], list[str]]:
     """(what can be read, why the rest cannot)."""
-    made = [reader_of(step, dev) for step in steps]
+    made = [reader_of(write, dev) for write in writes]
     return [one for one in made if not isinstance(one, str)], [one for one in made if isinstance(one, str)]
 
 
-def _board(step: Step) -> IsMoving:
-    fd = os.open(step.path, os.O_RDONLY | os.O_CLOEXEC)
-    if os.fstat(fd).st_size < step.place + _WORD.size:
+def _board(path: str, place: int, neutral: float) -> IsMoving:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    if os.fstat(fd).st_size < place + _WORD.size:
         os.close(fd)
-        raise ValueError(f"has no word at {step.place}")
-    return lambda: _WORD.unpack(os.pread(fd, _WORD.size, step.place))[0] != step.value
+        raise ValueError(f"has no word at {place}")
+    return lambda: _WORD.unpack(os.pread(fd, _WORD.size, place))[0] != neutral
 
 
-def _level(step: Step, dev: Path) -> IsMoving:
+def _level(dev: Path, pin: int, neutral: float) -> IsMoving:
     for name, offset in _LEVELS:
         try:
             with (dev / name).open("rb") as file:
-                memory = mmap.mmap(
-                    file.fileno(), mmap.PAGESIZE * (1 + offset // mmap.PAGESIZE), prot=mmap.PROT_READ
-                )
+                size = mmap.PAGESIZE * (1 + offset // mmap.PAGESIZE)
+                memory = mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ)
         except FileNotFoundError:
             continue
-        levels, bit = memoryview(memory).cast("I"), 1 << step.place
-        neutral = bit if step.value else 0
-        return lambda: levels[offset // 4] & bit != neutral
-    raise ValueError("its level cannot be read: there is no gpiomem")
+        levels, bit = memoryview(memory).cast("I"), 1 << pin
+        low_or_high = bit if neutral else 0
+        return lambda: levels[offset // 4] & bit != low_or_high
+    raise ValueError(f"the level of pin {pin} cannot be read: there is no gpiomem")
 
 
-def _pulse(step: Step) -> IsMoving:
-    path = f"{step.path}/pwm{step.place}/duty_cycle"
+def _pulse(path: str, neutral: float) -> IsMoving:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    return lambda: int(os.pread(fd, 32, 0)) != int(step.value)
+    return lambda: int(os.pread(fd, 32, 0)) != int(neutral)

@@ -69,7 +69,8 @@ def seen(facts: Facts, level: Level) -> list[str]:
 def test_a_healthy_car_has_no_problem_and_one_warning_that_is_true_of_every_servo_on_a_pin() -> None:
     assert seen(HEALTHY, Level.PROBLEM) == []
     assert seen(HEALTHY, Level.WARNING) == [
-        "pwm: the steering servo on GPIO19 has 6 positions from stop to stop"
+        "pwm: the steering servo on GPIO19 trembles when the Pi is busy: a program makes its pulses "
+        "(and other programs on lgpio have 6 positions: gpiozero#1209)"
     ]
 
 
@@ -120,10 +121,16 @@ WARN, BAD = Level.WARNING, Level.PROBLEM
             "apt install python3-lgpio",
         ),
         (
-            {"model": "Raspberry Pi 5 Model B", "pin_factory": "pigpio"},
+            {"config": settings('[drive.steering]\npin = "pwm:0"')},
             BAD,
-            "pins: pigpio does not work on a Pi 5",
-            "unset GPIOZERO_PIN_FACTORY",
+            "pwm: an output is on the Pi's own PWM, which is off",
+            "echo dtoverlay=pwm-2chan",
+        ),
+        (
+            {"config": settings('[drive.steering]\npin = "pca9685:3"')},
+            BAD,
+            "pwm: an output is on a PCA9685, and its I2C bus is off",
+            "sudo raspi-config nonint do_i2c 0",
         ),
         (
             {"config": settings("[drive.motor]\nforward_pin = 7\nbackward_pin = 13")},
@@ -285,6 +292,11 @@ def test_what_is_wrong_is_told_with_what_to_type(
     "changes",
     [
         {"wifi": ()},  # on a cable
+        {"config": settings('[drive.steering]\npin = "pwm:0"'), "header_pwm": True},
+        {
+            "config": settings('[drive.steering]\npin = "pca9685:3"'),
+            "devices": (Device("/dev/i2c-1", "gpio", 0o660),),
+        },
         {"throttled": None, "temperature_c": None},
         {"clock_synchronized": None},
         {"disks": (Disk("/d", 10**9, None, False),)},  # btrfs counts no inodes

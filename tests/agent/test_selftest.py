@@ -19,7 +19,7 @@ from pi_agent.report import REPORT_SOCKET, Report, ReportServer, StreamReport
 from pi_agent.selftest.checks import check_outputs, check_stream, check_ticks
 from pi_agent.selftest.entry import door_of
 from pi_agent.selftest.observer import Look, neutral_after_ms
-from pi_agent.selftest.outputs import Step, load_steps, reader_of
+from pi_agent.selftest.outputs import load_writes, reader_of
 from pi_agent.selftest.stops import STOPS, Trial, free_robot, table, why_not
 from pynet_car.messages import State, Status
 from pynet_car.world.board import Board
@@ -43,14 +43,12 @@ FREE = structs.replace(
 @pytest.fixture
 def board(tmp_path: Path) -> Iterator[Board]:
     with Board.open(tmp_path / "board") as board:
-        save_plan(
-            tmp_path, [("board", str(board.path), Board.duty_offset(pin), bytes(8)) for pin in (12, 13)]
-        )
+        save_plan(tmp_path, [("board", str(board.path), Board.duty_offset(pin), 0.0) for pin in (12, 13)])
         yield board
 
 
 def test_a_simulated_output_is_read_where_the_plan_says_it_is(board: Board, tmp_path: Path) -> None:
-    forward, backward = [reader_of(step) for step in load_steps(tmp_path)]
+    forward, backward = [reader_of(write) for write in load_writes(tmp_path)]
     assert callable(forward) and callable(backward)
     assert (forward(), backward()) == (False, False)
     board.set_output(13, 0.2, 100.0)
@@ -69,8 +67,8 @@ def test_a_pins_level_is_read_from_the_registers_of_either_pi(tmp_path: Path, na
             file.seek(offset)
             file.write(struct.pack("<I", levels))
 
-    forward = reader_of(Step("gpio", "/dev/gpiochip0", 9, 0), tmp_path)
-    standby = reader_of(Step("gpio", "/dev/gpiochip0", 10, 1), tmp_path)  # neutral is high
+    forward = reader_of(("gpio", "/dev/gpiochip0", 9, 0), tmp_path)
+    standby = reader_of(("gpio", "/dev/gpiochip0", 10, 1), tmp_path)  # neutral is high
     assert callable(forward) and callable(standby)
     put(1 << 10)
     assert (forward(), standby()) == (False, False)
@@ -82,7 +80,7 @@ def test_a_kernel_pwm_moves_while_its_pulses_are_not_the_neutral_ones(tmp_path: 
     (tmp_path / "pwm1").mkdir()
     duty = tmp_path / "pwm1/duty_cycle"
     duty.write_text("1500000\n")
-    esc = reader_of(Step("pwm", str(tmp_path), 1, 1_500_000))
+    esc = reader_of(("pwm", str(tmp_path), 1, 1_500_000))
     assert callable(esc)
     assert not esc()
     duty.write_text("1600000\n")
@@ -91,9 +89,9 @@ def test_a_kernel_pwm_moves_while_its_pulses_are_not_the_neutral_ones(tmp_path: 
 
 def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
     reasons = [
-        reader_of(Step("gpio", "/dev/gpiochip0", 9, 0), tmp_path),
-        reader_of(Step("pca9685", "/dev/i2c-1", 1, 0)),
-        reader_of(Step("board", str(tmp_path / "none"), 1, 0)),
+        reader_of(("gpio", "/dev/gpiochip0", 9, 0), tmp_path),
+        reader_of(("pca9685", "/dev/i2c-1", 1, 0)),
+        reader_of(("board", str(tmp_path / "none"), 1, 0)),
     ]
     assert [isinstance(reason, str) for reason in reasons] == [True] * 3
     assert "no gpiomem" in str(reasons[0])
@@ -105,7 +103,7 @@ def test_a_plan_that_does_not_tell_is_a_sentence(tmp_path: Path, plan: str | Non
     if plan is not None:
         (tmp_path / "neutral.json").write_text(plan)
     with pytest.raises(HardwareError, match="does not tell where the motors are"):
-        load_steps(tmp_path)
+        load_writes(tmp_path)
 
 
 # Judging.
