@@ -1,6 +1,7 @@
 """The simulated world in real time: `python -m pynet_car.world --runtime-dir DIR`.
 
 Serves one board and one camera socket in DIR until SIGTERM or SIGINT.
+SIGUSR1 makes the camera hang, or go on.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ def _run(board: Board, settings: argparse.Namespace, stopped: threading.Event) -
     socket_path.unlink(missing_ok=True)  # left by a world that was killed: ours is the only one now
     frames = FrameServer(socket_path, camera, lambda: world.pose, fps=settings.fps)
     frames.start()
+    signal.signal(signal.SIGUSR1, lambda *_: _block_or_go_on(frames))
     print(
         f"simulated world ready: track {settings.seed}, {track.length_m:.1f} m; board {board.path}; "
         f"camera {lens.width_px}x{lens.height_px} at {settings.fps:g} fps on {socket_path}",
@@ -70,6 +72,11 @@ def _run(board: Board, settings: argparse.Namespace, stopped: threading.Event) -
     finally:
         frames.stop()
     return 1 if frames.has_failed else 0
+
+
+def _block_or_go_on(frames: FrameServer) -> None:
+    frames.is_blocked = not frames.is_blocked
+    log.warning("the camera %s", "hangs" if frames.is_blocked else "goes on")
 
 
 def _live(world: World) -> None:

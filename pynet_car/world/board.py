@@ -207,15 +207,20 @@ class Board:
             HardwareError: The world was killed while it wrote one.
         """
         deadline = time.monotonic() + _SETTLE_S
-        while True:
-            seq = self._ints[_POSE_SEQ]
-            ints = self._ints[_POSE_INTS:_POSE_FLOATS].tolist()
-            floats = self._floats[_POSE_FLOATS:_HEAD].tolist()
-            if not seq & 1 and seq == self._ints[_POSE_SEQ]:
-                return Pose(**dict(zip(Pose.__slots__, ints + floats, strict=True)))
+        while (pose := self.peek_pose()) is None:
             if time.monotonic() > deadline:
                 raise HardwareError(f"the pose on {self.path} never settles: the world died while writing it")
             time.sleep(0)
+        return pose
+
+    def peek_pose(self) -> Pose | None:
+        """The newest pose, or None while one is being written: for who must not wait."""
+        seq = self._ints[_POSE_SEQ]
+        ints = self._ints[_POSE_INTS:_POSE_FLOATS].tolist()
+        floats = self._floats[_POSE_FLOATS:_HEAD].tolist()
+        if seq & 1 or seq != self._ints[_POSE_SEQ]:
+            return None
+        return Pose(**dict(zip(Pose.__slots__, ints + floats, strict=True)))
 
 
 class EdgeReader:

@@ -47,6 +47,7 @@ class FrameServer:
         self._captured_ns = -1  # of the frame before
         self._readers: list[socket.socket] = []
         self.has_failed = False
+        self.is_blocked = False  # while set no frame comes, as from a camera whose driver hangs; any thread
         self.stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -89,7 +90,7 @@ class FrameServer:
                 wait_s = (due_ns - now_ns) / 1e9
             if select.select([self._listener], [], [], wait_s)[0]:
                 self._accept()
-            elif self._readers:
+            elif self._readers and not self.is_blocked:
                 self._send_frame()
 
     def _accept(self) -> None:

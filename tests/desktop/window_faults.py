@@ -20,7 +20,8 @@ from typing import Final
 
 from tests.desktop.window_rig import Rig, rig
 from tests.desktop.xserver import X, missing, x_server
-from tests.system.faults import AT_REST_WITHIN_S, WATCH_S, Trial, _judge
+from tests.system.faults import AT_REST_WITHIN_S, WATCH_S
+from tests.system.stops import Trial, judge
 
 # DESIGN section 4, at the pins.  One send is at most one 20 ms tick; release at once; 50 ms toward zero.
 FOLDER: Final = Path("out/window-faults")  # what the window keeps, and log.txt
@@ -60,7 +61,7 @@ def run(fault: Fault, x: X, folder: Path) -> Trial:
         log = found.stop_watching()
         if fault.state:
             found.window.wait_for(f"state {fault.state}", timeout_s=1.0)
-    return _judge(fault.name, log, fault_ns, speed_mps)
+    return judge(fault.name, log, fault_ns, speed_mps)
 
 
 def _signal(number: signal.Signals) -> Callable[[Rig], int]:

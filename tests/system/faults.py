@@ -19,39 +19,21 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-
-import msgspec
 
 from pynet_car.messages import Priority
 from pynet_car.operator import Operator
 from pynet_car.world.board import Board
 from pynet_car.world.launch import SimulatedCar
-from tests.system.observer import Log
+from tests.system.stops import Trial, await_speed, judge, observing, process
 
-DRIVING_MPS: Final = 0.5
 WATCH_S: Final = 3.2  # after the fault; at rest is promised within 3 s
-AT_REST_MPS: Final = 0.02
 AT_REST_WITHIN_S: Final = 3.0
-UP_TO_SPEED_S: Final = 20.0
 LOG_PATH: Final = Path("out/faults.log")
 CLONE_NEWNET: Final = 0x40000000
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """What one fault led to, as the observer saw it."""
-
-    fault: str
-    neutral_ms: float  # from the fault to neutral for good
-    rest_s: float  # from the fault to less than 0.02 m/s for good; inf if not while watched
-    rolled_m: float  # from the fault to the end of the watch
-    speed_mps: float  # when it happened
-    looks_hz: float
-    worst_gap_ms: float
 
 
 class Rig:
@@ -69,40 +51,18 @@ def run(fault: Fault, log_path: Path | None = None) -> Trial:
         contextlib.nullcontext() if log_path is None else log_path.open("ab") as log,
         SimulatedCar(log=log) as car,
         Board.open(car.board_path) as board,
-        _process("tests.system.observer", str(car.board_path)) as observer,
+        observing(car.board_path) as stop_observing,
         Operator(port=car.port, name="onlooker", priority=Priority.HUMAN) as onlooker,
-        _process("tests.system.driver", str(car.port), str(car.board_path), *fault.driver) as driver,
+        process("tests.system.driver", str(car.port), str(car.board_path), *fault.driver) as driver,
     ):
-        _await_speed(board)
+        await_speed(board)
         speed_mps = board.read_pose().velocity_mps
         fault_ns = fault.make(Rig(car, driver, onlooker))
         time.sleep(WATCH_S)
-        observer.terminate()
-        output, _ = observer.communicate(timeout=5)
+        seen = stop_observing()
         if fault.mend is not None:
             fault.mend()
-    seen = msgspec.json.decode(output.partition(b"\n")[2], type=Log)
-    return _judge(fault.name, seen, fault_ns, speed_mps)
-
-
-@contextlib.contextmanager
-def _process(module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen([sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def _await_speed(board: Board) -> None:
-    deadline_s = time.monotonic() + UP_TO_SPEED_S
-    since_s = time.monotonic()
-    while time.monotonic() - since_s < 0.5:  # steadily, not at the peak of a jolt
-        if board.read_pose().velocity_mps < DRIVING_MPS + 0.1:
-            since_s = time.monotonic()
-        if time.monotonic() > deadline_s:
-            raise TimeoutError(f"the car does not reach {DRIVING_MPS} m/s within {UP_TO_SPEED_S:g} s")
-        time.sleep(0.01)
+    return judge(fault.name, seen, fault_ns, speed_mps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,28 +139,6 @@ def enter_own_network() -> str:
     except (OSError, subprocess.CalledProcessError) as exc:
         return f"needs iproute2: {exc}"
     return ""
-
-
-def _judge(fault: str, log: Log, fault_ns: int, speed_mps: float) -> Trial:
-    moving_until_ns = fault_ns
-    fast_until_ns = fault_ns
-    for sample, following in zip(log.samples, [*log.samples[1:], None], strict=True):
-        until_ns = following.ns if following is not None else sys.maxsize
-        if until_ns > fault_ns and sample.duty != 0.0:
-            moving_until_ns = until_ns
-        if until_ns > fault_ns and abs(sample.velocity_mps) >= AT_REST_MPS:
-            fast_until_ns = until_ns
-    endless = float("inf")
-    before = [sample.distance_m for sample in log.samples if sample.ns <= fault_ns]
-    return Trial(
-        fault,
-        endless if moving_until_ns == sys.maxsize else (moving_until_ns - fault_ns) / 1e6,
-        endless if fast_until_ns == sys.maxsize else (fast_until_ns - fault_ns) / 1e9,
-        log.samples[-1].distance_m - before[-1],
-        speed_mps,
-        log.looks_hz,
-        log.worst_gap_ms,
-    )
 
 
 def main() -> int:

@@ -9,13 +9,12 @@ import pytest
 
 from tests.system.faults import (
     AT_REST_WITHIN_S,
-    DRIVING_MPS,
     FAULTS,
     NEEDS_OWN_NETWORK,
-    Trial,
     enter_own_network,
     run,
 )
+from tests.system.stops import DRIVING_MPS, Trial
 
 pytestmark = pytest.mark.system
 

@@ -1,0 +1,90 @@
+"""Faults of the link between the robot and whoever drives it."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from typing import Final
+
+from tests.system.link import To
+from tests.system.relay import Way
+from tests.system.service_faults.fault import Fault, driver, signals, somebody_new
+from tests.system.service_faults.rig import AIR, Rig
+
+DEAD: Final = Way(is_dead=True)
+STALLED: Final = Way(is_stalled=True)
+POOR: Final = Way(delay_s=0.02, jitter_s=0.005, loss=0.2)
+SENDER_DIES_S: Final = 0.3
+BURST_S: Final = 0.6  # after the stall began
+
+
+def turns(way: Way, to: To | None = None) -> Callable[[Rig], int]:
+    def make(rig: Rig) -> int:
+        before_ns = time.monotonic_ns()
+        rig.link.shape(way, to)
+        return before_ns
+
+    return make
+
+
+def is_well(rig: Rig) -> None:
+    rig.link.shape(AIR)
+
+
+def is_well_for_somebody_new(rig: Rig) -> None:
+    is_well(rig)
+    somebody_new(rig)
+
+
+def resets(rig: Rig) -> int:
+    before_ns = time.monotonic_ns()
+    rig.link.reset_connections()
+    return before_ns
+
+
+def vanishes(rig: Rig) -> int:
+    """The laptop's battery is empty: nobody tells the robot, its connections stay open."""
+    before_ns = time.monotonic_ns()
+    rig.link.shape(DEAD)
+    rig.end_remote()
+    return before_ns
+
+
+def stalls_then_bursts(rig: Rig) -> int:
+    """Fresh commands are held; whoever sent them is dead when they come, all at once."""
+    before_ns = time.monotonic_ns()
+    rig.link.shape(STALLED, "robot")
+    time.sleep(SENDER_DIES_S)
+    rig.end_remote()
+    time.sleep(BURST_S - SENDER_DIES_S)
+    rig.link.shape(AIR)
+    return before_ns
+
+
+LINK_FAULTS: Final = (
+    Fault(name="link dead", promise_ms=250, make=turns(DEAD), undo=is_well, is_quick=True),
+    Fault(name="link: commands lost", promise_ms=250, make=turns(DEAD, "robot"), undo=is_well, is_quick=True),
+    Fault(name="link: status lost", promise_ms=250, make=turns(DEAD, "driver"), undo=is_well, is_quick=True),
+    Fault(
+        name="link stalls, then a burst of old commands",
+        promise_ms=250,
+        make=stalls_then_bursts,
+        undo=somebody_new,
+        is_quick=True,
+    ),
+    Fault(name="link: every connection reset", promise_ms=250, make=resets, is_quick=True),
+    Fault(
+        name="link: half open, the driver vanished",
+        promise_ms=250,
+        make=vanishes,
+        undo=is_well_for_somebody_new,
+    ),
+    Fault(
+        name="driver SIGKILL at 20 % loss, 20 ms",
+        promise_ms=250,
+        make=signals(driver, signal.SIGKILL),
+        undo=is_well_for_somebody_new,
+        way=POOR,
+    ),
+)
