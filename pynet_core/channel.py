@@ -12,19 +12,19 @@ import socket
 import struct
 import sys
 import threading
-from collections import deque
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from pynet_core.clock import Deadline
 from pynet_core.errors import DeadlineExceeded, LinkClosed, LinkError, RemoteProtocolError
 from pynet_core.session import Session
-from pynet_core.wire import Frame, FrameDecoder, encode, encode_header
+from pynet_core.wire import Frame, FrameDecoder, encode_header
 
 if sys.platform == "linux":
     import fcntl
 
 RECEIVE_BYTES: Final = 2 * 1024  # a reply; a large bytes object per call costs more than a second recv
-RECEIVE_MAX_BYTES: Final = 256 * 1024
+LEFTOVER_BYTES: Final = 64 * 1024  # read at a time of what nobody wants any more
 JOIN_BELOW_BYTES: Final = 16 * 1024  # header + body in one bytes object up to here, two in one sendmsg above
 LATEST_SNDBUF_BYTES: Final = 64 * 1024  # a stale item waits in the mailbox, not in the kernel
 LATEST_USER_TIMEOUT_MS: Final = 4000
@@ -33,6 +33,9 @@ KEEPALIVE_PROBES: Final = 3
 TYPE_BYTES: Final = (
     3  # tell a TLS record from a frame: what follows its type would be a length over all limits
 )
+
+_Argument = TypeVar("_Argument")
+_Received = TypeVar("_Received")
 
 _NEVER: Final = Deadline(None, "peer")
 _DONTWAIT: Final = getattr(socket, "MSG_DONTWAIT", 0)
@@ -46,15 +49,13 @@ class PlainChannel:
     One thread owns it.  `abort` is for everybody: it wakes the owner with LinkClosed.
     """
 
-    _receive_max_bytes = RECEIVE_MAX_BYTES
-
     def __init__(self, sock: socket.socket, session: Session) -> None:
         self._sock = sock
         self._decoder = FrameDecoder()
-        self._received: deque[Frame] = deque()
-        self._size = RECEIVE_BYTES
+        self._much_comes = False  # so it is received into the decoder's own buffer
         self._user_timeout_ms = 0
         self._aborted = False
+        self.is_closed = False  # at this end
         self._closing = threading.Lock()  # or abort could hit the socket that got this one's number next
         self.session = session
         _tune(sock)
@@ -111,13 +112,11 @@ class PlainChannel:
         """
         length = len(frame.body)
         try:
-            if length < JOIN_BELOW_BYTES:
-                data = encode(frame)
-                self.session.send(frame)
-                self._sock.sendall(data)
-                return
             header = encode_header(frame, length)
             self.session.send(frame)
+            if length < JOIN_BELOW_BYTES:
+                self._sock.sendall(header + frame.body)
+                return
             sent = self._sock.sendmsg([header, frame.body])
             if sent < len(header):
                 self._sock.sendall(header[sent:])
@@ -135,7 +134,31 @@ class PlainChannel:
             LinkClosed: The peer closed, or the connection broke.
             RemoteProtocolError: The peer broke the wire format, or the order of frames.
         """
-        return self.receive_by(_NEVER if timeout_s is None else Deadline(timeout_s, what))
+        if timeout_s is not None:
+            return self.receive_by(Deadline(timeout_s, what))
+        # The answer to a call comes by itself and in one piece: it goes no other way than this.
+        if not (self._much_comes or self._decoder.held_bytes):
+            try:
+                data = self._sock.recv(RECEIVE_BYTES)
+            except OSError as exc:
+                raise LinkClosed(f"connection lost: {words(exc)}") from exc
+            frame = self._first(data)
+            if frame is not None:
+                return frame
+        return self.receive_by(_NEVER)
+
+    def _first(self, data: bytes) -> Frame | None:
+        """Of what has just been received, the first frame that means something."""
+        if not 0 < len(data) < RECEIVE_BYTES:
+            self._much_comes = True
+            self._feed(data)
+            return self._next()
+        frame = self._decoder.take(data)
+        if frame is None:
+            return None
+        if self._aborted:
+            self._check_aborted()
+        return frame if self.session.receive(frame) else self._next()
 
     def receive_by(self, deadline: Deadline) -> Frame:
         """`receive` for what must be done by the same instant as something else."""
@@ -163,31 +186,45 @@ class PlainChannel:
 
     def _next(self) -> Frame | None:
         """The next frame that has been read and means something."""
-        while self._received:
-            if self._aborted:
-                raise LinkClosed("connection lost: it was cut at this end")
-            frame = self._received.popleft()
+        while (frame := self._decoder.take()) is not None:
+            self._check_aborted()
             if self.session.receive(frame):
                 return frame
         return None
 
+    def _check_aborted(self) -> None:
+        if self._aborted:
+            raise LinkClosed("connection lost: it was cut at this end")
+
     def _read(self, deadline: Deadline) -> None:
-        size = max(self._size, min(self._decoder.missing_bytes, self._receive_max_bytes))
-        data = self._recv(size, deadline)
-        # A full read means that more waits: ask for more at once.  A short one goes back to small.
-        self._size = min(self._size * 4, self._receive_max_bytes) if len(data) == size else RECEIVE_BYTES
-        self._feed(data)
+        """Wait for more bytes."""
+        if not self._much_comes and self._decoder.missing_bytes <= RECEIVE_BYTES:
+            data = self._recv(RECEIVE_BYTES, deadline)
+            self._much_comes = len(data) == RECEIVE_BYTES
+            self._feed(data)
+            return
+        count = self._wait(self._sock.recv_into, self._decoder.space(), deadline)
+        self._much_comes = count >= RECEIVE_BYTES
+        if count:
+            self._decoder.filled(count)
+        else:
+            self._feed(b"")
 
     def _recv(self, size: int, deadline: Deadline) -> bytes:
         """What the socket has, at most `size` bytes of it; b'' when the peer has closed."""
+        return self._wait(self._sock.recv, size, deadline)
+
+    def _wait(
+        self, receive: Callable[[_Argument], _Received], argument: _Argument, deadline: Deadline
+    ) -> _Received:
         while True:
             try:
                 timeout_s = deadline.remaining_s()
                 if timeout_s is None:
-                    return self._sock.recv(size)
+                    return receive(argument)
                 self._sock.settimeout(timeout_s)
                 try:
-                    return self._sock.recv(size)
+                    return receive(argument)
                 finally:
                     self._sock.settimeout(None)
             except DeadlineExceeded:
@@ -197,13 +234,15 @@ class PlainChannel:
                     raise LinkClosed(f"connection lost: {words(exc)}") from exc
 
     def _feed(self, data: bytes) -> None:
-        if not data:
-            try:
-                self._decoder.end()
-            except RemoteProtocolError as exc:
-                raise LinkClosed(f"connection lost: {exc}") from exc
-            raise LinkClosed("the peer closed the connection")
-        self._received.extend(self._decoder.feed(data))
+        if data:
+            self._decoder.add(data)
+            return
+        self._check_aborted()
+        try:
+            self._decoder.end()
+        except RemoteProtocolError as exc:
+            raise LinkClosed(f"connection lost: {exc}") from exc
+        raise LinkClosed("the peer closed the connection")
 
     def say_last(self, deadline: Deadline) -> None:
         """Nothing more is sent; wait until the peer has closed.
@@ -213,7 +252,7 @@ class PlainChannel:
         """
         with contextlib.suppress(LinkError, OSError):
             self._sock.shutdown(socket.SHUT_WR)
-            while self._recv(RECEIVE_MAX_BYTES, deadline):
+            while self._recv(LEFTOVER_BYTES, deadline):
                 pass
 
     def unsent_bytes(self) -> int:
@@ -250,14 +289,10 @@ class PlainChannel:
         with self._closing, contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
 
-    @property
-    def is_closed(self) -> bool:
-        """At this end."""
-        return self._sock.fileno() < 0
-
     def close(self) -> None:
         """Give the socket back.  Its owner only; idempotent."""
         with self._closing:
+            self.is_closed = True
             self._sock.close()
 
 

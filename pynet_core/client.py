@@ -25,6 +25,8 @@ STOP_TIMEOUT_S: Final = 0.5  # the same, for a Subscription that is stopped
 STOP_POLL_S: Final = 0.05
 
 StreamCallback = Callable[[str, int, bytes], object]
+_BATCH: Final = Kind.BATCH  # on 3.11 a member of an enum class is found by a Python function
+_BUFFER: Final = Kind.BUFFER
 _NO_ARGUMENTS: Final[list[Any]] = []
 
 
@@ -115,7 +117,7 @@ class Client:
             SubroutineError: It failed, does not exist, or is a generator.
             LinkError: The connection is gone.
         """
-        frame = self._exchange.call(Kind.BATCH, name, arguments, kwargs)
+        frame = self._exchange.call(_BATCH, name, arguments, kwargs)
         batch = Batch(frame.body)
         batch.ident = frame.ident
         return batch
@@ -131,7 +133,7 @@ class Client:
             SubroutineError: It failed, does not exist, or is a generator.
             LinkError: The connection is gone.
         """
-        return self._exchange.call(Kind.BUFFER, name, arguments, kwargs, buffer).ident
+        return self._exchange.call(_BUFFER, name, arguments, kwargs, buffer).ident
 
     def open_buffer(self, name: str, arguments: list[Any] = _NO_ARGUMENTS, **kwargs: Any) -> Sink:
         """Call the same function again and again, one way: `sink.put(buffer)` awaits no reply.

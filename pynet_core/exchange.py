@@ -8,9 +8,12 @@ from typing import Any, Final
 from pynet_core.channel import PlainChannel
 from pynet_core.errors import DeadlineExceeded, LinkClosed, LinkError, LocalProtocolError, SubroutineError
 from pynet_core.payload import as_buffer
-from pynet_core.wire import Call, Failure, Frame, Kind, pack_call, unpack_body
+from pynet_core.wire import MAX_SEEN_CALLS, Call, Failure, Frame, Kind, pack_call, unpack_body
 
 CLOSE_TIMEOUT_S: Final = 1.0
+ANSWER: Final = "the gateway's answer"
+
+_ERROR: Final = Kind.ERROR  # on 3.11 a member of an enum class is found by a Python function
 
 
 class Exchange:
@@ -21,6 +24,7 @@ class Exchange:
 
     def __init__(self, channel: PlainChannel) -> None:
         self._channel = channel
+        self._bare: dict[str, bytes] = {}  # name: the Call without arguments, which is the same each time
         self.timeout_s: float | None = None
 
     @property
@@ -36,10 +40,23 @@ class Exchange:
             SubroutineError: It is an ERROR.
             LinkError: The connection is gone, or nothing came in time.
         """
-        self.request(kind, name, arguments, kwargs, buffer)
-        frame = self.answer()
-        check(frame, name)
-        return frame
+        frame = self._request_frame(kind, name, arguments, kwargs, buffer)
+        channel = self._channel
+        if channel.is_closed:
+            self.check_open()
+        try:
+            channel.send(frame)
+            answer = channel.receive(self.timeout_s, ANSWER)
+        except LocalProtocolError:  # nothing was sent
+            raise
+        # Gone, late, or interrupted (Ctrl-C) who knows where in a frame: of no more use.  A late answer
+        # would pass for the next one's.
+        except BaseException:
+            self.cut()
+            raise
+        if answer.kind == _ERROR:
+            check(answer, name)
+        return answer
 
     def request(
         self, kind: Kind, name: str, arguments: list[Any], kwargs: dict[str, Any], buffer: Any = None
@@ -51,9 +68,17 @@ class Exchange:
             TypeError, ValueError: The buffer cannot; nothing was sent.
             LinkError: The connection is gone.
         """
-        head = pack_call(Call(name=name, arguments=list(arguments), kwargs=kwargs))
-        body = head if buffer is None else head + as_buffer(buffer)
-        self.send(Frame(kind, len(head), body))
+        self.send(self._request_frame(kind, name, arguments, kwargs, buffer))
+
+    def _request_frame(
+        self, kind: Kind, name: str, arguments: list[Any], kwargs: dict[str, Any], buffer: Any
+    ) -> Frame:
+        head = None if arguments or kwargs or type(name) is not str else self._bare.get(name)
+        if head is None:
+            head = pack_call(Call(name=name, arguments=list(arguments), kwargs=kwargs))
+            if not (arguments or kwargs) and len(self._bare) < MAX_SEEN_CALLS:
+                self._bare[name] = head
+        return Frame(kind, len(head), head if buffer is None else head + as_buffer(buffer))
 
     def send(self, frame: Frame) -> None:
         """Send one frame.
@@ -67,7 +92,7 @@ class Exchange:
             self._channel.send(frame)
         except LocalProtocolError:  # nothing was sent
             raise
-        except BaseException:  # gone, or interrupted (Ctrl-C) who knows where in a frame: of no more use
+        except BaseException:  # gone, or interrupted: as above
             self.cut()
             raise
 
@@ -80,7 +105,7 @@ class Exchange:
         """
         self.check_open()
         try:
-            return self._channel.receive(timeout_s, "the gateway's answer")
+            return self._channel.receive(timeout_s, ANSWER)
         except DeadlineExceeded:
             raise
         except BaseException:  # as above

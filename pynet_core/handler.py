@@ -41,6 +41,7 @@ from pynet_core.wire import (
     MAGIC,
     WIRE_VERSION,
     Call,
+    CallReader,
     Failure,
     Flag,
     Frame,
@@ -49,7 +50,6 @@ from pynet_core.wire import (
     Welcome,
     pack_body,
     unpack_body,
-    unpack_call,
 )
 
 _log = logging.getLogger(__name__)
@@ -59,6 +59,10 @@ CREDIT_POLL_S: Final = 0.05  # a newest-only stream looks at its socket at least
 CANCEL_POLL_NS: Final = 1_000_000  # an every-item stream looks at its socket at most this often
 MAX_REASON_CHARS: Final = 4096
 
+# On 3.11 a member of an enum class is found by a Python function; these are asked for with every call.
+_BATCH: Final = Kind.BATCH
+_REPLY: Final = Kind.REPLY
+_CALLS: Final = frozenset({Kind.BATCH, Kind.BUFFER})
 _CODES: Final[dict[type[BaseException], int]] = {UnknownSubroutine: 404, NotAllowed: 403, PathRefused: 403}
 
 
@@ -90,6 +94,7 @@ class Handler:
         self.address = f"{ip}:{port}"
         self.hello: Hello | None = None
         self.peer: Peer | None = None
+        self._calls = CallReader()
         self.running = ""  # the subroutine whose code runs now
         self.turns = 0  # times it has come back from there
         self._thread = threading.Thread(target=self._run, name=f"pynet handler {self.address}", daemon=True)
@@ -168,7 +173,11 @@ class Handler:
 
     def _serve(self, frame: Frame) -> bool:
         """Do what one request asks; False when the pair is done."""
-        match frame.kind:
+        kind = frame.kind
+        if kind in _CALLS:
+            self._request(frame)
+            return True
+        match kind:
             case Kind.PING:
                 self._channel.send(Frame(Kind.PONG, 0, frame.body, time.monotonic_ns()))
             case Kind.CLOSE_HANDLER:
@@ -208,18 +217,18 @@ class Handler:
 
     def _request(self, frame: Frame) -> None:
         assert self.peer is not None
-        call, buffer = unpack_call(frame)
+        call, buffer = self._calls.read(frame)
         kwargs = {**call.kwargs, "buffer": buffer} if buffer else call.kwargs
         self.running = call.name[:MAX_NAME_CHARS]
         try:
             subroutine = self._host.registry.find(call.name, self.peer)
-            match frame.kind:
-                case Kind.STREAM:
-                    self._stream(subroutine, call, kwargs)
-                case Kind.SINK:
-                    self._sink(subroutine, call)
-                case _:
-                    self._call(frame.kind, subroutine, call, kwargs)
+            kind = frame.kind
+            if kind in _CALLS:
+                self._call(kind, subroutine, call, kwargs)
+            elif kind == Kind.STREAM:
+                self._stream(subroutine, call, kwargs)
+            else:
+                self._sink(subroutine, call)
         except (UnknownSubroutine, NotAllowed) as exc:
             self._fail(exc)
         finally:
@@ -228,7 +237,7 @@ class Handler:
     def _call(self, kind: int, subroutine: Subroutine, call: Call, kwargs: dict[str, Any]) -> None:
         try:
             result = subroutine.call(call.arguments, kwargs)
-            reply = _batch_reply(result) if kind == Kind.BATCH else _buffer_reply(result)
+            reply = _batch_reply(result) if kind == _BATCH else _buffer_reply(result)
         except BaseException as exc:  # not our code, sys.exit() included: told to the peer
             self._fail(exc)
             return
@@ -346,9 +355,9 @@ def _batch_reply(result: Any) -> Frame:
     ident = 0
     if isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], int):
         ident, result = result
-    return Frame(Kind.REPLY, ident, as_bytes(result))
+    return Frame(_REPLY, ident, as_bytes(result))
 
 
 def _buffer_reply(result: Any) -> Frame:
     # A bool is an int to Python but not to scripts of the ancestor, for which only an exact int counts.
-    return Frame(Kind.REPLY, int(result) if isinstance(result, int) and not isinstance(result, bool) else 0)
+    return Frame(_REPLY, int(result) if isinstance(result, int) and not isinstance(result, bool) else 0)

@@ -41,8 +41,6 @@ class State(enum.Enum):
     UPLOAD_ENDING = "ending an upload of files"
     CLOSED = "closed"
 
-    __hash__ = object.__hash__  # Enum's own is a Python function, and states are looked up often
-
 
 _Row = Mapping[int, State]  # kind: the state after it
 _Table = dict[State, _Row]
@@ -109,6 +107,29 @@ _CONTROLLER_RECEIVES: Final[_Table] = {
 }
 
 
+class _Place:
+    """A state at one end: what each frame that it may send or receive there leads to."""
+
+    __slots__ = ("receives", "sends", "state")
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.sends: dict[int, _Place] = {}
+        self.receives: dict[int, _Place] = {}
+
+
+def _places(sends: _Table, receives: _Table) -> dict[State, _Place]:
+    places = {state: _Place(state) for state in State}
+    for state, place in places.items():
+        place.sends = {kind: places[after] for kind, after in sends.get(state, _NOTHING).items()}
+        place.receives = {kind: places[after] for kind, after in receives.get(state, _NOTHING).items()}
+    return places
+
+
+_GATEWAY: Final = _places(_GATEWAY_SENDS, _CONTROLLER_SENDS)
+_CONTROLLER: Final = _places(_CONTROLLER_SENDS, _CONTROLLER_RECEIVES)
+
+
 class Session:
     """One end of a pair: checks every frame that leaves or arrives, and counts credit.
 
@@ -117,18 +138,17 @@ class Session:
 
     def __init__(self, role: Literal["controller", "gateway"]) -> None:
         self._at_gateway = role == "gateway"
-        self._sends = _GATEWAY_SENDS if self._at_gateway else _CONTROLLER_SENDS
-        self._receives = _CONTROLLER_SENDS if self._at_gateway else _CONTROLLER_RECEIVES
+        self._places = _GATEWAY if self._at_gateway else _CONTROLLER
+        self._idle = self._places[State.IDLE]
+        self._here = self._places[State.OPENING]
         # Where the controller still believes to be when the gateway has just ended an operation:
         # until its next request, frames of that operation may arrive.
-        self._believed = State.IDLE
+        self._believed = self._idle
         self._in_flight = 0  # credited items sent (gateway) or received (controller), credit not yet returned
-        self._enter(State.OPENING)
 
-    def _enter(self, state: State) -> None:
-        self.state = state
-        self._may_send: _Row = self._sends.get(state, _NOTHING)  # looked up here, not for each frame
-        self._may_receive: _Row = self._receives.get(state, _NOTHING)
+    @property
+    def state(self) -> State:
+        return self._here.state
 
     @property
     def credit(self) -> int:
@@ -141,26 +161,30 @@ class Session:
         Raises:
             LocalProtocolError: It is not our turn; nothing may be sent.
         """
-        kind = frame.kind
-        after = self._may_send.get(kind)
+        here, kind = self._here, frame.kind
+        after = here.sends.get(kind)
         if after is None:
             raise LocalProtocolError(
-                f"cannot send {Kind(kind).name}: this pair is {self.state.value}; "
+                f"cannot send {Kind(kind).name}: this pair is {here.state.value}; "
                 "one thing at a time, get another client for the other"
             )
-        if kind == _ITEM:
-            if frame.flags & _CREDITED:
-                if not self.credit:
-                    raise LocalProtocolError("no credit left for another item")
-                self._in_flight += 1
-        elif kind == _CREDIT:
-            if frame.ident != 1 or not self._in_flight:
-                raise LocalProtocolError("credit for an item that did not come")
-            self._in_flight -= 1
-        if after is not self.state:
-            if self._at_gateway and after is State.IDLE:
-                self._believed = self.state
-            self._move(after)
+        if after is here:
+            if kind == _ITEM:
+                if frame.flags & _CREDITED:
+                    if not self.credit:
+                        raise LocalProtocolError("no credit left for another item")
+                    self._in_flight += 1
+            elif kind == _CREDIT:
+                if frame.ident != 1 or not self._in_flight:
+                    raise LocalProtocolError("credit for an item that did not come")
+                self._in_flight -= 1
+            return
+        if here is self._idle:  # a new operation: nothing of the one before can arrive any more
+            self._believed = here
+            self._in_flight = 0
+        elif self._at_gateway and after is self._idle:
+            self._believed = here
+        self._here = after
 
     def receive(self, frame: Frame) -> bool:
         """The peer has sent this; False when it only crossed what we sent and means nothing.
@@ -168,12 +192,23 @@ class Session:
         Raises:
             RemoteProtocolError: It was not the peer's turn; close the connection.
         """
+        here, kind = self._here, frame.kind
+        after = here.receives.get(kind)
+        if after is None or after is here:
+            return self._receive_more(frame, after)
+        if here is self._idle:
+            self._believed = here
+            self._in_flight = 0
+        self._here = after
+        return True
+
+    def _receive_more(self, frame: Frame, after: _Place | None) -> bool:
+        """One that leaves us where we are, or has crossed, or may not be."""
         kind = frame.kind
-        after = self._may_receive.get(kind)
         crossed = None
         if after is None:
-            if self._at_gateway and self.state is State.IDLE:
-                crossed = _CONTROLLER_SENDS.get(self._believed, _NOTHING).get(kind)
+            if self._at_gateway and self._here is self._idle:
+                crossed = self._believed.receives.get(kind)
             if crossed is None:
                 raise RemoteProtocolError(f"peer sent {Kind(kind).name} while {self.state.value}")
         if kind == _ITEM:
@@ -185,16 +220,6 @@ class Session:
             if frame.ident != 1 or not self._in_flight:
                 raise RemoteProtocolError(f"peer gave credit {frame.ident} with {self._in_flight} in flight")
             self._in_flight -= 1
-        if after is None:
-            assert crossed is not None
+        if crossed is not None:
             self._believed = crossed
-            return False
-        if after is not self.state:
-            self._move(after)
-        return True
-
-    def _move(self, after: State) -> None:
-        if self.state is State.IDLE:  # a new operation: nothing of the one before can arrive any more
-            self._believed = State.IDLE
-            self._in_flight = 0
-        self._enter(after)
+        return after is not None

@@ -36,6 +36,9 @@ class Role(enum.IntEnum):
             raise ValueError(f"role must be viewer, driver or admin, got {name!r}") from None
 
 
+_ROLES: Final = {role.name.lower(): role for role in Role}
+
+
 class UnknownSubroutine(PynetError):
     """Nothing is registered under that name."""
 
@@ -167,7 +170,7 @@ class Registry:
         found = self._by_name.get(name)
         if found is None:
             raise UnknownSubroutine(f"no subroutine {name[:MAX_NAME_CHARS]!r} is registered")
-        if Role.parse(peer.role) < found.role:
+        if _ROLES[peer.role] < found.role:
             raise NotAllowed(f"{name!r} needs role {found.role.name.lower()}, {peer.name} is {peer.role}")
         return found
 

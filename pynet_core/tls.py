@@ -13,7 +13,7 @@ import ssl
 import threading
 from typing import Final
 
-from pynet_core.channel import PlainChannel, words
+from pynet_core.channel import RECEIVE_BYTES, PlainChannel, words
 from pynet_core.clock import Deadline
 from pynet_core.errors import ConfigError, LinkClosed, PynetError, Refused, RemoteProtocolError
 from pynet_core.keys import Identity, fingerprint_of, home, secret_identity
@@ -135,8 +135,6 @@ class TlsChannel(PlainChannel):
     and `abort` are those of a plain one.
     """
 
-    _receive_max_bytes = RECEIVE_MAX_BYTES
-
     def __init__(self, sock: socket.socket, session: Session) -> None:
         super().__init__(sock, session)
         self._incoming = ssl.MemoryBIO()
@@ -219,6 +217,18 @@ class TlsChannel(PlainChannel):
         except ssl.SSLError as exc:
             raise LinkClosed(f"connection lost while sending: {_reason(exc)}") from exc
         self._put(sealed)
+
+    def _first(self, data: bytes) -> Frame | None:
+        self._much_comes = len(data) == RECEIVE_BYTES
+        self._feed(data)
+        return self._next()
+
+    def _read(self, deadline: Deadline) -> None:
+        size = RECEIVE_MAX_BYTES if self._much_comes else RECEIVE_BYTES
+        data = self._recv(size, deadline)
+        # A full read means that more waits.  A short one goes back to small.
+        self._much_comes = len(data) >= RECEIVE_BYTES
+        self._feed(data)
 
     def _feed(self, data: bytes) -> None:
         if self._tls is None or not data:

@@ -32,6 +32,9 @@ MAX_CONTROL_BYTES: Final = 64 * 1024  # arguments, errors; large data goes as a 
 MAX_ITEM_BYTES: Final = 64 * 1024 * 1024  # a raw 4056x3040 RGBX picture is 49 MB
 MAX_NAME_CHARS: Final = 64  # of a gateway or a controller: for people, and HELLO must stay small
 MAX_REPLACED: Final = 0xFFFF  # 16 bits; more is told as this
+MAX_SEEN_CALLS: Final = 16  # that a reader remembers, of at most 64 KiB each
+BUFFER_BYTES: Final = 512 * 1024  # received at a time when much comes: a dozen camera frames
+BUFFER_KEPT_BYTES: Final = 4 * 1024 * 1024  # a larger one is given back when it is empty
 
 
 class Kind(enum.IntEnum):
@@ -169,15 +172,28 @@ def pack_call(call: Call) -> bytes:
     return head
 
 
-def unpack_call(frame: Frame) -> tuple[Call, bytes]:
-    """The Call in a request frame, and its buffer: b'' when it has none.
+class CallReader:
+    """Reads requests.  One without arguments is the same bytes each time, and is remembered."""
 
-    Raises:
-        RemoteProtocolError: The two do not fit the frame.
-    """
-    if not 0 <= frame.ident <= min(len(frame.body), MAX_CONTROL_BYTES):
-        raise RemoteProtocolError(f"peer says its call is {frame.ident} B of {len(frame.body)} B")
-    return unpack_body(frame.body[: frame.ident], Call), frame.body[frame.ident :]
+    def __init__(self) -> None:
+        self._seen: dict[bytes, Call] = {}
+
+    def read(self, frame: Frame) -> tuple[Call, bytes]:
+        """The Call in a request frame, and its buffer: b'' when it has none.
+
+        Raises:
+            RemoteProtocolError: The two do not fit the frame.
+        """
+        body, size = frame.body, frame.ident
+        head = body[:size]
+        if len(head) != size or size > MAX_CONTROL_BYTES:
+            raise RemoteProtocolError(f"peer says its call is {size} B of {len(body)} B")
+        call = self._seen.get(head)
+        if call is None:
+            call = unpack_body(head, Call)
+            if not (call.arguments or call.kwargs) and len(self._seen) < MAX_SEEN_CALLS:
+                self._seen[head] = call
+        return call, body[size:]
 
 
 def limit_bytes(kind: int, *, opening: bool) -> int:
@@ -196,7 +212,9 @@ def encode_header(frame: Frame, length: int) -> bytes:
     if length > MAX_CONTROL_BYTES and length > limit_bytes(frame.kind, opening=False):
         limit = limit_bytes(frame.kind, opening=False)
         raise LocalProtocolError(f"{Kind(frame.kind).name} of {length} B, limit {limit} B")
-    word = frame.kind | frame.flags << 8 | min(frame.replaced, MAX_REPLACED) << 16
+    word = frame.kind
+    if frame.flags or frame.replaced:
+        word |= frame.flags << 8 | min(frame.replaced, MAX_REPLACED) << 16
     try:
         return _HEADER.pack(length, word, frame.ident, frame.stamp_ns)
     except struct.error as exc:
@@ -209,53 +227,104 @@ def encode(frame: Frame) -> bytes:
 
 
 class FrameDecoder:
-    """Turn a byte stream, split anywhere, into frames."""
+    """Turn a byte stream, split anywhere, into frames.
+
+    What is whole is read where it stands.  What is not is collected in one
+    buffer, which is used again and again; `space` is for receiving into it.
+    """
 
     def __init__(self) -> None:
-        self._partial = bytearray()  # a frame that has begun, never more than that
-        self._needed = HEADER_BYTES  # bytes in _partial at which it can be looked at again
+        self._data: bytes | bytearray = b""  # what has come: as it came, or our buffer
+        self._at = self._end = 0  # of it, the part that has not been taken yet
+        self._needed = HEADER_BYTES  # bytes from _at on that make the next frame, or its header
+        self._buffer = bytearray()
+        self._view = memoryview(self._buffer)
         self.opening = True  # until WELCOME only small bodies are taken
 
     @property
-    def missing_bytes(self) -> int:
-        """How many more bytes complete the frame, or the header, that has begun."""
-        return self._needed - len(self._partial)
+    def held_bytes(self) -> int:
+        """How many bytes have come and were not taken as frames."""
+        return self._end - self._at
 
-    def feed(self, data: bytes) -> list[Frame]:
-        """Add received bytes; return the frames they complete, in order.
+    @property
+    def missing_bytes(self) -> int:
+        """How many more bytes complete the frame, or the header, that has begun; `take` has given None."""
+        return self._needed - self.held_bytes
+
+    def add(self, data: bytes) -> None:
+        """These bytes have come."""
+        if self._at == self._end:
+            self._data, self._at, self._end = data, 0, len(data)
+        else:
+            self.space(len(data))[: len(data)] = data
+            self._end += len(data)
+
+    def space(self, least: int = 1) -> memoryview:
+        """Where more can be received; call `filled` when it has been.
+
+        It grows with what has come, not with what the peer has announced.
+        """
+        held, size = self.held_bytes, len(self._buffer)
+        room = size - self._end if self._data is self._buffer else 0
+        is_too_large = not held and size > BUFFER_KEPT_BYTES
+        if not is_too_large and room >= (max(least, BUFFER_BYTES // 2) if self._at else least):
+            return self._view[self._end :]
+        rest = bytes(self._data[self._at : self._end])
+        if is_too_large or held + least > size:
+            self._buffer = bytearray(max(BUFFER_BYTES, held + least, min(self._needed, 2 * held)))
+            self._view = memoryview(self._buffer)
+        self._data = self._buffer
+        self._view[:held] = rest
+        self._at, self._end = 0, held
+        return self._view[held:]
+
+    def filled(self, count: int) -> None:
+        """So many bytes have been received into `space`."""
+        self._end += count
+
+    def take(self, data: bytes = b"") -> Frame | None:
+        """Add `data`, and give the next frame; None when it is not whole yet.
 
         Raises:
             RemoteProtocolError: Unknown kind, or a length over the limit: told by
                 the header alone, so a peer cannot make us hold what it claims.
         """
-        if self._partial:
-            self._partial += data
-            if len(self._partial) < self._needed:
-                return []
-            data = bytes(self._partial)
-            self._partial = bytearray()
-        frames: list[Frame] = []
-        start, end = 0, len(data)
-        self._needed = HEADER_BYTES
-        while end - start >= HEADER_BYTES:
-            length, word, ident, stamp_ns = _HEADER.unpack_from(data, start)
+        if data and self._at == self._end:  # the common case: nothing was left over, nothing will be
+            source: bytes | bytearray = data
+            at, end = 0, len(data)
+        else:
+            if data:
+                self.add(data)
+            source, at, end = self._data, self._at, self._end
+        body_at = at + HEADER_BYTES
+        if body_at <= end:
+            length, word, ident, stamp_ns = _HEADER.unpack_from(source, at)
             kind = word & 0xFF
             if kind not in _KINDS:
                 raise RemoteProtocolError(f"peer sent a frame of unknown kind {kind}")
-            if (length > MAX_OPENING_BYTES) and length > limit_bytes(kind, opening=self.opening):
+            if length > MAX_OPENING_BYTES and length > limit_bytes(kind, opening=self.opening):
                 limit = limit_bytes(kind, opening=self.opening)
                 raise RemoteProtocolError(f"peer announced {length} B, limit {limit} B")
-            stop = start + HEADER_BYTES + length
-            if stop > end:
-                self._needed = HEADER_BYTES + length
-                break
-            frames.append(
-                Frame(kind, ident, data[start + HEADER_BYTES : stop], stamp_ns, word >> 8 & 0xFF, word >> 16)
-            )
-            start = stop
-        if start < end:
-            self._partial += data[start:] if start else data
-        return frames
+            stop = body_at + length
+            if stop <= end:
+                if stop == end:
+                    self._at = self._end = 0
+                else:
+                    self._data, self._at, self._end = source, stop, end
+                body = source[body_at:stop] if type(source) is bytes else bytes(self._view[body_at:stop])
+                if word == kind:
+                    return Frame(kind, ident, body, stamp_ns)
+                return Frame(kind, ident, body, stamp_ns, word >> 8 & 0xFF, word >> 16)
+            self._needed = HEADER_BYTES + length
+        else:
+            self._needed = HEADER_BYTES
+        self._data, self._at, self._end = source, at, end
+        return None
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Add `data`, and give all frames that are whole, in order."""
+        self.add(data)
+        return list(iter(self.take, None))
 
     def end(self) -> None:
         """The peer closed.
@@ -263,5 +332,5 @@ class FrameDecoder:
         Raises:
             RemoteProtocolError: It stopped in the middle of a frame.
         """
-        if self._partial:
-            raise RemoteProtocolError(f"peer closed {len(self._partial)} B into a frame")
+        if self.held_bytes:
+            raise RemoteProtocolError(f"peer closed {self.held_bytes} B into a frame")
