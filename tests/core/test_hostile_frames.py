@@ -15,13 +15,13 @@ from pynet_core.errors import RemoteProtocolError
 from pynet_core.session import Session
 from pynet_core.wire import (
     MAX_OPENING_BYTES,
+    CallReader,
     Flag,
     Frame,
     FrameDecoder,
     Hello,
     Kind,
     unpack_body,
-    unpack_call,
 )
 from tests.core.hostile_frames import Attack, Ending, attack, closes_gateway, encoded
 from tests.core.loopback import hello, request
@@ -62,7 +62,7 @@ def take(one: Attack, split: int) -> int:
                 session.send(Frame(Kind.WELCOME))
                 decoder.opening = False
             elif frame.kind in (Kind.STREAM, Kind.BATCH, Kind.BUFFER, Kind.SINK):
-                unpack_call(frame)
+                CallReader().read(frame)
     decoder.end()
     return taken
 
