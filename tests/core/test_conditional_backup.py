@@ -25,15 +25,19 @@ FILES: Final = 100
 SIZE: Final = 1000  # bytes each
 CAPACITY: Final = 125_000  # 80 % full; 25 % of it are 31 files
 KEPT: Final = 31
+Command = tuple[str, ...]
 
 
 @contextlib.contextmanager
 def running(
-    *command: object, cwd: Path, says: str = "", **environment: str
+    *command: object, cwd: Path, says: str = "", inside: Command = (), **environment: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """A Python of its own, from the moment it has said that; ended at the end."""
+    """A Python of its own, from the moment it has said that; ended at the end.
+
+    `inside` stands before its command: what takes it to another machine.
+    """
     process = subprocess.Popen(
-        [sys.executable, "-u", *map(str, command)],
+        [*inside, sys.executable, "-u", *map(str, command)],
         cwd=cwd,
         env=os.environ | environment,
         stdout=subprocess.PIPE,
@@ -54,9 +58,11 @@ def running(
             raise
 
 
-def run(*command: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    *command: object, cwd: Path, inside: Command = (), **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *map(str, command)],
+        [*inside, sys.executable, *map(str, command)],
         cwd=cwd,
         env=os.environ | environment,
         capture_output=True,
@@ -87,29 +93,36 @@ runpy.run_path(sys.argv[1], run_name="__main__")
 """
 
 
-@pytest.mark.system
-def test_the_plain_form_fetches_what_matches_and_then_deletes_all(tmp_path: Path, free_port: int) -> None:
-    logs = tmp_path / "logs"
+def plain_form(folder: Path, port: int, here: Command = (), there: Command = (), **changes: str) -> None:
+    """Run the two scripts, the gateway there and the controller here, and look what they did."""
+    logs = folder / "logs"
     logs.mkdir()
     for name in ("1_RFIN703235761L.log", "2_RFIN703235761L", "other.log"):
         (logs / name).write_text(name)
+    gateway_ip, key = changes.get("gateway_ip", ""), changes.get("key", "")
     for script in ("gateway.py", "controller.py"):
-        text = (EXAMPLE / script).read_text().replace("1857", str(free_port)).replace("/tmp/logs", str(logs))
-        (tmp_path / script).write_text(text)
-    with running("-c", HALF_FULL, "gateway.py", cwd=tmp_path) as gateway:
-        assert eventually(lambda: _listens(free_port), 20)
-        done = run("controller.py", cwd=tmp_path)
+        text = (EXAMPLE / script).read_text().replace("1857", str(port)).replace("/tmp/logs", str(logs))
+        (folder / script).write_text(text.replace("gateway_ip = ''", f"gateway_ip = '{gateway_ip}'"))
+    with running("-c", HALF_FULL, "gateway.py", cwd=folder, inside=there, PYNET_KEY=key) as gateway:
+        assert eventually(lambda: listens(gateway, port), 20)
+        done = run("controller.py", cwd=folder, inside=here, PYNET_KEY=key)
         assert done.returncode == 0, done.stderr
         assert gateway.poll() is None
     assert "mount usage: 0.5" in done.stdout
     assert "3  files deleted" in done.stdout
     assert list(logs.iterdir()) == []
-    arrived = {path.name: path.read_text() for path in (tmp_path / "mydir").iterdir()}
+    arrived = {path.name: path.read_text() for path in (folder / "mydir").iterdir()}
     assert arrived == {name: name for name in ("1_RFIN703235761L.log", "2_RFIN703235761L")}
 
 
-def _listens(port: int) -> bool:
-    return f":{port:04X} " in Path("/proc/net/tcp").read_text()
+@pytest.mark.system
+def test_the_plain_form_fetches_what_matches_and_then_deletes_all(tmp_path: Path, free_port: int) -> None:
+    plain_form(tmp_path, free_port)
+
+
+def listens(process: subprocess.Popen[str], port: int) -> bool:
+    """Whether anything does on this port of the machine that the process is on."""
+    return f":{port:04X} " in Path(f"/proc/{process.pid}/net/tcp").read_text()
 
 
 # The full form
@@ -130,8 +143,10 @@ class Machines:
             os.utime(path, (1_600_000_000 + number, 1_600_000_000 + number))
         self.contents = {path.name: path.read_bytes() for path in self.logs.iterdir()}
 
-    def run_controller(self, port: int | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-        return run(*self.controller(port), cwd=self.folder, **environment)
+    def run_controller(
+        self, port: int | None = None, *arguments: str, inside: Command = (), **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        return run(*self.controller(port), *arguments, cwd=self.folder, inside=inside, **environment)
 
     def controller(self, port: int | None = None) -> list[object]:
         return [EXAMPLE / "full/backup_controller.py", self.backup, "--port", port or self.port]
@@ -163,13 +178,13 @@ def machines(tmp_path: Path, free_port: int) -> Iterator[Machines]:
 
 
 @contextlib.contextmanager
-def machines_in(folder: Path, port: int, **environment: str) -> Iterator[Machines]:
+def machines_in(folder: Path, port: int, inside: Command = (), **environment: str) -> Iterator[Machines]:
     machines = Machines(folder)
     machines.port = port
     script = EXAMPLE / "full/backup_gateway.py"
     arguments = [script, machines.logs, "--port", port, "--capacity", CAPACITY]
-    with running(*arguments, cwd=folder, says="gives away", **environment):
-        assert eventually(lambda: _listens(port), 20)
+    with running(*arguments, cwd=folder, says="gives away", inside=inside, **environment) as gateway:
+        assert eventually(lambda: listens(gateway, port), 20)
         yield machines
 
 
