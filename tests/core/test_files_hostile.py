@@ -62,6 +62,12 @@ def hostile_names(seed: int, count: int) -> list[bytes]:
 seeds = st.integers(0, 2**32)
 
 
+@pytest.fixture
+def no_flush(monkeypatch: pytest.MonkeyPatch) -> None:
+    """10,000 files are not waited for until the disk has each of them."""
+    monkeypatch.setattr(os, "fsync", lambda fd: None)
+
+
 def chunk(data: bytes, offset: int = 0) -> Frame:
     return pack_chunk(offset, digest_of(DIGEST, data), data)
 
@@ -115,7 +121,7 @@ def offering(*names: bytes, then: tuple[Frame, ...], size: int = 3) -> Callable[
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=seeds)
 def test_ten_thousand_names_a_gateway_offers_write_nothing_outside_the_download_folder(
-    seed: int, tmp_path: Path
+    seed: int, tmp_path: Path, no_flush: None
 ) -> None:
     """The gateway sends every file that is asked for."""
     names = hostile_names(seed, 100)
@@ -332,24 +338,37 @@ def test_ten_thousand_paths_a_controller_asks_for_read_nothing_outside_the_roots
             assert unpack_body(answer.body, Offer).files == []
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=seeds)
-def test_names_and_folders_a_controller_uploads_to_write_nothing_outside_the_download_folder(
-    seed: int, tmp_path: Path
+def test_ten_thousand_names_a_controller_uploads_write_nothing_outside_the_download_folder(
+    seed: int, tmp_path: Path, no_flush: None
 ) -> None:
-    folder, *names = hostile_names(seed, 20)
+    """In it, links lead out: to a file, to a folder, and to where there is nothing yet."""
+    folder, *names = hostile_names(seed, 97)
+    names += [b"link", b"out", b"new", b"precious"]
     random.Random(seed).shuffle(names)
     base = tmp_path / os.urandom(8).hex()
-    base.mkdir()
-    text = folder.decode(errors="replace")
-    with serving(download_dir=str(base / "up/load")) as gateway, RawPeer.greeted(gateway.port) as peer:
-        peer.send(Frame(Kind.UPLOAD, 0, pack_body(Placement(folder=text))), offer(*names), END)
-        while (frame := peer.receive()).kind not in (Kind.END, Kind.ERROR):
-            if frame.kind == Kind.TAKE:
-                peer.send(*(chunk(b"abc") for _ in unpack_body(frame.body, Take).pieces))
-    assert {path.name for path in base.iterdir()} <= {"up"}
-    assert {path.name for path in (base / "up").glob("*")} <= {"load"}
-    for path in base.rglob("*"):
+    load = base / "up/load"
+    load.mkdir(parents=True)
+    (base / "outside").mkdir()
+    (base / "outside/precious").write_bytes(SECRET)
+    for name, target in (("link", "outside/precious"), ("out", "outside"), ("new", "outside/new")):
+        (load / name).symlink_to(base / target)
+    folders = ["out", "out/x", "../outside", "x/../../outside", folder.decode(errors="replace"), ""]
+    with serving(download_dir=str(load)) as gateway, RawPeer.greeted(gateway.port) as peer:
+        for text in folders:
+            peer.send(Frame(Kind.UPLOAD, 0, pack_body(Placement(folder=text))))
+            peer.send(offer(*(names if text == "" else names[:1])), END)
+            while (frame := peer.receive()).kind not in (Kind.END, Kind.ERROR):
+                if frame.kind == Kind.TAKE:
+                    peer.send(*(chunk(b"abc") for _ in unpack_body(frame.body, Take).pieces))
+    assert {path.name for path in base.iterdir()} == {"up", "outside"}
+    assert [path.read_bytes() for path in (base / "outside").iterdir()] == [SECRET]
+    assert [path.name for path in (base / "up").iterdir()] == ["load"]
+    for name in ("link", "out", "new", "precious"):  # each is a file of its own now
+        assert not (load / name).is_symlink()
+        assert (load / name).read_bytes() == b"abc"
+    for path in load.rglob("*"):
         assert path.is_dir() or path.read_bytes() == b"abc"
 
 

@@ -79,7 +79,17 @@ HARMLESS: Final = [
     "n" * 255,
 ]
 
-SNIPPETS: Final = [*"./\\\0:ab ~é‥．", "..", "../", "..\\", "C:", "\udcff", PART_SUFFIX]
+# The last ones are the same as others, or as a slash or a dot, to who compares or normalises carelessly.
+SNIPPETS: Final = [
+    *"./\\\0:ab ~",
+    "..",
+    "../",
+    "..\\",
+    "C:",
+    "\udcff",
+    PART_SUFFIX,
+    *"ABÉé‥．∕／＼ſıK\u0301\u202e",
+]
 hostile_names = (
     st.lists(st.sampled_from(SNIPPETS), max_size=12).map("".join).map(os.fsencode)
     | st.binary(max_size=40)
