@@ -23,6 +23,7 @@ from pynet_car.messages import Arm, CameraFrame, Description, DriveCommand, Stat
 from pynet_car.operator import CarRefused, Operator
 from pynet_car.world.board import Board
 from pynet_car.world.launch import SimulatedCar
+from pynet_core.client import Client
 from pynet_core.controller import Controller
 from pynet_core.errors import PynetError
 from pynet_core.keys import SECRET_VARIABLE, Identity
@@ -95,8 +96,12 @@ class GatewayTarget:
     def hello(self) -> Frame:
         return hello(controller_id=self._controller_id)
 
+    def client(self) -> Client:
+        """An honest one."""
+        return self._controller.get_client(timeout_s=5.0)
+
     def visit(self) -> None:
-        with self._controller.get_client(timeout_s=5.0) as client:
+        with self.client() as client:
             assert client.ping("hello").message == "hello"
             assert client.get_subroutine_batch("large") == LARGE
             assert client.send_subroutine_batch("take", b"x") == 0
