@@ -329,7 +329,11 @@ def drain(sock: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("name", ["drive", "arm", "lease"])
-@pytest.mark.parametrize("buffer", [b"\x00", b"nonsense", encode(EVENT), encode(command()) + b"x"])
+@pytest.mark.parametrize(
+    "buffer",
+    [b"\x00", b"nonsense", encode(EVENT), encode(command()) + b"x"],
+    ids=["nul", "nonsense", "event", "tail"],
+)
 def test_bytes_that_are_not_the_message_are_refused_with_a_reason(rig: Rig, name: str, buffer: bytes) -> None:
     with rig.client() as client:
         with pytest.raises(

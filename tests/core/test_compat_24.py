@@ -137,7 +137,7 @@ def test_the_names_of_backend2_are_names_of_pynet_too() -> None:
 # Signatures
 
 
-@pytest.mark.parametrize(("function", "parameters"), SIGNATURES.items(), ids=lambda each: str(each)[:40])
+@pytest.mark.parametrize(("function", "parameters"), SIGNATURES.items(), ids=lambda each: getattr(each, "__qualname__", "with"))
 def test_a_call_may_be_written_as_for_2_4(
     function: Callable[..., Any], parameters: list[tuple[str, Any]]
 ) -> None:
