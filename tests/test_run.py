@@ -182,12 +182,22 @@ def test_every_check_runs_and_arguments_reach_pytest(checkout: Checkout) -> None
     ]
 
 
-@pytest.mark.parametrize("tool", ["mypy", "pytest"])
-def test_one_failed_check_fails_the_run_and_is_named_last(checkout: Checkout, tool: str) -> None:
+def test_without_arguments_the_quick_tests_share_the_cores_and_the_others_run_alone(
+    checkout: Checkout,
+) -> None:
+    assert checkout.run("test").returncode == 0
+    assert checkout.calls()[-2:] == [
+        "-m pytest -n auto --dist loadfile -m not system and not root",
+        "-m pytest -m not (not system and not root)",
+    ]
+
+
+@pytest.mark.parametrize(("tool", "name"), [("mypy", "mypy"), ("pytest", "pytest: quick")])
+def test_one_failed_check_fails_the_run_and_is_named_last(checkout: Checkout, tool: str, name: str) -> None:
     checkout.touch(f"fail-{tool}")
     result = checkout.run("test", "--quick")
     assert result.returncode == 1
-    assert result.stdout.endswith(f"\nFAIL: {tool}\n")
+    assert result.stdout.endswith(f"\nFAIL: {name}\n")
     assert checkout.calls()[-1].startswith("-m pytest")
 
 

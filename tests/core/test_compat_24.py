@@ -137,7 +137,9 @@ def test_the_names_of_backend2_are_names_of_pynet_too() -> None:
 # Signatures
 
 
-@pytest.mark.parametrize(("function", "parameters"), SIGNATURES.items(), ids=lambda each: getattr(each, "__qualname__", "with"))
+@pytest.mark.parametrize(
+    ("function", "parameters"), SIGNATURES.items(), ids=[each.__qualname__ for each in SIGNATURES]
+)
 def test_a_call_may_be_written_as_for_2_4(
     function: Callable[..., Any], parameters: list[tuple[str, Any]]
 ) -> None:
