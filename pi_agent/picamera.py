@@ -82,7 +82,8 @@ class PiCamera:
         try:
             return self._open_camera()
         except Exception as exc:  # not ours: picamera2 raises whatever it meets
-            raise HardwareError(f"it cannot be opened, perhaps another program has it: {exc}") from exc
+            why = exc.__cause__ or exc  # picamera2 itself says that it did not complete
+            raise HardwareError(f"it cannot be opened, perhaps another program has it: {why}") from exc
 
     def _record(self, camera: Any) -> Iterator[CameraFrame]:
         config = self._config

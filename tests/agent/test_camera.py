@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -16,6 +17,7 @@ from pi_agent.simulated.lens import SimulatedLens
 from pynet_car.messages import CameraFrame, Event, Severity, encode
 from pynet_car.world import CAMERA_SOCKET
 from pynet_core.errors import HardwareError
+from tests.agent.camera_contract import CONTRACT, MakeCamera
 
 
 def frame(seq: int) -> CameraFrame:
@@ -119,6 +121,34 @@ def test_closing_ends_a_lens_that_waits_for_a_world(tmp_path: Path) -> None:
     camera.close()
     ended.join(10)
     assert not ended.is_alive()
+
+
+@pytest.mark.parametrize("promise", CONTRACT, ids=lambda promise: promise.__name__)
+def test_the_lens_keeps(promise: Callable[[MakeCamera], None], tmp_path: Path) -> None:
+    world = World(tmp_path)
+    ended = threading.Event()
+
+    def show() -> None:
+        seq = 0
+        with contextlib.suppress(OSError):
+            while not ended.is_set():
+                with world.accept() as sock, contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    while not ended.wait(0.03):
+                        seq += 1
+                        picture = CameraFrame(
+                            seq=seq,
+                            captured_ns=time.monotonic_ns(),
+                            width_px=8,
+                            height_px=8,
+                            jpeg=b"\xff\xd8 picture \xff\xd9",
+                        )
+                        sock.send(encode(picture), socket.MSG_DONTWAIT)
+
+    showing = threading.Thread(target=show, daemon=True)
+    showing.start()
+    promise(lambda: SimulatedLens(tmp_path))
+    ended.set()
+    world.close()
 
 
 class FakeCamera:

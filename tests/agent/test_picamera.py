@@ -15,6 +15,7 @@ from pi_agent.config import CameraConfig
 from pynet_car.messages import CameraFrame, Event
 from pynet_core.errors import HardwareError
 from tests.agent import fake_picamera2
+from tests.agent.camera_contract import CONTRACT, MakeCamera
 from tests.agent.fake_picamera2 import Lens
 
 CONFIG = CameraConfig(width_px=641, height_px=480, fps=25.0, quality=80)
@@ -46,6 +47,22 @@ def test_a_frame_is_what_the_encoder_gave_stamped_when_the_sensor_took_it(lens: 
     camera.close()
     assert list(frames) == []
     assert lens.opened[0].is_closed
+
+
+@pytest.mark.parametrize("promise", CONTRACT, ids=lambda promise: promise.__name__)
+def test_it_keeps(promise: Callable[[MakeCamera], None], lens: Lens) -> None:
+    ended = threading.Event()
+
+    def shoot() -> None:
+        while not ended.wait(0.03):
+            for camera in lens.opened[-1:]:
+                if camera.encoder is not None and not camera.is_closed:
+                    camera.shoot(b"\xff\xd8 picture \xff\xd9", time.monotonic_ns())
+
+    shooting = in_thread(shoot)
+    promise(lambda: LateCamera(CONFIG))
+    ended.set()
+    shooting.join()
 
 
 def test_it_asks_for_size_rate_and_planes_without_conversion(lens: Lens) -> None:
