@@ -102,7 +102,8 @@ class Guardian:
     @property
     def summary(self) -> str:
         """One line for `systemctl status`."""
-        return self._failsafe.reason
+        blind = self.gateway_port is not None and is_blind(self._camera_ns, self._last_ns)
+        return f"{self._failsafe.reason}{' The camera gives no picture.' if blind else ''}"
 
     def attach(self, link: GuardianLink) -> None:
         """There is a new worker, behind this link."""

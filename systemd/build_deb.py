@@ -226,12 +226,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="./run deb", description=(__doc__ or "").partition("\n\n")[2])
     parser.add_argument("--arch", action="append", choices=list(MACHINES), help="both by default")
     project = tomllib.loads((SOURCE / "pyproject.toml").read_text())["project"]
+    parser.add_argument("--only", choices=[AGENT], help="leave the other package out")
     parser.add_argument("--version", default=project["version"], help="of the packages (%(default)s)")
     parser.add_argument("--out", type=Path, default=SOURCE / "dist", help="where to (%(default)s)")
     options = parser.parse_args()
     try:
         for arch in options.arch or MACHINES:
-            for deb in build(arch, options.version, options.out):
+            for deb in build(arch, options.version, options.out, sim=options.only is None):
                 print(f"{deb}  {deb.stat().st_size / 1e6:.1f} MB")
     except CannotBuild as exc:
         print(f"deb: {exc}", file=sys.stderr)

@@ -1,0 +1,308 @@
+"""The packages and the unit, under real systemd on both Debians: a machine's life, installing to purging.
+
+The tests of one suite stand in the order of that life, and each leaves the
+machine as the next one wants it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from pynet_car.messages import DEFAULT_PORT
+from pynet_car.world import BOARD_FILE
+from pynet_car.world.board import Board
+from tests.system.base_root import SUITES, CannotRun, base_root
+from tests.system.container import Container
+
+pytestmark = [pytest.mark.system, pytest.mark.root]
+
+SOURCE: Final = Path(__file__).resolve().parents[2]
+VERSION: Final = "0.1.0"
+NEXT: Final = "0.1.0+next"
+UNIT: Final = "pynet-agent"
+IDENTITY: Final = "/var/lib/pynet-agent/identity.pem"
+SETTINGS: Final = "/etc/pynet/agent.toml"
+PINS: Final = (12, 13)
+PATIENCE_S: Final = 30.0
+BOOT_TO_DRIVABLE_S: Final = 10.0
+RESTART_PREVENTED: Final = 78
+PYNET: Final = "from pynet_core.cli import main; main()"
+DRIVE_OFF: Final = """
+import sys, time
+from pynet_car.operator import Operator
+from tests.system.driver import patient
+with patient(sys.argv[1], int(sys.argv[2])) as car:
+    car.arm()
+    while True:
+        car.drive(0.3, 0.0)
+        time.sleep(0.02)
+"""
+PRESS: Final = """
+import sys
+from pynet_car.operator import Operator
+with Operator(sys.argv[1], int(sys.argv[2])) as car:
+    getattr(car, sys.argv[3])()
+"""
+
+
+class Machine:
+    """A machine with the service on it, and a laptop at the other end of the cable."""
+
+    def __init__(self, box: Container, debs: Path, laptop: Path) -> None:
+        self.box = box
+        self.debs = debs
+        self.laptop = laptop  # its PYNET_HOME
+
+    def apt(self, verb: str, *packages: str) -> str:
+        """What apt says."""
+        for package in packages:
+            if package.endswith(".deb"):
+                shutil.copy(self.debs / package, self.box.path("/root"))
+        words = " ".join(f"/root/{name}" if name.endswith(".deb") else name for name in packages)
+        return self.box.run(f"apt-get {verb} -y --no-install-recommends {words}", timeout_s=120).stdout
+
+    def outside(self, program: str, *arguments: str) -> subprocess.Popen[str]:
+        """A Python program on the laptop."""
+        return subprocess.Popen(
+            self.box.outside(sys.executable, "-c", program, *arguments),
+            env={**os.environ, "PYNET_HOME": str(self.laptop)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def press(self, what: str) -> None:
+        """Call this method of an Operator on the laptop."""
+        with self.outside(PRESS, self.box.ADDRESS, str(DEFAULT_PORT), what) as pressing:
+            said, _ = pressing.communicate(timeout=PATIENCE_S)
+        assert pressing.returncode == 0, said
+
+    @contextlib.contextmanager
+    def driven(self) -> Iterator[Board]:
+        """The laptop drives at more than 0.5 m/s."""
+        with Board.open(self.board_path) as board:
+            command = [sys.executable, "-m", "tests.system.driver", str(DEFAULT_PORT), str(self.board_path)]
+            with subprocess.Popen(
+                self.box.outside(*command, "--host", self.box.ADDRESS),
+                env={**os.environ, "PYNET_HOME": str(self.laptop)},
+            ) as driver:
+                try:
+                    await_(lambda: board.read_pose().velocity_mps > 0.5, "the car does not drive")
+                    yield board
+                finally:
+                    driver.kill()
+
+    @property
+    def board_path(self) -> Path:
+        return self.box.path(f"/run/pynet-agent/{BOARD_FILE}")
+
+    def show(self, name: str) -> str:
+        return self.box.show(UNIT, name)[name]
+
+    def is_up(self) -> bool:
+        return self.show("ActiveState") == "active"
+
+
+def await_(is_so: Callable[[], bool], otherwise: str) -> None:
+    until_s = time.monotonic() + PATIENCE_S
+    while not is_so():
+        assert time.monotonic() < until_s, otherwise
+        time.sleep(0.02)
+
+
+def is_neutral(board: Board) -> bool:
+    return not any(board.output(pin)[0] for pin in PINS)
+
+
+@pytest.fixture(scope="module")
+def debs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packages, and the agent's with a higher version."""
+    out = tmp_path_factory.mktemp("debs")
+    arch = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
+    build = [sys.executable, str(SOURCE / "systemd/build_deb.py"), "--arch", arch, "--out", str(out)]
+    for options in (["--version", VERSION], ["--version", NEXT, "--only", "pynet-agent"]):
+        subprocess.run([*build, *options], check=True)
+    for deb in out.iterdir():  # without the architecture: shorter to name
+        deb.rename(out / f"{deb.stem.rpartition('_')[0]}.deb")
+    return out
+
+
+@pytest.fixture(scope="module", params=SUITES)
+def machine(
+    request: pytest.FixtureRequest, debs: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Machine]:
+    try:
+        base = base_root(request.param)
+    except CannotRun as exc:
+        pytest.skip(str(exc))
+    with Container(base) as box:
+        yield Machine(box, debs, tmp_path_factory.mktemp("laptop") / "pynet")
+
+
+def test_installing_makes_an_identity_starts_the_service_and_says_how_to_pair(machine: Machine) -> None:
+    said = machine.apt("install", f"pynet-agent_{VERSION}.deb", f"pynet-agent-sim_{VERSION}.deb")
+    assert "sudo pynet-agent pair" in said
+    assert machine.box.run(f"systemctl is-enabled {UNIT} {UNIT}-sim").stdout == "enabled\nenabled\n"
+    assert machine.is_up()
+    assert stat.S_IMODE(machine.box.path(IDENTITY).stat().st_mode) == 0o600
+    assert machine.box.run(f"stat -c %U {IDENTITY}").stdout == "pynet\n"
+    assert machine.box.run("systemctl --failed --no-legend").stdout == ""
+
+
+def test_ready_means_that_pins_are_neutral_and_others_can_call(machine: Machine) -> None:
+    machine.box.run(f"systemctl restart {UNIT}")  # returns with READY=1
+    with Board.open(machine.board_path) as board:
+        assert is_neutral(board)
+    knock = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 2)"
+    with machine.outside(knock, machine.box.ADDRESS, str(DEFAULT_PORT)) as knocking:
+        assert knocking.wait(PATIENCE_S) == 0
+
+
+def test_the_status_line_says_what_there_is_and_what_is_wrong(machine: Machine) -> None:
+    begin = "SIMULATED CAR: Just started: take the lease and arm to drive."
+    await_(lambda: machine.show("StatusText") == f"{begin} Gateway on port 1857.", "no picture")
+    machine.box.run("systemctl stop pynet-agent-sim")
+    await_(lambda: " The camera gives no picture. " in machine.show("StatusText"), "it says nothing")
+    assert machine.is_up()
+    machine.box.run("systemctl start pynet-agent-sim")
+
+
+def test_every_module_finds_what_it_imports(machine: Machine) -> None:
+    """Vendored or depended on, and for this suite's Python."""
+    program = """
+import importlib, pkgutil, sys
+sys.path[:0] = ["/usr/lib/pynet-agent", "/usr/lib/pynet-agent-sim"]
+optional = {"picamera2", "libcamera", "lgpio"}  # recommended
+count = 0
+for package in ("pynet", "pynet_core", "pynet_car", "pi_agent"):
+    for module in pkgutil.walk_packages(importlib.import_module(package).__path__, package + "."):
+        if not module.name.endswith("__main__"):
+            try:
+                importlib.import_module(module.name)
+                count += 1
+            except ImportError as exc:
+                if exc.name not in optional:
+                    raise
+print(count)
+"""
+    machine.box.path("/root/imports.py").write_text(program)
+    assert int(machine.box.run("python3 -P -B /root/imports.py").stdout) > 50
+
+
+def test_the_guardian_runs_before_others_and_its_worker_is_killed_first(machine: Machine) -> None:
+    guardian = machine.box.pid(int(machine.show("MainPID")))
+    (worker,) = map(int, Path(f"/proc/{guardian}/task/{guardian}/children").read_text().split())
+    first = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+    assert [os.sched_getscheduler(pid) for pid in (guardian, worker)] == [first, os.SCHED_OTHER]
+    threads = [int(path.name) for path in Path(f"/proc/{guardian}/task").iterdir()]
+    assert [os.sched_getscheduler(thread) for thread in threads if thread != guardian] == [os.SCHED_OTHER]
+    score, worse = (int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in (guardian, worker))
+    assert score <= 0 < worse
+    groups = machine.box.run("id -nG pynet").stdout.split()
+    assert {"gpio", "i2c", "spi", "video"} <= set(groups)
+
+
+def test_systemd_finds_nothing_to_say_and_little_exposed(machine: Machine) -> None:
+    unit = f"/usr/lib/systemd/system/{UNIT}.service"
+    assert machine.box.run(f"systemd-analyze verify --man=no {unit}").stderr == ""
+    machine.box.run(f"systemd-analyze security --offline=true --threshold=20 {unit}")
+    assert machine.box.run(
+        f"systemd-analyze security --offline=true --threshold=5 {unit}", check=False
+    ).returncode
+
+
+def test_a_laptop_is_paired_by_the_code_that_the_robot_shows(machine: Machine) -> None:
+    with machine.box.popen("pynet-agent pair") as robot:
+        assert robot.stdout is not None
+        lines = iter(robot.stdout.readline, "")
+        code = next(line for line in lines if line.startswith("Code:")).partition(":")[2]
+        with machine.outside(PYNET, "pair", machine.box.ADDRESS) as laptop:
+            said, _ = laptop.communicate(code, timeout=PATIENCE_S)
+        assert laptop.returncode == 0, said
+        robot.communicate(timeout=PATIENCE_S)
+        assert robot.returncode == 0
+    assert machine.box.run("stat -c '%U %a' /var/lib/pynet-agent/trusted").stdout == "pynet 600\n"
+
+
+def test_the_paired_laptop_drives_and_the_car_stops_when_it_dies(machine: Machine) -> None:
+    with machine.driven():
+        pass
+    with Board.open(machine.board_path) as board:
+        await_(lambda: is_neutral(board), "it drives on")
+
+
+def test_an_e_stop_is_latched_over_a_restart(machine: Machine) -> None:
+    machine.press("e_stop")
+    machine.box.run(f"systemctl restart {UNIT}")
+    await_(lambda: "E-stop" in machine.show("StatusText"), "it has forgotten")
+    machine.press("reset")
+    await_(lambda: "E-stop" not in machine.show("StatusText"), "it stays stopped")
+
+
+def test_wrong_settings_are_named_in_the_journal_and_not_tried_again(machine: Machine) -> None:
+    settings = machine.box.path(SETTINGS)
+    good = settings.read_text()
+    settings.write_text(good.replace("lifespan_ms = 200", "lifespan_ms = 5000"))
+    machine.box.run(f"systemctl restart {UNIT}", check=False)
+    time.sleep(1.0)  # it would be tried again after 0.5 s
+    assert machine.show("ActiveState") == "failed"
+    assert machine.show("ExecMainStatus") == str(RESTART_PREVENTED)
+    errors = machine.box.run(f"journalctl -u {UNIT} -p err -o cat --no-pager").stdout
+    assert re.search(
+        r"agent\.toml:\d+: drive\.lifespan_ms: found 5000, allowed is .* from 100 to 1000", errors
+    )
+    settings.write_text(good)
+    machine.box.run(f"systemctl start {UNIT}")
+
+
+def test_an_upgrade_keeps_settings_identity_and_paired_laptops(machine: Machine) -> None:
+    settings = machine.box.path(SETTINGS)
+    settings.write_text(settings.read_text().replace('"pynet car"', '"my car"'))
+    keys = machine.box.path(IDENTITY).read_bytes()
+    machine.apt("install", f"pynet-agent_{NEXT}.deb")
+    assert machine.is_up()
+    assert machine.box.run("pynet-agent --version").stdout.split()[-1] == NEXT
+    assert 'name = "my car"' in settings.read_text()
+    assert machine.box.path(IDENTITY).read_bytes() == keys
+    with machine.driven():
+        pass
+
+
+def test_it_can_be_driven_10_s_after_power_on(machine: Machine) -> None:
+    machine.box.kill()  # the plug was pulled
+    with machine.outside(DRIVE_OFF, machine.box.ADDRESS, str(DEFAULT_PORT)) as laptop:
+        try:
+            begun_s = time.monotonic()
+            machine.box.start(wait=False)
+            await_(machine.board_path.exists, "no board")
+            with Board.open(machine.board_path) as board:
+                await_(lambda: not is_neutral(board), "nothing moves")
+            took_s = time.monotonic() - begun_s
+        finally:
+            laptop.kill()
+    print(f"from power on to driving: {took_s:.1f} s")
+    assert took_s < BOOT_TO_DRIVABLE_S
+
+
+def test_removing_it_stops_the_car_and_purging_leaves_nothing(machine: Machine) -> None:
+    with machine.driven() as board:
+        machine.apt("remove", "pynet-agent")
+        assert is_neutral(board)
+    assert machine.box.path(IDENTITY).exists() and machine.box.path(SETTINGS).exists()
+    machine.apt("purge", "pynet-agent", "pynet-agent-sim")
+    left = "find / -xdev -name '*pynet*' -not -path '/proc/*' -not -path '/root/*'"
+    assert machine.box.run(f"{left}; ls -d /etc/pynet /run/pynet-agent 2>/dev/null", check=False).stdout == ""
+    assert machine.box.run("systemctl --failed --no-legend").stdout == ""
