@@ -196,6 +196,8 @@ class App(QObject):
                 if other.robot is not None and (other.robot.link.host, other.robot.link.port) == where:
                     other.window.raise_()
                     other.window.activateWindow()
+                    if pairs and other.robot.link.connection is not Connection.UP:
+                        other.window.open_pairing()
                     return
         if cockpit.was_reached:
             cockpit = self._open()
@@ -338,7 +340,7 @@ class App(QObject):
 
     def _show_known(self) -> None:
         links = [cockpit.robot.link for cockpit in self.cockpits if cockpit.robot is not None]
-        connected = {(link.host, link.port) for link in links}
+        connected = {(link.host, link.port) for link in links if link.operator is not None}
         known = tuple(
             KnownRobot(
                 address=format_address(robot.host, robot.port),

@@ -171,10 +171,14 @@ class Cockpit(QObject):
             self._pairing.start(self.robot.link.host, port, code)
 
     def _on_paired(self, outcome: PairingOutcome) -> None:
+        is_meant = self.robot is not None and self.robot.link.host == outcome.host
         if outcome.error:
             self.tell(Severity.WARNING, "pairing", outcome.error)
-            self.window.pair_sheet.show_failed(outcome.error)
+            if is_meant:
+                self.window.pair_sheet.show_failed(outcome.error)
         else:
+            if is_meant:
+                self.window.pair_sheet.show_done()
             self.tell(Severity.INFO, "pairing", outcome.words)
             self.toast("pairing", outcome.words)
             self.paired.emit(self, outcome)

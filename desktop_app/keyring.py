@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pynet_core.errors import ConfigError
 from pynet_core.keys import Identity, home, secret_identity
-from pynet_core.trust import TRUST_FILE, TrustStore
+from pynet_core.trust import TRUST_FILE, Trusted, TrustStore
 
 
 class Keys(NamedTuple):
@@ -16,6 +16,21 @@ class Keys(NamedTuple):
 
     identity: Identity
     trust: TrustStore
+
+
+class _Only(TrustStore):
+    """Of a list no more than one robot."""
+
+    def __init__(self, fingerprint: str, path: Path) -> None:
+        self._only = fingerprint
+        super().__init__(path)
+
+    @property
+    def devices(self) -> tuple[Trusted, ...]:
+        return tuple(device for device in super().devices if device.fingerprint == self._only)
+
+    def find(self, fingerprint: str) -> Trusted | None:
+        return super().find(fingerprint) if fingerprint == self._only else None
 
 
 class Keyring:
@@ -44,15 +59,22 @@ class Keyring:
         self._known = frozenset(known | ({secret.fingerprint} if secret else set()))
         return trust
 
-    def load(self) -> Keys | None:
+    def load(self, only: str = "") -> Keys | None:
         """The identity and the list; None where there is no identity yet.
+
+        `only`: no more of the list than the robot with this fingerprint.
 
         Raises:
             ConfigError: One of them is not fit for use.
         """
+        secret = secret_identity()
+        if secret is not None and only == secret.fingerprint:
+            return Keys(secret, TrustStore())
         trust = self._list()
         identity = Identity.load(self._path)
-        return None if identity is None else Keys(identity, trust)
+        if identity is None:
+            return None
+        return Keys(identity, _Only(only, self._path / TRUST_FILE) if only else trust)
 
     def load_or_make(self) -> Keys:
         """The same; makes the identity where there is none.

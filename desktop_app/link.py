@@ -4,7 +4,8 @@ Nothing here waits in the GUI's thread.  "pynet link" connects, and then asks
 the robot now and then what it is; streams have a thread each (the Operator's).
 
 Which keys a connection takes is the Controller's to say: none on this machine.
-A robot here that wants some all the same gets those of the keyring.
+A robot here that wants some all the same gets those of the keyring, and one
+whose key is known has to show that very key.
 """
 
 from __future__ import annotations
@@ -184,6 +185,9 @@ class Link(QObject):
 
     def _open(self) -> Operator:
         """With the keys that were asked for last, or with the others.  Raises PynetError."""
+        if self._is_key_known():
+            assert self.known is not None
+            return self._operator_with(self._keyring.load(only=self.known.fingerprint))
         try:
             return self._operator_with(self._keys)
         except Refused as exc:
@@ -196,6 +200,11 @@ class Link(QObject):
                 raise
             self._keys = others
         return self._operator_with(others)
+
+    def _is_key_known(self) -> bool:
+        """Whether the robot at this address has shown a key that is still on our list."""
+        self._keyring.look()
+        return self.known is not None and self._keyring.is_known(self.known.fingerprint)
 
     def _operator_with(self, keys: Keys | None) -> Operator:
         return Operator(
@@ -210,9 +219,7 @@ class Link(QObject):
         )
 
     def _say_why(self, error: PynetError) -> None:
-        self._keyring.look()
-        known = self.known is not None and self._keyring.is_known(self.known.fingerprint)
-        self.pairing = pairing_of(error, is_known=known)
+        self.pairing = pairing_of(error, is_known=self._is_key_known())
         words = connection_words(error, self.robot_name, self.address)
         if self.pairing is Pairing.CHANGED:
             words = KEY_CHANGED.format(robot=self.robot_name or self.address)

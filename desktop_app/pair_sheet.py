@@ -91,6 +91,12 @@ class PairSheet(SheetBody):
         if self.isVisible():
             self.code.setFocus()
 
+    def show_done(self) -> None:
+        """The two are paired: nothing is left to ask."""
+        self.begin()
+        if self.isVisible():
+            self.left.emit()
+
     def first(self) -> QWidget:
         return self.leave if self._is_warning else self.code
 

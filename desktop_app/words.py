@@ -36,10 +36,9 @@ def connection_words(error: BaseException, name: str, address: str) -> str:
             return f"{robot} does not know this laptop. Pair it."
         case Refused(code=403):
             return f"You may watch, not drive. An admin of {robot} can change that."
-        case Refused(code=426):
-            theirs = _number(r"gateway (\d{1,9})", error.reason)
-            older = "the robot" if theirs and int(theirs) < WIRE_VERSION else "this laptop"
-            return f"{robot} speaks wire {theirs or '?'}, this window {WIRE_VERSION}. Update {older}."
+        case Refused(code=426) if theirs := _wire_of(error):
+            older = "the robot" if int(theirs) < WIRE_VERSION else "this laptop"
+            return f"{robot} speaks wire {theirs}, this window {WIRE_VERSION}. Update {older}."
         case RemoteProtocolError():
             return f"What answers at {address} is no robot. Check the address and the port."
         case DeadlineExceeded():
@@ -60,6 +59,8 @@ def pairing_of(error: BaseException, *, is_known: bool) -> Pairing:
         case Refused(code=401):
             is_stranger = isinstance(error.__cause__, ssl.SSLCertVerificationError)
             return Pairing.CHANGED if is_known and is_stranger else Pairing.WANTED
+        case Refused(code=426) if is_known and not _wire_of(error):  # it proves nothing any more
+            return Pairing.CHANGED
         case _:
             return Pairing.NONE
 
@@ -90,6 +91,11 @@ def pairing_words(error: BaseException, robot: str, wrong_codes: int) -> str:
             return UNREACHABLE.format(address=robot)
         case _:
             return f"{error}."
+
+
+def _wire_of(error: Refused) -> str:
+    """The version of the robot that refuses ours; '' where it is something else that it does not speak."""
+    return _number(r"gateway (\d{1,9})", error.reason)
 
 
 def _number(pattern: str, reason: str) -> str:

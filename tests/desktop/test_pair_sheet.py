@@ -267,13 +267,15 @@ def test_each_way_to_fail_has_its_words(error: PynetError, wrong_codes: int, wor
     assert pairing_words(error, "rover", wrong_codes).startswith(words)
 
 
-def test_only_an_unknown_identity_asks_for_pairing() -> None:
+def test_only_an_unknown_identity_asks_for_pairing_and_who_has_none_any_more_is_warned_of() -> None:
     for code, wanted in (
         (401, Pairing.WANTED),
         (403, Pairing.NONE),
-        (426, Pairing.NONE),
+        (426, Pairing.CHANGED),
         (503, Pairing.NONE),
     ):
         assert pairing_of(Refused(code, "x"), is_known=True) is wanted
+    assert pairing_of(Refused(426, "gateway 2, controller 1"), is_known=True) is Pairing.NONE
+    assert pairing_of(Refused(426, "x"), is_known=False) is Pairing.NONE
     assert pairing_of(LinkError("x"), is_known=True) is Pairing.NONE
     assert views.PAIR.connection is Connection.CONNECTING
