@@ -140,6 +140,7 @@ class MainWindow(Ground):
         self.bar.chip.clicked.connect(lambda: self._do(Deed.ROBOTS))
         self.bar.menu.clicked.connect(lambda: self._do(Deed.LEFT_COLUMN))
         banner.asked.connect(self._do_action)
+        self.picture.snapshot.clicked.connect(self.snapshot_asked)
         pad.dragged.connect(self.pad_dragged)
         pad.released.connect(self.pad_released)
         drive.limit_asked.connect(self.limit_asked)

@@ -34,13 +34,13 @@ from desktop_app.theme import (
     SMALL_READOUT,
     SPEED,
     STALE_AGE,
+    TRACK,
 )
 from desktop_app.view import Connection, DriveView, View
 from desktop_app.words import no_robot
 from pynet_car.messages import ReadingState
 
 MEASURED_WITHIN_S: Final = 0.3  # an odometry older than that is no speed of now
-TRACK: Final = QColor(0x3C, 0x46, 0x52)
 MARGIN: Final = 12.0
 FRAME: Final = 10.0  # of a stale picture
 NEAR_HEIGHT: Final = 34.0
@@ -208,7 +208,7 @@ def draw_rate(ink: Ink, area: QRectF, words: tuple[str, ...], color: QColor) -> 
         words = words[:-1]
     if not words:
         return
-    plate = QRectF(area.right() - MARGIN - width, area.top() + MARGIN, width, 28)
+    plate = QRectF(area.right() - MARGIN - width, area.top() + MARGIN + 4, width, 28)  # beside 36 high ones
     ink.plate(plate, PLATE, radius=6)
     x = plate.left() + 12
     for word in words:

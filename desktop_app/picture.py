@@ -19,6 +19,8 @@ from desktop_app import overlay as over
 from desktop_app.card import Instrument
 from desktop_app.ink import Ink
 from desktop_app.overlay import Overlay, overlay_of
+from desktop_app.snapshot_button import SIDE as BUTTON
+from desktop_app.snapshot_button import SnapshotButton
 from desktop_app.theme import AMBER_FILL, LETTERBOX, ON_PLATE2, Look
 from desktop_app.view import PICTURE_STALE_S, View
 
@@ -50,6 +52,7 @@ class Picture(Instrument[Overlay]):
         self._timer.setInterval(TICK_MS)
         self._timer.timeout.connect(self.tick)
         self._timer.start()
+        self.snapshot = SnapshotButton(look, self)
 
     # What to show.
 
@@ -63,12 +66,14 @@ class Picture(Instrument[Overlay]):
         self._image, self._grey = image, grey
         self._number, self._captured_at_s = number, captured_at_s
         self._unpainted = True
+        self._place_button()
         self.update()
 
     def forget_picture(self) -> None:
         """Nothing to show any more: another robot, or none."""
         if self._image is not None:
             self._image = self._grey = None
+            self._place_button()
             self.update()
 
     def show_rails(self, shows: bool) -> None:
@@ -93,6 +98,7 @@ class Picture(Instrument[Overlay]):
     def tick(self) -> None:
         """Repaint if the age in words has changed since the last paint."""
         if self._age_words() != self._shown_age:
+            self._place_button()
             self.update()
 
     def _age_words(self) -> str:
@@ -115,7 +121,22 @@ class Picture(Instrument[Overlay]):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self._place_button()
         self.room_changed.emit(self.room_px)
+
+    def set_look(self, look: Look, *, is_compact: bool) -> None:
+        super().set_look(look, is_compact=is_compact)
+        self.snapshot.set_look(look)
+        self._place_button()
+
+    def _place_button(self) -> None:
+        """Right of the rate, once there is a picture to take."""
+        self.snapshot.setVisible(self._image is not None)
+        if self._image is None:
+            return
+        plates, scale = self._plates(self._image_box()), self.look.scale
+        x, y = plates.right() - over.MARGIN - BUTTON, plates.top() + over.MARGIN
+        self.snapshot.setGeometry(QRectF(x * scale, y * scale, BUTTON * scale, BUTTON * scale).toRect())
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self.setFocus(Qt.MouseFocusReason)
@@ -132,25 +153,25 @@ class Picture(Instrument[Overlay]):
     def draw(self, ink: Ink, content: Overlay) -> None:
         self._shown_age = self._age_words()
         is_stale = self.is_stale
-        area = ink.rect
+        area = self._image_box()
         if self._image is not None:
-            area = self._draw_image(ink, is_stale)
+            self._draw_image(ink, area, is_stale)
         else:
             over.draw_message(ink, area, content.message or ("Waiting for the first picture…",))
-        plates = area
         if is_stale:
             over.draw_stale_frame(ink, area)
-            plates = area.adjusted(over.FRAME, over.FRAME, -over.FRAME, -over.FRAME)
+        plates = self._plates(area)
+        beside = plates.adjusted(0, 0, -BUTTON - over.MARGIN + 4, 0)  # left of the button
         if content.shows_speed:
             over.draw_speed(ink, plates, content)
         age_s = self.age_s
         if age_s is not None and content.shows_speed:
             if is_stale:
-                over.draw_rate(ink, plates, ("0 fps", f"last picture {content.last_at}"), AMBER_FILL)
+                over.draw_rate(ink, beside, ("0 fps", f"last picture {content.last_at}"), AMBER_FILL)
                 over.draw_stale_plate(ink, plates, age_s)
             else:
                 over.draw_age(ink, plates, age_s * 1000)
-                over.draw_rate(ink, plates, content.rate, ON_PLATE2)
+                over.draw_rate(ink, beside, content.rate, ON_PLATE2)
         over.draw_near(ink, plates, content.near)
         if self._shows_rails:
             over.draw_rails(ink, plates, content)
@@ -164,8 +185,30 @@ class Picture(Instrument[Overlay]):
         inside.addRoundedRect(ink.rect, 6, 6)
         ink.painter.fillPath(outside.subtracted(inside), self.look.palette.window)
 
-    def _draw_image(self, ink: Ink, is_stale: bool) -> QRectF:
-        """Paint the picture in the middle; returns where it stands, in design px."""
+    def _plates(self, area: QRectF) -> QRectF:
+        """Where plates stand: inside the frame of a stale picture."""
+        frame = over.FRAME if self.is_stale else 0.0
+        return area.adjusted(frame, frame, -frame, -frame)
+
+    def _image_box(self) -> QRectF:
+        """Where the picture stands, in design px; the whole widget without one."""
+        box, scale = self._image_px(), self.look.scale
+        return QRectF(box.topLeft() / scale, box.size() / scale)
+
+    def _image_px(self) -> QRectF:
+        """The same in the widget's px, exactly: painting 1:1 depends on it."""
+        room, ratio = QSizeF(self.width(), self.height()), self.devicePixelRatioF()
+        if self._image is None:
+            return QRectF(QPointF(0, 0), room)
+        size = QSizeF(self._image.width() / ratio, self._image.height() / ratio)
+        fitted = size.scaled(room, Qt.KeepAspectRatio)
+        # While the window is being resized a picture or two still has the old size: that one is stretched.
+        if abs(fitted.width() - size.width()) > 2 or abs(fitted.height() - size.height()) > 2:
+            size = fitted
+        corner = QPointF((room.width() - size.width()) // 2, (room.height() - size.height()) // 2)
+        return QRectF(corner, size)
+
+    def _draw_image(self, ink: Ink, area: QRectF, is_stale: bool) -> None:
         assert self._image is not None
         image = self._image
         if is_stale:
@@ -173,19 +216,9 @@ class Picture(Instrument[Overlay]):
                 self._grey = self._image.convertToFormat(QImage.Format_Grayscale8)
             image = self._grey
         painter, scale = ink.painter, self.look.scale
-        ratio = self.devicePixelRatioF()
-        room = QSizeF(self.width(), self.height())
-        size = QSizeF(image.width() / ratio, image.height() / ratio)
-        fitted = size.scaled(room, Qt.KeepAspectRatio)
-        # While the window is being resized a picture or two still has the old size: that one is stretched.
-        if abs(fitted.width() - size.width()) > 2 or abs(fitted.height() - size.height()) > 2:
-            size = fitted
-        corner = QPointF((room.width() - size.width()) // 2, (room.height() - size.height()) // 2)
         painter.save()
         painter.scale(1 / scale, 1 / scale)
-        painter.drawImage(QRectF(corner, size), image)
+        painter.drawImage(self._image_px(), image)
         painter.restore()
-        area = QRectF(corner / scale, size / scale)
         if is_stale:
             painter.fillRect(area, DARKENED)
-        return area

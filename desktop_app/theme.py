@@ -56,6 +56,7 @@ PLATE_SOLID: Final = QColor("#0A0D11")
 ON_PLATE: Final = QColor("#FFFFFF")
 ON_PLATE2: Final = QColor("#D3DAE1")
 LETTERBOX: Final = QColor("#07090B")
+TRACK: Final = QColor("#3C4652")  # of bars and rails on a plate
 
 DARK: Final = Palette(
     name="dark",

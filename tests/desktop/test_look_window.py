@@ -386,6 +386,36 @@ def test_another_robots_picture_is_forgotten(window: MainWindow) -> None:
     assert window.picture.age_s is None
 
 
+# The snapshot.
+
+
+def test_a_snapshot_is_one_click_away_and_driving_goes_on(window: MainWindow, told: Told) -> None:
+    QTest.mouseClick(window.picture.snapshot, Qt.LeftButton)
+    assert told("snapshot_asked") == [()]
+    assert window.focus is Focus.DRIVE
+    window.picture.snapshot.setFocus(Qt.TabFocusReason)
+    press(window, Qt.Key_Return)
+    assert len(told("snapshot_asked")) == 2 and not told("arm_asked")
+
+
+@pytest.mark.parametrize("size", ["full", "compact"])
+def test_the_snapshots_button_stands_in_the_pictures_corner_and_covers_no_figure(
+    qtbot: Any, size: str
+) -> None:
+    window = make_window(qtbot, size)
+    button = window.picture.snapshot
+    show(window, views.NONE)
+    assert not button.isVisible()
+    corners = []
+    for view in (views.ARMED, views.OLD_PICTURE):
+        show(window, view)
+        window.picture.tick()
+        assert button.isVisible() and button.width() == button.height() == 36
+        assert not any(button.geometry().intersects(d.box.toAlignedRect()) for d in window.picture.drawn)
+        corners.append(button.geometry().topRight())
+    assert corners[0] - corners[1] == QPoint(10, -10)  # inside the stale picture's frame
+
+
 # Panels and memory.
 
 
