@@ -25,7 +25,7 @@ from desktop_app.view import Sample, View
 NONE_YET: Final = "No sensors yet. They appear when a robot connects."
 SPANS_S: Final = (10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 LANE_LOWEST: Final = 33.0  # title and unit, one under the other
-COLUMN_PX: Final = 2.0  # a curve of 1.5 px shows no more, and stroking costs by the point
+COLUMN_PX: Final = 2.0  # a curve of 1.75 px shows no more
 SCALED_LANE: Final = 48.0  # from this height on a lane shows its scale
 _LEFT: Final = 168.0  # of the plot
 _RIGHT: Final = 96.0
@@ -60,7 +60,7 @@ class Charts(Instrument[ChartsContent]):
         self._traces: tuple[Trace, ...] = ()
         super().__init__(look, parent)
         self.plot = ChartPlot(look, self)
-        self.plot.viewport().installEventFilter(self)
+        self.plot.installEventFilter(self)
 
     # What comes in.
 
@@ -160,7 +160,7 @@ class Charts(Instrument[ChartsContent]):
     # Hands.
 
     def eventFilter(self, target: object, event: QEvent) -> bool:
-        """The plot's own mouse: pyqtgraph's panning and menus are not wanted."""
+        """The plot's mouse."""
         if isinstance(event, QWheelEvent):
             self._zoom(1 if event.angleDelta().y() < 0 else -1)
             return True

@@ -43,7 +43,6 @@ FENCES: Final[dict[str, tuple[str, ...]]] = {
     "picamera2": ("pi_agent/picamera.py",),
     "libcamera": ("pi_agent/picamera.py",),
     "PyQt5": ("desktop_app/*",),
-    "pyqtgraph": ("desktop_app/*",),
     "sdl2": ("desktop_app/*",),
     "numpy": ("desktop_app/*", "pynet_car/world/*"),
     "cv2": ("desktop_app/*", "pynet_car/world/*"),

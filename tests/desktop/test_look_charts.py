@@ -66,7 +66,7 @@ def mouse(target: QWidget, kind: Any, x: float, y: float, held: Any = Qt.NoModif
 
 
 def drag(charts: Charts, by_px: float) -> None:
-    plot = charts.plot.viewport()
+    plot = charts.plot
     mouse(plot, QEvent.MouseButtonPress, 200, 40)
     mouse(plot, QEvent.MouseMove, 200 + by_px, 40)
     mouse(plot, QEvent.MouseButtonRelease, 200 + by_px, 40)
@@ -79,10 +79,10 @@ def test_motion_comes_first_and_the_rest_is_counted(charts: Charts) -> None:
 
 def test_the_wheel_goes_from_10_s_to_10_min(charts: Charts) -> None:
     for _ in range(12):
-        wheel(charts.plot.viewport(), up=True)
+        wheel(charts.plot, up=True)
     assert told(charts).endswith("10 s")
     for _ in range(12):
-        wheel(charts.plot.viewport(), up=False)
+        wheel(charts.plot, up=False)
     assert told(charts).endswith("10 min")
     assert "now" in words(charts)
 
