@@ -178,7 +178,7 @@ def test_every_check_runs_and_arguments_reach_pytest(checkout: Checkout) -> None
         "-m ruff check",
         "-m ruff format --check",
         "-m mypy",
-        "-m pytest -m not system and not root -k wire",
+        "-m pytest -m not system and not root and not slow -k wire",
     ]
 
 
@@ -189,6 +189,14 @@ def test_without_arguments_the_quick_tests_share_the_cores_and_the_others_run_al
     assert checkout.calls()[-2:] == [
         "-m pytest -n auto --dist loadfile -m not system and not root",
         "-m pytest -m not (not system and not root)",
+    ]
+
+
+def test_a_quick_run_leaves_out_what_takes_seconds(checkout: Checkout) -> None:
+    assert checkout.run("test", "--quick").returncode == 0
+    assert checkout.calls()[-2:] == [
+        "-m mypy",
+        "-m pytest -n auto --dist loadfile -m not system and not root and not slow",
     ]
 
 

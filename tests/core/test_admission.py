@@ -171,6 +171,7 @@ def test_another_wire_version_is_refused_under_tls_too() -> None:
         assert (refusal.kind, refusal.ident) == (Kind.REFUSAL, 426)
 
 
+@pytest.mark.slow
 def test_who_has_proved_itself_and_says_nothing_is_refused_with_401() -> None:
     with serving(**car()) as gateway, raw_tls(gateway) as sock, told_within_two_seconds():
         refusal = RawPeer(sock).receive()
@@ -221,6 +222,7 @@ def client_hello() -> bytes:
     return outgoing.read()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["nothing", "a byte", "half a hello", "a hello, and no certificate"])
 def test_who_stops_in_the_handshake_is_cut_within_two_seconds(what: str) -> None:
     words = {"nothing": b"", "a byte": b"\x16", "half a hello": client_hello()[:99]}.get(what, client_hello())
@@ -229,6 +231,7 @@ def test_who_stops_in_the_handshake_is_cut_within_two_seconds(what: str) -> None
         assert peer.hears_the_end()
 
 
+@pytest.mark.slow
 def test_who_drips_its_handshake_is_cut_within_two_seconds() -> None:
     with serving(**car()) as gateway, told_within_two_seconds(), RawPeer.connect(gateway.port) as peer:
         enough = threading.Event()

@@ -483,6 +483,7 @@ def test_a_controller_of_another_version_gets_the_refusal_as_its_error() -> None
         assert caught.value.code == 426
 
 
+@pytest.mark.slow
 def test_a_hello_that_drips_is_cut_after_two_seconds_and_one_that_makes_it_is_served(
     gateway: Gateway,
 ) -> None:

@@ -121,6 +121,7 @@ def test_nothing_found_is_an_empty_list_and_makes_no_folder(place: Place, client
     assert not place.down.exists()
 
 
+@pytest.mark.slow
 def test_a_regex_that_hangs_is_told_within_seconds_and_the_pair_stays(place: Place, client: Client) -> None:
     make(place.source, "," * 200)
     with pytest.raises(SubroutineError, match="regex takes longer"):
@@ -173,6 +174,7 @@ def test_files_of_every_size_arrive_both_ways(size: int, place: Place, client: C
     assert_arrived(files, place.up)
 
 
+@pytest.mark.slow
 def test_a_thousand_files_arrive_both_ways(place: Place, client: Client) -> None:
     files = make(place.source, *(f"log{number:04}" for number in range(1000)), size=0)
     assert len(client.get_files_from_gateway(folder=place.source)) == 1000

@@ -45,6 +45,7 @@ def small_files(folder: Path) -> list[Path]:
 # Cut at any byte
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(down=st.integers(0, DOWN_BYTES) | st.integers(0, 3000), again=st.integers(0, DOWN_BYTES))
 @example(down=0, again=0)
@@ -72,6 +73,7 @@ def test_a_download_cut_at_any_byte_twice_leaves_nothing_half_and_then_arrives(
         assert_arrived(files, place.down)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(up=st.integers(0, UP_BYTES) | st.integers(0, 1500))
 @example(up=UP_BYTES)

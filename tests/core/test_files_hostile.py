@@ -118,6 +118,7 @@ def offering(*names: bytes, then: tuple[Frame, ...], size: int = 3) -> Callable[
     return behave
 
 
+@pytest.mark.slow
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=seeds)
 def test_ten_thousand_names_a_gateway_offers_write_nothing_outside_the_download_folder(
@@ -310,6 +311,7 @@ def jailed(tmp_path: Path) -> Iterator[Gateway]:
             client.ping("still serving")
 
 
+@pytest.mark.slow
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=seeds)
 def test_ten_thousand_paths_a_controller_asks_for_read_nothing_outside_the_roots(
@@ -338,6 +340,7 @@ def test_ten_thousand_paths_a_controller_asks_for_read_nothing_outside_the_roots
             assert unpack_body(answer.body, Offer).files == []
 
 
+@pytest.mark.slow
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=seeds)
 def test_ten_thousand_names_a_controller_uploads_write_nothing_outside_the_download_folder(

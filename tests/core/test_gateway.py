@@ -346,6 +346,7 @@ def test_requests_sent_along_with_hello_are_served_after_welcome() -> None:
         assert peer.receive().body == b"early"
 
 
+@pytest.mark.slow
 def test_half_open_connections_hold_up_a_client_for_their_two_seconds_at_most() -> None:
     with serving() as gateway:
         mute = [RawPeer.connect(gateway.port) for _ in range(20)]
@@ -363,6 +364,7 @@ def test_half_open_connections_hold_up_a_client_for_their_two_seconds_at_most() 
 # Subroutines that do not come back
 
 
+@pytest.mark.slow
 def test_a_stuck_subroutine_whose_peer_has_gone_gives_its_place_back_and_is_counted_and_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -411,6 +413,7 @@ def test_a_pumped_generator_that_is_stuck_costs_no_place_when_its_peer_has_gone(
         gate.open()
 
 
+@pytest.mark.slow
 def test_no_more_than_16_stuck_threads_are_left_behind() -> None:
     gate = Gate()
     with serving(max_poolsize=MAX_STUCK + 2) as gateway:
@@ -425,6 +428,7 @@ def test_no_more_than_16_stuck_threads_are_left_behind() -> None:
         assert eventually(lambda: not gateway._live | gateway._stuck)
 
 
+@pytest.mark.slow
 def test_a_dead_peers_buffers_are_all_taken_however_slowly_before_its_pair_is_told_closed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -446,6 +450,7 @@ def test_a_dead_peers_buffers_are_all_taken_however_slowly_before_its_pair_is_to
         assert "does not return" not in caplog.text
 
 
+@pytest.mark.slow
 def test_a_long_call_whose_peer_waits_is_not_taken_for_stuck() -> None:
     def long() -> bytes:
         time.sleep(1.1)
@@ -515,6 +520,7 @@ def test_a_stop_is_never_told_as_a_natural_end() -> None:
         assert ends == []
 
 
+@pytest.mark.slow
 def test_stop_names_the_subroutines_that_are_stuck(caplog: pytest.LogCaptureFixture) -> None:
     call, pumped = Gate(), Gate()
 
@@ -626,6 +632,7 @@ def test_a_blocking_start_returns_when_a_client_closes_the_gateway() -> None:
     assert not gateway.is_running
 
 
+@pytest.mark.system
 def test_ctrl_c_ends_a_blocking_start_and_the_script_goes_on() -> None:
     script = """
 import threading, time

@@ -27,6 +27,8 @@ from tests.core.loopback import (
     serving,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:

@@ -365,6 +365,7 @@ def test_a_file_in_the_place_of_a_folder_is_told(steps: list[str], tmp_path: Pat
         Folder(tmp_path if steps else tmp_path / "x", steps)
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(names=st.lists(hostile_names, min_size=10, max_size=10))
 @example(names=[b"../outside/precious", b"..", b".", b"/", b"../outside", b"x/../../outside/precious"])
