@@ -102,7 +102,8 @@ class Guardian:
     @property
     def summary(self) -> str:
         """One line for `systemctl status`."""
-        blind = self.gateway_port is not None and is_blind(self._camera_ns, self._last_ns)
+        listens = self.gateway_port is not None
+        blind = listens and self._has_camera and is_blind(self._camera_ns, self._last_ns)
         return f"{self._failsafe.reason}{' The camera gives no picture.' if blind else ''}"
 
     def attach(self, link: GuardianLink) -> None:

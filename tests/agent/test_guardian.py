@@ -328,6 +328,16 @@ def test_a_car_without_a_camera_is_driven_by_who_sees_it_and_by_no_network(start
     assert "There is no camera: no network drives blind." in rig.status.reason
 
 
+def test_a_missing_picture_is_in_the_status_line_and_only_then(start: Start) -> None:
+    rig = start()
+    rig.send(WorkerReady(port=1))
+    rig.drive_for(50, 0.0)
+    assert "picture" not in rig.guardian.summary
+    rig.sees = False
+    rig.drive_for(1100, 0.0)
+    assert rig.guardian.summary.endswith(" The camera gives no picture.")
+
+
 # the e-stop on disk
 
 
