@@ -1,7 +1,7 @@
 """The wiring pictures of the tutorial: `python -m docs.wiring` draws docs/pictures/wiring-*.svg and .png.
 
 Each is a Pi's header with the pins it uses, some parts, and the wires between
-them.  The pins are those of the settings in docs/examples, so that picture and
+them.  The pins are those of the settings in examples/l293d, so that picture and
 settings cannot disagree.
 """
 
@@ -18,7 +18,7 @@ from typing import Final
 from pi_agent.config import AgentConfig, load_config
 
 FOLDER: Final = Path("docs/pictures")
-EXAMPLES: Final = Path("docs/examples")
+EXAMPLES: Final = Path("examples/l293d")
 PNG_SCALE: Final = 1.5
 
 # Physical pin of the header: what it is.
@@ -359,8 +359,8 @@ def _pin(address: int | str | None) -> int:
 
 def pictures() -> Iterator[tuple[str, str]]:
     """(name, SVG) of each."""
-    yield "wiring-l293d", draw_l293d(load_config(EXAMPLES / "l293d.toml"))
-    yield "wiring-sensors", draw_sensors(load_config(EXAMPLES / "l293d-sensors.toml"))
+    yield "wiring-l293d", draw_l293d(load_config(EXAMPLES / "agent.toml"))
+    yield "wiring-sensors", draw_sensors(load_config(EXAMPLES / "with_sensors.toml"))
 
 
 def save_png(svg: str, path: Path) -> None:
