@@ -140,7 +140,7 @@ def debs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.fixture(scope="module", params=SUITES)
+@pytest.fixture(scope="module", params=os.environ.get("PYNET_SUITES", " ".join(SUITES)).split())
 def machine(
     request: pytest.FixtureRequest, debs: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Machine]:
@@ -150,6 +150,18 @@ def machine(
         pytest.skip(str(exc))
     with Container(base) as box:
         yield Machine(box, debs, tmp_path_factory.mktemp("laptop") / "pynet")
+
+
+def test_a_package_for_the_pi_has_its_modules_for_both_pythons(tmp_path: Path) -> None:
+    build = [sys.executable, str(SOURCE / "systemd/build_deb.py"), "--arch", "arm64", "--only", "pynet-agent"]
+    subprocess.run([*build, "--out", str(tmp_path)], check=True)
+    (deb,) = tmp_path.glob("*_arm64.deb")
+    subprocess.run(["dpkg-deb", "-x", deb, tmp_path / "root"], check=True)
+    modules = list((tmp_path / "root").rglob("*.so"))
+    for name in ("msgspec/_core", "simplejpeg/_jpeg"):
+        for python in ("311", "313"):
+            assert any(f"{name}.cpython-{python}-aarch64" in str(module) for module in modules)
+    assert {module.read_bytes()[18:20] for module in modules} == {(183).to_bytes(2, "little")}  # EM_AARCH64
 
 
 def test_installing_makes_an_identity_starts_the_service_and_says_how_to_pair(machine: Machine) -> None:
@@ -222,6 +234,12 @@ def test_systemd_finds_nothing_to_say_and_little_exposed(machine: Machine) -> No
     assert machine.box.run(
         f"systemd-analyze security --offline=true --threshold=5 {unit}", check=False
     ).returncode
+
+
+def test_udev_takes_the_rules(machine: Machine) -> None:
+    if "verify" not in machine.box.run("udevadm --help").stdout:
+        pytest.xfail("this udev cannot check rules; the other suite's can")
+    machine.box.run("udevadm verify /usr/lib/udev/rules.d/60-pynet-agent.rules")
 
 
 def test_a_laptop_is_paired_by_the_code_that_the_robot_shows(machine: Machine) -> None:
