@@ -21,7 +21,7 @@ from desktop_app.view import Pairing, View
 from pynet_core.pairing import one_word
 from pynet_core.pairing_link import PAIRING_PORT
 
-COMMAND: Final = "pynet-agent pair"
+COMMAND: Final = "sudo pynet-agent pair"
 ONE_TRY: Final = "One try for each code. A wrong one shows a new one."
 BOTH_KEEP: Final = "Both ends keep each other's key. Nothing leaves your network."
 OTHER_KEY: Final = (

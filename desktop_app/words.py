@@ -17,6 +17,7 @@ from pynet_core.errors import (
     PynetError,
     Refused,
     RemoteProtocolError,
+    SubroutineError,
 )
 from pynet_core.pairing import PairingFailed, WrongCode
 from pynet_core.pairing_link import MAX_GUESSES, OPEN_S
@@ -41,6 +42,10 @@ def connection_words(error: BaseException, name: str, address: str) -> str:
             return f"{robot} speaks wire {theirs}, this window {WIRE_VERSION}. Update {older}."
         case RemoteProtocolError():
             return f"What answers at {address} is no robot. Check the address and the port."
+        case SubroutineError(code=404):
+            return f"What answers at {address} is a gateway of pynet's, but no robot."
+        case SubroutineError():
+            return f"{robot} failed: {error.reason}."
         case DeadlineExceeded():
             return UNREACHABLE.format(address=address)
         case Refused():

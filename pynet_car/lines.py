@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 RETRY_S: Final = 0.5
+NOT_ALLOWED_RETRY_S: Final = 5.0  # what the car does not offer will not come by asking twice a second
 RETRY_TIMEOUT_S: Final = 0.5  # a new SYN beats waiting for the kernel to repeat an old one after 1 s
 SILENCE_S: Final = 1.0  # 50 Status messages late
 PING_PERIOD_S: Final = 0.5
@@ -101,7 +102,7 @@ class StreamLine:
         self.error = error
         wait_s = RETRY_S
         if isinstance(error, SubroutineError) and error.code in (403, 404):
-            wait_s = 10 * RETRY_S  # what the car does not offer will not come by asking twice a second
+            wait_s = NOT_ALLOWED_RETRY_S
         elif error is not None and not isinstance(error, PynetError):
             wait_s = math.inf  # the callback raised, has been logged, and would only raise again
         self.retry_at_s = time.monotonic() + wait_s
@@ -130,8 +131,16 @@ class DriveLine:
         return self._sink is not None
 
     def open(self, client: Client) -> None:
+        """Who may watch only gets no sink, and that is no error: his role may change."""
+        try:
+            sink = client.open_buffer(self.name)
+        except SubroutineError as exc:
+            if exc.code != 403:
+                raise
+            client.close()
+            self.retry_at_s = time.monotonic() + NOT_ALLOWED_RETRY_S
+            return
         self._client = client
-        sink = client.open_buffer(self.name)
         self._put_at_s = time.monotonic()
         self._sink = sink  # last: from here on it is the sender's
 

@@ -7,7 +7,14 @@ import pytest
 from desktop_app.event_log import MAX_EVENTS, MAX_TEXT, EventLog
 from desktop_app.words import connection_words
 from pynet_car.messages import Event, Severity
-from pynet_core.errors import DeadlineExceeded, LinkError, PoolFull, Refused, RemoteProtocolError
+from pynet_core.errors import (
+    DeadlineExceeded,
+    LinkError,
+    PoolFull,
+    Refused,
+    RemoteProtocolError,
+    SubroutineError,
+)
 
 
 def event(text: str, kind: str = "test") -> Event:
@@ -66,6 +73,11 @@ def test_a_flood_and_a_novel_are_bounded() -> None:
             Refused(426, "peer speaks wire 1, this gateway 0"),
             "rover-7 speaks wire 0, this window 1. Update the robot.",
         ),
+        (
+            SubroutineError("status", "NoSuchSubroutine", "there is no subroutine 'status'", 404),
+            "What answers at pi.local:1857 is a gateway of pynet's, but no robot.",
+        ),
+        (SubroutineError("status", "ValueError", "it broke", 500), "rover-7 failed: it broke."),
         (
             DeadlineExceeded("no answer"),
             "No robot answers at pi.local:1857. Is it switched on, and on this network?",

@@ -247,6 +247,28 @@ def test_a_robot_that_is_forgotten_is_trusted_no_longer(
     assert cockpit.window.connect_sheet._rows == []
 
 
+def test_a_laptop_that_is_struck_off_sees_why_and_comes_back_by_a_new_code(
+    qtbot: QtBot, start: Callable[[int], Cockpit], stranger: FakeRobot
+) -> None:
+    cockpit = start(stranger.port)
+    qtbot.waitUntil(is_asked(cockpit), timeout=SOON_MS)
+    type_code(cockpit, *shown_by(stranger))
+    qtbot.waitUntil(is_up(cockpit), timeout=SOON_MS)
+    assert stranger.trust is not None
+    stranger.trust.remove(stranger.trust.devices[0].name)
+    qtbot.waitUntil(lambda: cockpit.window.view.pairing is Pairing.WANTED, timeout=SOON_MS)
+    view = cockpit.window.view
+    assert (view.connection, view.connection_error) == (
+        Connection.LOST,
+        "rover-7 does not know this laptop. Pair it.",
+    )
+    assert not cockpit.window.sheets.is_open, "nothing covers what was seen last"
+    QTest.mouseClick(cockpit.window.bar.banner.button, Qt.LeftButton)
+    assert is_asked(cockpit)()
+    type_code(cockpit, *shown_by(stranger))
+    qtbot.waitUntil(is_up(cockpit), timeout=SOON_MS)
+
+
 def test_a_robot_that_stops_asking_for_keys_is_connected_to_without(
     qtbot: QtBot, start: Callable[[int], Cockpit], folders: Folders
 ) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +15,9 @@ from pynet_car.messages import State
 from pynet_car.operator import Operator
 from pynet_car.world.board import Board
 from pynet_car.world.launch import SimulatedCar
-from pynet_core.errors import PynetError, Refused
+from pynet_core.errors import PynetError, Refused, SubroutineError
 from pynet_core.keys import Identity
-from pynet_core.trust import Trusted, TrustStore
+from pynet_core.trust import TRUST_FILE, Trusted, TrustStore
 
 pytestmark = pytest.mark.system
 
@@ -34,6 +36,31 @@ def car(tmp_path: Path) -> Iterator[SimulatedCar]:
     settings.write_text('[gateway]\nhost = ""\n')
     with SimulatedCar(runtime_dir=tmp_path, agent_arguments=("--config", str(settings))) as car:
         yield car
+
+
+def test_a_simulated_car_asked_for_tls_lets_in_whom_it_trusts_and_a_viewer_to_watch(
+    tmp_path: Path, free_port: int
+) -> None:
+    state_dir = tmp_path / "kept"
+    command = [sys.executable, "-m", "pynet_car.world.launch", "--tls", "--state-dir", str(state_dir)]
+    with subprocess.Popen([*command, "--port", str(free_port)], stdout=subprocess.PIPE, text=True) as sim:
+        try:
+            said = iter(sim.stdout or ())
+            assert any(line.startswith("To let a device in:") and str(state_dir) in line for line in said)
+            with pytest.raises(Refused, match="speaks TLS only"):
+                Operator(port=free_port)
+            TrustStore(state_dir / TRUST_FILE).add(Trusted("viewer", "laptop", LAPTOP.certificate))
+            identity = Identity.load(state_dir)
+            assert identity is not None
+            trust = TrustStore(devices=[Trusted("gateway", "car", identity.certificate)])
+            with Operator(port=free_port, identity=LAPTOP, trust=trust) as watching:
+                assert watching.car_fingerprint == identity.fingerprint
+                with pytest.raises(SubroutineError, match="needs role driver, laptop is viewer"):
+                    watching.arm()
+                watching.e_stop()
+                assert watching.status.state is State.E_STOP
+        finally:
+            sim.terminate()
 
 
 def operator_of(car: SimulatedCar) -> Operator:
