@@ -21,13 +21,16 @@ from desktop_app.crash import CrashReporter
 from desktop_app.gamepad import Gamepads
 from desktop_app.keyring import Keyring
 from desktop_app.keys import Deed, KeyMap
-from desktop_app.main_window import MainWindow, WindowMemory
+from desktop_app.main_window import MainWindow
 from desktop_app.pairing import PairingOutcome
 from desktop_app.settings import PadMapping, Robot, SettingsFile
 from desktop_app.simulated import SimulatedStarter
+from desktop_app.sounds import Alarm
+from desktop_app.speaker import Speaker
 from desktop_app.teleop import NS_PER_MS, PERIOD_NS
 from desktop_app.theme import ThemeChoice
 from desktop_app.view import Connection, Focus, KnownRobot
+from desktop_app.window_memory import WindowMemory
 from desktop_app.x11 import FocusWatch, KeyState, RepeatMender
 from pynet_core.errors import ConfigError
 
@@ -83,6 +86,7 @@ class App(QObject):
             _log.warning("%s", self.gamepads.trouble)
         self._keyring = Keyring()
         self._keyring.look()
+        self._speaker = Speaker(self._failed.emit)
         self._simulated = SimulatedStarter()
         self._simulated.finished.connect(self._on_simulated)
         self._failed.connect(self._say_failed)
@@ -137,6 +141,7 @@ class App(QObject):
             self._key_state.close()
         self._saver.stop()
         self._file.save(self.settings)
+        self._speaker.close()
         self.gamepads.close()
         self._simulated.close()
         self._crashes.uninstall()
@@ -152,6 +157,7 @@ class App(QObject):
                 panel_height=settings.panel_height,
                 shows_left=settings.shows_left,
                 shows_panel=settings.shows_panel,
+                sounds=settings.sounds,
                 width=settings.width,
                 height=settings.height,
             ),
@@ -175,6 +181,7 @@ class App(QObject):
         window.pair_sheet.forget_asked.connect(lambda: self._pair_anew(cockpit))
         cockpit.described.connect(self._remember_robot)
         cockpit.paired.connect(self._on_paired)
+        cockpit.alarmed.connect(self._alarm)
         cockpit.closed.connect(self._on_closed)
         self.cockpits.append(cockpit)
         self._show_known()
@@ -266,13 +273,20 @@ class App(QObject):
             if int(cockpit.window.winId()) == window:
                 cockpit.hands.set_focus(cockpit.window.focus if has_it else Focus.AWAY)
 
+    def _alarm(self, alarm: Alarm) -> None:
+        if self.settings.sounds:
+            self._speaker.play(alarm)
+
     # What is remembered.
 
     def _remember_window(self, memory: WindowMemory) -> None:
         if self._theme is None or memory.theme is not self._theme:
             self._theme = None
             self._remember(theme=memory.theme.value)
+        if memory.sounds and not self.settings.sounds:
+            self._speaker.play(Alarm.FAILSAFE)  # so that one hears that one will
         self._remember(
+            sounds=memory.sounds,
             zoom=memory.zoom,
             panel_height=memory.panel_height,
             shows_left=memory.shows_left,

@@ -25,6 +25,7 @@ from desktop_app.pairing import Pairing, PairingOutcome
 from desktop_app.samples import Samples
 from desktop_app.settings import Robot
 from desktop_app.snapshot import SnapshotSaver
+from desktop_app.sounds import alarm_of
 from desktop_app.toasts import Toast
 from desktop_app.view import Focus, PadInputs
 from desktop_app.viewing import view_of
@@ -41,6 +42,7 @@ class Cockpit(QObject):
 
     described = pyqtSignal(object)  # itself: the robot has said what it is
     paired = pyqtSignal(object, object)  # itself, and a PairingOutcome that went well
+    alarmed = pyqtSignal(object)  # Alarm: something that may be heard has happened
     closed = pyqtSignal(object)  # itself: disarmed, and its window gone
 
     def __init__(
@@ -253,7 +255,10 @@ class Cockpit(QObject):
             now_s=time.monotonic(),
             pads=self._pads(),
         )
+        alarm = alarm_of(self.window.view, view)
         self.window.show_view(view)
+        if alarm is not None:
+            self.alarmed.emit(alarm)
         samples = self._samples.take()
         if samples:
             self.window.add_samples(samples)

@@ -7,20 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from dataclasses import dataclass
 from typing import Final
 
 from PyQt5.QtCore import QEvent, QSize, pyqtSignal
 from PyQt5.QtGui import QCloseEvent, QResizeEvent
 from PyQt5.QtWidgets import QApplication
 
-from desktop_app.arrangement import (
-    DEFAULT_PANEL,
-    SMALLEST_SIZE,
-    WINDOW_USUAL,
-    arrange,
-    granted_scale,
-)
+from desktop_app.arrangement import SMALLEST_SIZE, WINDOW_USUAL, arrange, granted_scale
 from desktop_app.ask_sheets import FiguresSheet, TakeSheet
 from desktop_app.banner_words import Action
 from desktop_app.bottom_panel import Tab
@@ -43,22 +36,10 @@ from desktop_app.theme import Look, ThemeChoice, choose_palette
 from desktop_app.toasts import Toast
 from desktop_app.top_bar import place
 from desktop_app.view import LIVE_STATES, Connection, Focus, KnownRobot, Pairing, Sample, View
+from desktop_app.window_memory import WindowMemory
 
 LIMIT_STEP: Final = 0.1
 _TABS: Final = {Deed.CHARTS: Tab.CHARTS, Deed.LOG: Tab.LOG, Deed.LEFT_COLUMN: Tab.LINK}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WindowMemory:
-    """What a window remembers until the next start."""
-
-    theme: ThemeChoice = ThemeChoice.SYSTEM
-    zoom: int = 100  # per cent
-    panel_height: float = DEFAULT_PANEL
-    shows_left: bool = True
-    shows_panel: bool = True
-    width: int = int(WINDOW_USUAL[0])
-    height: int = int(WINDOW_USUAL[1])
 
 
 class MainWindow(Ground):
@@ -158,6 +139,7 @@ class MainWindow(Ground):
         self.pair_sheet.reshaped.connect(self.sheets.replace)
         self.settings_sheet.theme_asked.connect(lambda theme: self._remember(theme=theme))
         self.settings_sheet.zoom_asked.connect(lambda zoom: self._remember(zoom=zoom))
+        self.settings_sheet.sounds_asked.connect(lambda on: self._remember(sounds=on))
         self.settings_sheet.keys_asked.connect(lambda: self._do(Deed.HELP))
         self.settings_sheet.gamepad_asked.connect(lambda: self._do(Deed.GAMEPAD))
         self.help_sheet.keys_asked.connect(self.keys_asked)
@@ -233,7 +215,7 @@ class MainWindow(Ground):
         )
         self.parts.arrange(self.look, plan)
         self.picture.show_rails(self._is_full_picture)
-        self.settings_sheet.show_chosen(memory.theme, memory.zoom)
+        self.settings_sheet.show_chosen(memory.theme, memory.zoom, sounds=memory.sounds)
         self.show_view(self.view)
         self.update()
 

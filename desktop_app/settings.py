@@ -55,6 +55,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     zoom: Literal[100, 125, 150] = 100  # per cent
     width: Annotated[int, Meta(ge=200, le=20000)] = 1440
     height: Annotated[int, Meta(ge=200, le=20000)] = 900
+    sounds: bool = False
     limit: Annotated[float, Meta(ge=0.1, le=1.0)] = 0.5
     panel_height: Annotated[float, Meta(ge=100.0, le=1000.0)] = 200.0
     shows_left: bool = True

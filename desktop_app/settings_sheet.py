@@ -1,4 +1,4 @@
-"""Ctrl+,: theme, text size, and the ways to keys and gamepad.  What is chosen holds at once."""
+"""Ctrl+,: theme, text size, sounds, and the ways to keys and gamepad.  What is chosen holds at once."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class SettingsSheet(SheetBody):
     under = "What you choose holds at once and is remembered."
     theme_asked = pyqtSignal(object)  # ThemeChoice
     zoom_asked = pyqtSignal(int)  # per cent
+    sounds_asked = pyqtSignal(bool)
     keys_asked = pyqtSignal()
     gamepad_asked = pyqtSignal()
 
@@ -47,14 +48,18 @@ class SettingsSheet(SheetBody):
         for zoom, button in zip(ZOOMS, self._zooms.buttons, strict=True):
             button.clicked.connect(lambda _=False, zoom=zoom: self.zoom_asked.emit(zoom))
 
+        self._sounds = Choice(look, ("Off", "On"), self)
+        for on, button in enumerate(self._sounds.buttons):
+            button.clicked.connect(lambda _=False, on=on: self.sounds_asked.emit(bool(on)))
         self.keys = Button(look, "Keys", self)
         self.keys.clicked.connect(self.keys_asked)
         self.gamepad = Button(look, "Gamepad", self)
         self.gamepad.clicked.connect(self.gamepad_asked)
 
-    def show_chosen(self, theme: ThemeChoice, zoom: int) -> None:
+    def show_chosen(self, theme: ThemeChoice, zoom: int, *, sounds: bool) -> None:
         """What holds now."""
         self._themes.show_chosen([choice for choice, _ in _THEMES].index(theme))
+        self._sounds.show_chosen(int(sounds))
         self._zoom = zoom
         self._zooms.show_chosen(ZOOMS.index(zoom) if zoom in ZOOMS else -1)
         self.update()
@@ -63,20 +68,21 @@ class SettingsSheet(SheetBody):
         return self._themes.buttons[0]
 
     def wanted_height(self, width: float) -> float:
-        return 240.0
+        return 300.0
 
     def lay_out(self, width: float) -> None:
         self.keys.key, self.gamepad.key = (self.look.keys.cap(deed) for deed in (Deed.HELP, Deed.GAMEPAD))
-        for row, choice in enumerate((self._themes, self._zooms)):
+        for row, choice in enumerate((self._themes, self._zooms, self._sounds)):
+            y = 8 + row * 60 + (16 if row > 1 else 0)  # a line of words under the text size
             x = 140.0
             for button in choice.buttons:
                 wide = max(84.0, button.design_width() + 8)
-                self.put(button, x, 8 + row * 60, wide, 40)
+                self.put(button, x, y, wide, 40)
                 x += wide + 10
         x = 140.0
         for button in (self.keys, self.gamepad):
             wide = max(84.0, button.design_width() + 8)
-            self.put(button, x, 8 + 2 * 60 + 16, wide, 40)
+            self.put(button, x, 8 + 3 * 60 + 16, wide, 40)
             x += wide + 10
 
     def write(self, ink: Ink) -> None:
@@ -87,5 +93,8 @@ class SettingsSheet(SheetBody):
         if granted < self._zoom:
             words = f"This window has room for {granted} %. Make it larger to get {self._zoom} %."
             ink.text(140, 126, words, SECOND, palette.amber, room=ink.rect.width() - 150)
-        ink.text(4, 169, "Controls", BODY, palette.text, bold=True)
-        ink.text(4, 216, "The picture looks the same in both themes.", SECOND, palette.text2)
+        ink.text(4, 169, "Sounds", BODY, palette.text, bold=True)
+        x = 140 + sum(max(84.0, button.design_width() + 8) + 10 for button in self._sounds.buttons)
+        ink.text(x + 4, 169, "E-STOP, failsafe, link lost", SECOND, palette.text2)
+        ink.text(4, 229, "Controls", BODY, palette.text, bold=True)
+        ink.text(4, 276, "The picture looks the same in both themes.", SECOND, palette.text2)

@@ -13,9 +13,10 @@ from PyQt5.QtGui import QImage
 from PyQt5.QtWidgets import QApplication, QWidget
 
 from desktop_app.ink import Drawn
-from desktop_app.main_window import MainWindow, WindowMemory
+from desktop_app.main_window import MainWindow
 from desktop_app.theme import ThemeChoice
 from desktop_app.view import Connection, View
+from desktop_app.window_memory import WindowMemory
 from tests.desktop.look_views import samples
 
 SIZES: Final = {"full": (1440, 900), "compact": (1024, 600), "large": (1920, 1080), "least full": (1240, 760)}

@@ -18,12 +18,15 @@ from desktop_app.app import App, Folders
 from desktop_app.cockpit import Cockpit
 from desktop_app.drive_panel import DriveCard
 from desktop_app.gamepad import PadButton
-from desktop_app.main_window import WindowMemory
-from desktop_app.settings import SettingsFile
+from desktop_app.keys import USUAL_KEYS
+from desktop_app.settings import PadMapping, SettingsFile
+from desktop_app.teleop import Direction
 from desktop_app.theme import ThemeChoice
 from desktop_app.view import Connection, Focus
+from desktop_app.window_memory import WindowMemory
 from pynet_car.messages import State
 from tests.desktop.fake_robot import FakeRobot, jpeg
+from tests.desktop.virtual_pad import VirtualStick
 
 SOON_MS = 8000
 
@@ -243,6 +246,33 @@ def test_a_robot_that_never_answered_is_replaced_in_the_same_window(
     cockpit.window.connect_asked.emit(f"127.0.0.1:{robot.port}")
     qtbot.waitUntil(is_up(cockpit), timeout=SOON_MS)
     assert app.cockpits == [cockpit]
+
+
+def test_keys_and_a_gamepads_mapping_are_remembered_and_hold_in_every_window(
+    qtbot: QtBot, start: Callable[..., App], folders: Folders
+) -> None:
+    app = start()
+    first = app.start()
+    second = app._open()
+    first.window.keys_asked.emit(USUAL_KEYS.with_key(Direction.FORWARD, 0, Qt.Key_I))
+    first.window.mapping_asked.emit("0300", PadMapping(hold="rightshoulder"))
+    assert first.hands.keys.cap(Direction.FORWARD) == second.window.look.keys.cap(Direction.FORWARD) == "I"
+    qtbot.waitUntil(lambda: bool(SettingsFile(folders.settings).load().pads), timeout=SOON_MS)
+    saved = SettingsFile(folders.settings).load()
+    assert saved.keys == {"forward": ("I", "Up")}
+    assert saved.pads == {"0300": PadMapping(hold="rightshoulder")}
+    third = start().start()
+    assert third.hands.keys.cap(Direction.FORWARD) == "I"
+
+
+def test_a_joystick_without_a_mapping_is_told_with_the_way_out(
+    qtbot: QtBot, start: Callable[..., App]
+) -> None:
+    cockpit = start().start()
+    stick = VirtualStick()
+    qtbot.waitUntil(lambda: bool(texts(cockpit)), timeout=SOON_MS)
+    stick.unplug()
+    assert texts(cockpit)[0].endswith("has no mapping. Ctrl+G sets it up.")
 
 
 def test_what_is_no_address_is_said_in_the_window(start: Callable[..., App]) -> None:

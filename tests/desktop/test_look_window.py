@@ -15,9 +15,10 @@ from desktop_app.banner_words import Action
 from desktop_app.bottom_panel import Tab
 from desktop_app.drive_panel import DriveCard, Pad
 from desktop_app.keys import USUAL_KEYS, Deed
-from desktop_app.main_window import MainWindow, WindowMemory
+from desktop_app.main_window import MainWindow
 from desktop_app.theme import ThemeChoice
 from desktop_app.view import Focus, KnownRobot
+from desktop_app.window_memory import WindowMemory
 from tests.desktop import look_views as views
 from tests.desktop.look_tools import make_window, middle, show
 
@@ -464,6 +465,14 @@ def test_theme_and_zoom_hold_at_once_and_are_told(window: MainWindow, told: Told
     window.settings_sheet.zoom_asked.emit(125)
     assert window.look.scale == 1.25
     assert told("memory_changed")[-1][0] == replace(window.memory, theme=ThemeChoice.LIGHT, zoom=125)
+
+
+def test_sounds_are_off_until_they_are_asked_for(window: MainWindow, told: Told) -> None:
+    assert not window.memory.sounds
+    window._do(Deed.SETTINGS)
+    QTest.mouseClick(window.settings_sheet._sounds.buttons[1], Qt.LeftButton)
+    assert told("memory_changed")[-1][0].sounds
+    assert window.settings_sheet._sounds.buttons[1].accessibleName() == "On, chosen"
 
 
 def test_a_remembered_window_comes_back_as_it_was(qtbot: Any) -> None:
