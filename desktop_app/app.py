@@ -222,9 +222,8 @@ class App(QObject):
         link = cockpit.robot.link if cockpit.robot is not None else None
         if link is None or outcome.paired is None or link.host != outcome.host:
             return
-        gateway = outcome.paired.gateway
-        known = link.known or Robot(host=link.host, port=link.port, name=gateway.name)
-        self._know(replace(known, fingerprint=gateway.fingerprint))
+        # Its key is remembered when it has shown it: who paired may be another program on that machine.
+        self._know(link.known or Robot(host=link.host, port=link.port, name=outcome.paired.gateway.name))
         if link.connection is not Connection.UP:
             self._show(cockpit, link.host, link.port)
 

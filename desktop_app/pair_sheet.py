@@ -63,7 +63,7 @@ class PairSheet(SheetBody):
         self.leave = Button(look, "Cancel", self)
         self.leave.clicked.connect(self.left)
         self.forget = Button(look, "Forget and pair again", self)
-        self.forget.clicked.connect(self._forget)
+        self.forget.clicked.connect(self.forget_asked)
         self._dress()
 
     # What happens to it.
@@ -135,9 +135,6 @@ class PairSheet(SheetBody):
     def _pair(self) -> None:
         if self._can_pair():
             self.pair_asked.emit(self.code.text(), int(self.port.text()))
-
-    def _forget(self) -> None:
-        self.forget_asked.emit()
 
     # Two columns where there is room for them, else one above the other.
 

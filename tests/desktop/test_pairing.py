@@ -135,10 +135,16 @@ def test_an_agent_that_does_not_know_the_laptop_is_paired_with_and_then_driven(
         [laptop] = TrustStore(car.state_dir / TRUST_FILE).devices
         assert laptop.role == "driver"
         known = SettingsFile(folders.settings)
-        qtbot.waitUntil(lambda: bool(known.load().robots), timeout=SOON_MS)
-        [robot] = known.load().robots
         [trusted] = TrustStore(home() / TRUST_FILE).devices
-        assert (robot.port, robot.fingerprint) == (car.port, trusted.fingerprint)
+        robot = Robot(
+            host="127.0.0.1",
+            port=car.port,
+            name="pynet car",
+            board="simulated car",
+            simulated=True,
+            fingerprint=trusted.fingerprint,
+        )
+        qtbot.waitUntil(lambda: known.load().robots == (robot,), timeout=SOON_MS)
         qtbot.waitUntil(lambda: cockpit.window.view.description is not None, timeout=SOON_MS)
         [(row, _)] = cockpit.window.connect_sheet._rows
         assert row_words(row.robot) == ("Connected", "key known")
@@ -172,7 +178,7 @@ def test_the_loop_runs_on_while_a_robot_says_nothing_and_then_that_is_told(
         QTest.keyClick(cockpit.window.pair_sheet.code, Qt.Key_F12)  # the E-STOP of a window without a robot
         qtbot.waitUntil(lambda: "broke off" in told(cockpit), timeout=SOON_MS)
     timer.stop()
-    assert len(ticks) > 30, "it would be 1 or 2 had the loop waited"
+    assert len(ticks) > 10, "it would be 1 or 2 had the loop waited"
 
 
 def test_where_nobody_pairs_it_says_what_to_do(
@@ -302,7 +308,7 @@ def test_a_robot_whose_key_is_known_is_not_taken_for_one_with_another(
         qtbot.waitUntil(lambda: not cockpit.window.isVisible(), timeout=SOON_MS)
 
 
-def test_what_was_paired_with_is_known_though_its_gateway_is_not_there(
+def test_what_was_paired_with_is_remembered_though_its_gateway_is_not_there(
     qtbot: QtBot, start: Callable[[int], Cockpit], stranger: FakeRobot, free_port: int
 ) -> None:
     cockpit = start(free_port)
@@ -312,7 +318,7 @@ def test_what_was_paired_with_is_known_though_its_gateway_is_not_there(
     type_code(cockpit, *shown_by(stranger))
     qtbot.waitUntil(lambda: bool(cockpit.window.connect_sheet._rows), timeout=SOON_MS)
     [(row, _)] = cockpit.window.connect_sheet._rows
-    assert row_words(row.robot) == ("Connect", "key known")
+    assert (row.robot.name, row_words(row.robot)) == ("rover", ("Connect", "remembered"))
     assert not cockpit.window.sheets.is_open
     assert [plate.toast.title for plate in cockpit.window.parts.toasts.shown] == [
         "Paired with rover: this laptop may drive."
