@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 SERVICE: Final = "pynet-agent"
+WORLD_SERVICE: Final = "pynet-agent-sim"
 SERVICE_USER: Final = "pynet"
 SERVICE_RUNTIME: Final = Path("/run/pynet-agent")
 SERVICE_STATE: Final = Path("/var/lib/pynet-agent")

@@ -77,7 +77,7 @@ class Pulse:
             state=info.state,
             period_s=info.period_s,
             per_s=rate_hz(stamps, now_ns),
-            age_s=(now_ns - stamps[-1]) / _NS if stamps else None,
+            age_s=max(0, now_ns - stamps[-1]) / _NS if stamps else None,  # one may have come meanwhile
         )
 
 

@@ -189,7 +189,7 @@ class Worker:
             worker_pid=os.getpid(),
             uptime_s=uptime_s(guardian),
             status=status,
-            status_age_s=None if status is None else (now_ns - status.stamp_ns) / 1e9,
+            status_age_s=None if status is None else max(0, now_ns - status.stamp_ns) / 1e9,
             streams=tuple(
                 self._offers.pulses.get(info.name, Pulse()).report(info, now_ns)
                 for info in description.streams

@@ -114,6 +114,7 @@ class Facts:
     listener: Listener | None = None  # on the agent's port
     agent_port: int | None = None  # of the agent that answers here; None: none does
     unit: dict[str, str] = field(default_factory=dict)  # of systemd, as UNIT_PROPERTIES; empty: no systemd
+    world_unit: str = ""  # ActiveState of the simulated car's world
     throttled: int | None = None  # the firmware's bits
     temperature_c: float | None = None
     watchdog_device: bool = False

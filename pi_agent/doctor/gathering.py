@@ -10,7 +10,7 @@ from pi_agent.config import AgentConfig, check_config
 from pi_agent.diary import read_latch
 from pi_agent.doctor import facts as look
 from pi_agent.doctor.facts import Facts, Run
-from pi_agent.places import SERVICE, SERVICE_USER
+from pi_agent.places import SERVICE, SERVICE_USER, WORLD_SERVICE
 from pi_agent.report import ask_report
 from pynet_core.errors import ConfigError, PynetError
 from pynet_core.keys import Identity
@@ -65,6 +65,7 @@ def gather(
         listener=None if agent_port else look.listener(root, config.gateway.port),
         agent_port=agent_port,
         unit=look.unit(run, SERVICE),
+        world_unit=look.unit(run, WORLD_SERVICE).get("ActiveState", ""),
         throttled=look.power(root, run),
         temperature_c=look.temperature_c(root),
         watchdog_device=any((root / "dev" / name).exists() for name in ("watchdog0", "watchdog")),

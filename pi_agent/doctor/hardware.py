@@ -9,7 +9,7 @@ from typing import Final
 from pi_agent.doctor.boot import buses, held_low
 from pi_agent.doctor.facts import Facts
 from pi_agent.doctor.finding import Check, Finding, bad, ok, warn
-from pi_agent.doctor.wiring import motor_pins, servo_pin, used_pins
+from pi_agent.doctor.wiring import is_pi_car, motor_pins, servo_pin, used_pins
 from pi_agent.drive_config import addresses
 from pi_agent.outputs.kernel_pwm import OVERLAY
 from pi_agent.places import SERVICE
@@ -19,11 +19,6 @@ HOT_C: Final = 80.0  # the firmware slows the processor down from here
 SERVO_HZ: Final = 50
 SERVO_MS: Final = (1.0, 2.0)
 _ADD_OVERLAY: Final = f"echo {OVERLAY} | sudo tee -a /boot/firmware/config.txt"
-
-
-def is_pi_car(facts: Facts) -> bool:
-    """Whether real pins are to be driven here."""
-    return facts.config.board == "pi" or (facts.config.board == "auto" and bool(facts.model))
 
 
 def check_board(facts: Facts) -> Iterator[Finding]:
@@ -49,7 +44,7 @@ def check_pins(facts: Facts) -> Iterator[Finding]:
         found = "is not installed" if gpiozero is None else f"is {gpiozero}"
         fix = "install the pynet-agent package, which brings it, or:  pip install 'gpiozero~=2.0.1'"
         yield bad("pins", f"gpiozero 2.0 is needed and {found}", "python3 -m pip show gpiozero", fix)
-    if not is_pi_car(facts):
+    if not is_pi_car(facts.config, facts.model):
         return
     lgpio = facts.modules.get("lgpio")
     if lgpio == "0.0.0.2":
@@ -63,7 +58,7 @@ def check_pins(facts: Facts) -> Iterator[Finding]:
 
 
 def check_pwm(facts: Facts) -> Iterator[Finding]:
-    if not is_pi_car(facts):
+    if not is_pi_car(facts.config, facts.model):
         return
     servo = servo_pin(facts.config)
     if servo is not None:
@@ -96,7 +91,7 @@ def _servo_positions() -> int:
 
 
 def check_boot_pins(facts: Facts) -> Iterator[Finding]:
-    if not is_pi_car(facts):
+    if not is_pi_car(facts.config, facts.model):
         return
     low, found = held_low(facts.boot_config), False
     for key, pin in motor_pins(facts.config):
@@ -135,7 +130,7 @@ def _free(facts: Facts) -> str:
 
 
 def check_permissions(facts: Facts) -> Iterator[Finding]:
-    if not facts.devices or not is_pi_car(facts):
+    if not facts.devices or not is_pi_car(facts.config, facts.model):
         return
     if facts.groups is None:
         fix = "reinstall the package:  sudo apt install --reinstall pynet-agent"
@@ -159,9 +154,11 @@ def check_permissions(facts: Facts) -> Iterator[Finding]:
 
 
 def check_camera(facts: Facts) -> Iterator[Finding]:
-    if not is_pi_car(facts):
+    if not is_pi_car(facts.config, facts.model):
         return
-    if "picamera2" not in facts.modules:
+    if not facts.config.camera.enabled:
+        yield ok("camera", "none, as the settings say", facts.config_file)
+    elif "picamera2" not in facts.modules:
         fix = "sudo apt install python3-picamera2"
         yield warn("camera", "picamera2 is not installed: no pictures", "python3 -c 'import picamera2'", fix)
     elif facts.cameras:

@@ -7,6 +7,7 @@ from typing import Final
 
 from pi_agent.doctor.facts import Facts
 from pi_agent.doctor.finding import Check, Finding, bad, ok, warn
+from pi_agent.doctor.wiring import is_pi_car
 from pi_agent.places import SERVICE
 from pynet_core.admission import is_loopback
 
@@ -87,7 +88,7 @@ def check_disk(facts: Facts) -> Iterator[Finding]:
 
 
 def check_trust(facts: Facts) -> Iterator[Finding]:
-    pair = f"sudo pynet-agent pair --state-dir {facts.state_dir}"
+    pair = "sudo pynet-agent pair"
     if facts.identity == "unseen":
         yield warn("trust", "identity and list: not looked at", facts.state_dir, "sudo pynet-agent doctor")
     elif facts.identity not in ("ok", "none"):
@@ -143,6 +144,9 @@ def check_unit(facts: Facts) -> Iterator[Finding]:
         yield warn("service", "does not start at boot", where, f"sudo systemctl enable {SERVICE}")
     if unit.get("NRestarts", "0") not in ("0", ""):
         yield warn("service", f"restarted {unit['NRestarts']} times since it was started", where, logs)
+    if not is_pi_car(facts.config, facts.model) and facts.world_unit != "active":
+        fix = "sudo apt install ./pynet-agent-sim_*.deb; sudo systemctl enable --now pynet-agent-sim"
+        yield warn("service", "the simulated car has no world: no pictures, and it does not move", where, fix)
     drop_ins = unit.get("DropInPaths", "")
     remove = f"sudo systemctl revert {SERVICE} && sudo systemctl restart {SERVICE}"
     if unit.get("WatchdogUSec", "0") in ("0", "infinity", ""):

@@ -1,4 +1,4 @@
-"""Which pins the settings use, and for what."""
+"""Which pins the settings use, and for what.  Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from collections.abc import Iterator
 
 from pi_agent.config import AgentConfig
 from pi_agent.drive_config import addresses
+
+
+def is_pi_car(config: AgentConfig, model: str) -> bool:
+    """Whether real pins are to be driven on a machine of this model ('' is no Pi)."""
+    return config.board == "pi" or (config.board == "auto" and bool(model))
 
 
 def motor_pins(config: AgentConfig) -> Iterator[tuple[str, int]]:

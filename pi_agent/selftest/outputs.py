@@ -33,6 +33,8 @@ def load_writes(runtime_dir: Path) -> list[NeutralWrite]:
     writes, faults = load_plan(str(runtime_dir))
     if faults or not writes:
         why = "; ".join(faults) or "there is none"
+        if not os.access(runtime_dir / PLAN_FILE, os.R_OK) and (runtime_dir / PLAN_FILE).exists():
+            why = "this user may not read it; use sudo"
         raise HardwareError(f"{runtime_dir / PLAN_FILE} does not tell where the motors are: {why}")
     return writes
 

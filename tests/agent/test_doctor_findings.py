@@ -191,6 +191,12 @@ WARN, BAD = Level.WARNING, Level.PROBLEM
             "sudo apt install python3-picamera2",
         ),
         ({"cameras": ()}, WARN, "camera: no camera found", "camera_auto_detect=1"),
+        (
+            {"model": "", "world_unit": "inactive"},
+            WARN,
+            "service: the simulated car has no world",
+            "apt install ./pynet-agent-sim",
+        ),
         ({"cameras": None}, WARN, "camera: cannot be told", "apt install rpicam-apps"),
         ({"throttled": 0x50005}, BAD, "power: undervoltage now", "a stronger supply"),
         ({"throttled": 0x50000}, WARN, "power: undervoltage since boot", "charge the battery"),
@@ -292,6 +298,8 @@ def test_what_is_wrong_is_told_with_what_to_type(
     "changes",
     [
         {"wifi": ()},  # on a cable
+        {"config": settings("[camera]\nenabled = false"), "cameras": ()},
+        {"model": "", "world_unit": "active"},
         {"config": settings('[drive.steering]\npin = "pwm:0"'), "header_pwm": True},
         {
             "config": settings('[drive.steering]\npin = "pca9685:3"'),
@@ -309,6 +317,7 @@ def test_what_is_wrong_is_told_with_what_to_type(
         {
             "config": settings('board = "simulated"\n[drive.motor]\nforward_pin = 7\nbackward_pin = 13'),
             "modules": {"gpiozero": "2.0.1"},
+            "world_unit": "active",
         },
     ],
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from pi_agent.__main__ import main
 from pi_agent.cli import agent
 from pi_agent.cli_status import duration, render, why_silent
 from pi_agent.places import LOCK_FILE
@@ -204,6 +205,20 @@ def test_the_verb_prints_it_and_as_json_too(server: ReportServer, tmp_path: Path
     assert CliRunner().invoke(agent, where).output.splitlines() == list(render(REPORT))
     shown = CliRunner().invoke(agent, [*where, "--json"]).output
     assert '"state":"ARMED"' in shown and '"per_s":29.8' in shown
+
+
+def test_watching_shows_it_again_until_ctrl_c(
+    server: ReportServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waits = iter([None, KeyboardInterrupt])
+
+    def wait(seconds: float) -> None:
+        if end := next(waits):
+            raise end
+
+    monkeypatch.setattr("pi_agent.cli_status.time.sleep", wait)
+    assert main(["status", "--watch", "--runtime-dir", str(tmp_path)]) == 130
+    assert capsys.readouterr().out.count("ARMED: Driving.") == 2
 
 
 def test_the_verb_fails_where_no_agent_runs(tmp_path: Path) -> None:

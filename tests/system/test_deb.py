@@ -7,6 +7,7 @@ machine as the next one wants it.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -16,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -268,6 +269,21 @@ def test_an_e_stop_is_latched_over_a_restart(machine: Machine) -> None:
     await_(lambda: "E-stop" in machine.show("StatusText"), "it has forgotten")
     machine.press("reset")
     await_(lambda: "E-stop" not in machine.show("StatusText"), "it stays stopped")
+
+
+def test_status_doctor_and_selftest_speak_for_the_service(machine: Machine) -> None:
+    def ask(line: str) -> Any:
+        return json.loads(machine.box.run(line, timeout_s=90).stdout)
+
+    anybody = "setpriv --reuid nobody --regid nogroup --clear-groups pynet-agent"
+    assert ask(f"{anybody} status --json")["status"]["state"] == "DISARMED"
+    found = {finding["check"]: finding for finding in ask(f"{anybody} doctor --json")}
+    assert found["service"]["what"].startswith("active: SIMULATED CAR")
+    assert found["trust"]["fix"] == "sudo pynet-agent doctor"
+    seen = ask('pynet-agent selftest --stop --wheels-up --only "guardian killed" --trials 1 --json')
+    (trial,) = seen["trials"]
+    assert (trial["seen_at"], trial["neutral_ms"] < 1000) == ("outputs", True)
+    await_(machine.is_up, "the service does not come back")
 
 
 def test_wrong_settings_are_named_in_the_journal_and_not_tried_again(machine: Machine) -> None:
