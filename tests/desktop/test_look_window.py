@@ -20,7 +20,7 @@ from desktop_app.theme import ThemeChoice
 from desktop_app.view import Focus, KnownRobot
 from desktop_app.window_memory import WindowMemory
 from tests.desktop import look_views as views
-from tests.desktop.look_tools import make_window, middle, show
+from tests.desktop.look_tools import make_window, middle, show, texts
 
 SIGNALS = (
     "e_stop_pressed", "arm_asked", "disarm_asked", "reset_asked", "take_asked", "give_asked", "limit_asked",
@@ -465,6 +465,18 @@ def test_theme_and_zoom_hold_at_once_and_are_told(window: MainWindow, told: Told
     window.settings_sheet.zoom_asked.emit(125)
     assert window.look.scale == 1.25
     assert told("memory_changed")[-1][0] == replace(window.memory, theme=ThemeChoice.LIGHT, zoom=125)
+
+
+def test_a_zoom_there_is_no_room_for_is_told_and_comes_with_a_larger_window(qtbot: Any) -> None:
+    """At 1024 x 600 the compact layout fills the window to the last px: nothing could be larger."""
+    window = make_window(qtbot, (1024, 600), zoom=150)
+    window._do(Deed.SETTINGS)
+    window.grab()
+    words = "This window has room for 100 %. Make it larger to get 150 %."
+    assert words in texts(window) and window.look.scale == 1.0
+    window.resize(1536, 900)
+    window.grab()
+    assert words not in texts(window) and window.look.scale == 1.5
 
 
 def test_sounds_are_off_until_they_are_asked_for(window: MainWindow, told: Told) -> None:

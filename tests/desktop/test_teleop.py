@@ -180,6 +180,23 @@ def test_keys_down_before_the_focus_came_back_count_as_not_pressed(hands: Hands)
     assert hands.tick().throttle > 0.0
 
 
+def test_a_key_seen_to_be_down_from_before_is_told_and_stops_the_other_hands_too(hands: Hands) -> None:
+    hands.press(LEFT)
+    hands.ticks(100)
+    hands.teleop.hold_over(UP)
+    assert wish(hands.tick()) == (0.0, 0.0)
+    hands.teleop.release(LEFT)
+    decision = hands.ticks(200)
+    assert decision.hint == "Let go first"
+    hands.press(LEFT)
+    assert wish(hands.ticks(200)) == (0.0, 0.0)
+    hands.teleop.release(LEFT)
+    hands.teleop.release(UP)
+    assert hands.ticks(100).hint == ""
+    hands.press(UP)
+    assert hands.tick().throttle > 0.0
+
+
 def test_a_drag_that_began_before_the_focus_was_lost_is_void_until_let_go(hands: Hands) -> None:
     hands.teleop.drag(1.0, 0.0)
     assert hands.tick().throttle == 0.5
@@ -336,6 +353,7 @@ class AnyHands(RuleBasedStateMachine):
         self.teleop = self.hands.teleop
         self.focus = Focus.AWAY
         self.really_down: set[int] = set()
+        self.held_over: set[int] = set()
         self.known_down: set[int] = set()  # as far as a window with the focus can know
         self.drag_is_void = False
         self.dragged = NEUTRAL
@@ -345,7 +363,11 @@ class AnyHands(RuleBasedStateMachine):
     @rule(key=KEYS)
     def press_or_repeat(self, key: int) -> None:
         if key in self.really_down:
-            return  # a repeat: the window keeps it to itself
+            if self.focus is Focus.DRIVE and key not in self.known_down:
+                self.teleop.hold_over(key)  # the repeat of a key that was down before
+                self.held_over.add(key)
+                self.owes_neutral = True
+            return  # any other repeat the window keeps to itself
         self.hands.press(key)
         self.really_down.add(key)
         if self.focus is Focus.DRIVE:
@@ -355,6 +377,7 @@ class AnyHands(RuleBasedStateMachine):
     def release(self, key: int) -> None:
         self.really_down.discard(key)
         self.known_down.discard(key)
+        self.held_over.discard(key)
         self.teleop.release(key)
 
     @rule(throttle=UNIT, steering=UNIT)
@@ -390,6 +413,7 @@ class AnyHands(RuleBasedStateMachine):
     def move_focus(self, focus: Focus) -> None:
         if focus is not self.focus and focus is not Focus.DRIVE:
             self.known_down.clear()
+            self.held_over.clear()
             self.drag_is_void = self.drag_is_void or not self.dragged.is_neutral
             self.dragged = NEUTRAL
         self.owes_neutral = self.owes_neutral or focus is Focus.AWAY
@@ -414,7 +438,9 @@ class AnyHands(RuleBasedStateMachine):
         assert abs(decision.throttle) <= self.teleop.limit
         assert abs(decision.steering) <= 1.0
         if self.owes_neutral or not decision.goes_out:
-            hands_off = not self.known_down and self.dragged.is_neutral and stick.is_neutral
+            hands_off = (
+                not (self.known_down or self.held_over) and self.dragged.is_neutral and stick.is_neutral
+            )
             if not (hands_off and decision.goes_out and gate.may_drive and self.focus is not Focus.AWAY):
                 assert wish(decision) == (0.0, 0.0)
             elif decision.goes_out:
