@@ -51,15 +51,16 @@ def run(fault: Fault, log_path: Path | None = None) -> Trial:
         contextlib.nullcontext() if log_path is None else log_path.open("ab") as log,
         SimulatedCar(log=log) as car,
         Board.open(car.board_path) as board,
-        observing(car.board_path) as stop_observing,
+        observing(car.board_path) as observer,
         Operator(port=car.port, name="onlooker", priority=Priority.HUMAN) as onlooker,
         process("tests.system.driver", str(car.port), str(car.board_path), *fault.driver) as driver,
     ):
+        observer.await_watching()
         await_speed(board)
         speed_mps = board.read_pose().velocity_mps
         fault_ns = fault.make(Rig(car, driver, onlooker))
         time.sleep(WATCH_S)
-        seen = stop_observing()
+        seen = observer.stop()
         if fault.mend is not None:
             fault.mend()
     return judge(fault.name, seen, fault_ns, speed_mps)

@@ -42,11 +42,11 @@ def watch(board_path: Path) -> Log:
     board = Board.open(board_path)
     stopping: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: stopping.append(number))
-    print("watching", flush=True)
-    samples: list[Sample] = []
     looks, worst_ns = 0, 0
     started_ns = before_ns = time.monotonic_ns()
-    duty, pose = 0.0, board.read_pose()
+    duty, pose = board.output(FORWARD_PIN)[0] - board.output(BACKWARD_PIN)[0], board.read_pose()
+    samples = [Sample(started_ns, duty, pose.velocity_mps, pose.distance_m)]
+    print("watching", flush=True)
     while not stopping:
         now_ns = time.monotonic_ns()
         looks += 1

@@ -6,7 +6,7 @@ import contextlib
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -34,19 +34,33 @@ class Trial:
     worst_gap_ms: float
 
 
+class Observing:
+    """Somebody who looks at the board, in a process of its own."""
+
+    def __init__(self, observer: subprocess.Popen[bytes]) -> None:
+        self._observer = observer
+        self._watches = False
+
+    def await_watching(self) -> None:
+        """Return once it looks; it takes half a second to start."""
+        if not self._watches:
+            assert self._observer.stdout is not None
+            self._observer.stdout.readline()
+            self._watches = True
+
+    def stop(self) -> Log:
+        """What was seen."""
+        self.await_watching()
+        self._observer.terminate()
+        output, _ = self._observer.communicate(timeout=20)
+        return msgspec.json.decode(output, type=Log)
+
+
 @contextlib.contextmanager
-def observing(board_path: Path) -> Iterator[Callable[[], Log]]:
-    """Somebody looks at the board; the function ends that and gives what was seen."""
+def observing(board_path: Path) -> Iterator[Observing]:
+    """An observer of this board, until the block ends."""
     with process("tests.system.observer", str(board_path)) as observer:
-        assert observer.stdout is not None
-        observer.stdout.readline()  # it watches
-
-        def stop() -> Log:
-            observer.terminate()
-            output, _ = observer.communicate(timeout=5)
-            return msgspec.json.decode(output, type=Log)
-
-        yield stop
+        yield Observing(observer)
 
 
 @contextlib.contextmanager

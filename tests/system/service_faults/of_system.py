@@ -14,12 +14,12 @@ from typing import Final
 from pynet_car.messages import DEFAULT_PORT, Priority
 from tests.system.service_faults.fault import Fault, is_replaced, signals, worker
 from tests.system.service_faults.of_processes import has_same_guardian, sabotages
-from tests.system.service_faults.rig import CLOCK_OFFSET, WORLD_UNIT, Broken, Rig
-from tests.system.service_faults.robot import UNIT, send, wait_for
+from tests.system.service_faults.rig import CLOCK_OFFSET, TRIGGER, WORLD_UNIT, Broken, Rig
+from tests.system.service_faults.robot import UNIT, is_alive, send, wait_for
 
 HOUR_S: Final = 3600
 STILL_DRIVING_MPS: Final = 0.3
-MEMORY_BYTES: Final = 256 * 1024 * 1024  # on top of what they have: 256 MB is a Pi that is full
+MEMORY_BYTES: Final = 256 * 1024 * 1024  # on top of what it has
 MEMORY_GROUPS: Final = Path("/sys/fs/cgroup/memory")
 FILLER: Final = "/root/filler"
 LATCH: Final = "e_stop"
@@ -83,23 +83,30 @@ def frees_disk(rig: Rig) -> None:
 
 
 def runs_out_of_memory(rig: Rig) -> int:
+    """The worker alone gets a group: else chance may choose, where nobody may shield the guardian."""
     group = MEMORY_GROUPS / rig.box.name
     group.mkdir()
-    for pid in (rig.robot.guardian, rig.robot.worker):
-        (group / "cgroup.procs").write_text(str(pid))
+    old = rig.robot.worker
+    (group / "cgroup.procs").write_text(str(old))
     (group / "memory.limit_in_bytes").write_text(str(MEMORY_BYTES))
-    return sabotages("hog_memory")(rig)
+    sabotages("hog_memory")(rig)
+    wait_for(lambda: not is_alive(old), "the worker outlives a lack of memory", 10.0)
+    return int(rig.box.path(TRIGGER + ".ns").read_text())
 
 
 def is_killed_alone(rig: Rig) -> None:
+    """By the kernel, which is told whom to take first."""
     is_replaced(rig)
     has_same_guardian(rig)
+    guardian, worker = (
+        int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in (rig.robot.guardian, rig.robot.worker)
+    )
+    if not guardian <= 0 < worker:
+        raise Broken(f"oom_score_adj of the guardian {guardian}, of the worker {worker}")
 
 
 def frees_memory(rig: Rig) -> None:
     group = MEMORY_GROUPS / rig.box.name
-    for pid in (group / "cgroup.procs").read_text().split():
-        (MEMORY_GROUPS / "cgroup.procs").write_text(pid)
     wait_for(lambda: not (group / "cgroup.procs").read_text(), "the memory group does not empty", 2.0)
     group.rmdir()
 

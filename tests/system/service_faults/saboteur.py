@@ -33,16 +33,18 @@ class Saboteur:
             word = self._trigger.read_text()
             if not word.startswith("again "):
                 self._trigger.unlink()
-            stamp = self._trigger.with_suffix(".ns")
-            fresh = stamp.with_suffix(".new")
-            fresh.write_text(str(time.monotonic_ns()))
-            if not stamp.exists():
-                fresh.rename(stamp)
+            if not self._trigger.with_suffix(".ns").exists():
+                self._stamp()
             getattr(self, word.split()[-1])()
         return Scan(readings=())
 
     def close(self) -> None:
         pass
+
+    def _stamp(self) -> None:
+        fresh = self._trigger.with_suffix(".new")
+        fresh.write_text(str(time.monotonic_ns()))
+        fresh.rename(self._trigger.with_suffix(".ns"))
 
     def abort(self) -> None:
         os.abort()
@@ -54,6 +56,7 @@ class Saboteur:
     def hog_memory(self) -> None:
         kept = []
         while True:
+            self._stamp()  # the last one is of when there was none left
             kept.append(b"\xff" * (16 * 1024 * 1024))
 
     def fork(self) -> None:
