@@ -93,7 +93,7 @@ def applied(rig: Rig, mutation: Mutation, *, drop_in_only: bool = False) -> Iter
             if mutation.file:
                 assert whole.count(mutation.old) == 1, f"{mutation.file} has changed: mend this mutation"
                 path.write_text(whole.replace(mutation.old, mutation.new))
-        rig.box.run(f"systemctl daemon-reload; systemctl restart {UNIT}")
+        rig.restart()
         yield
     finally:
         rig.write_settings()
@@ -101,7 +101,8 @@ def applied(rig: Rig, mutation: Mutation, *, drop_in_only: bool = False) -> Iter
         if mutation.file:
             path.write_text(whole)
         # What a mutation left running is not the next trial's.
-        rig.box.run(f"systemctl daemon-reload; systemctl kill -s KILL {UNIT}; systemctl restart {UNIT}")
+        rig.box.run(f"systemctl kill -s KILL {UNIT}")
+        rig.restart()
 
 
 def show_red(rig: Rig, suite: str) -> bool:

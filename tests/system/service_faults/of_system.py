@@ -152,7 +152,7 @@ def says_what_is_wrong(rig: Rig) -> None:
 
 def mends_settings(rig: Rig) -> None:
     rig.write_settings()
-    rig.box.run(f"systemctl restart {UNIT}")
+    rig.restart()
 
 
 SQUATTER: Final = f"""

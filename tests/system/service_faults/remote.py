@@ -30,6 +30,8 @@ PERIOD_S: Final = 0.02
 SPEED_MPS: Final = 1.0
 PATIENCE_S: Final = 25.0
 TRUST_FILE: Final = "trusted"
+MARK_FIRST: Final = 0.2  # steering of the first marked command
+MARK_STEP: Final = 1e-4
 
 
 class Answer(msgspec.Struct, kw_only=True):
@@ -38,6 +40,8 @@ class Answer(msgspec.Struct, kw_only=True):
     error: str = ""
     state: str = ""
     reason: str = ""
+    frames: int = 0
+    marks: list[int] = []  # monotonic ns at which the stick of each marked command was sampled
 
 
 class Remote:
@@ -48,6 +52,8 @@ class Remote:
         self._board_path = board_path
         self._drives = threading.Event()
         self._frozen = False
+        self._frames = 0
+        self._marks: list[int] | None = None  # None: it drives by what it sees
         threading.Thread(target=self._drive, daemon=True).start()
 
     def obey(self, word: str) -> Answer:
@@ -61,6 +67,12 @@ class Remote:
                     self._drives.clear()
                 case ["look"]:
                     pass
+                case ["mark"]:
+                    self._marks = []
+                case ["marks"]:
+                    self._drives.clear()
+                case ["watch"]:
+                    self._watch()
                 case ["e_stop"]:
                     self._car.e_stop()
                 case ["freeze"]:
@@ -71,7 +83,25 @@ class Remote:
             error = str(exc)
         took_s = (time.monotonic_ns() - before_ns) / 1e9
         status = self._car.status
-        return Answer(ns=before_ns, took_s=took_s, error=error, state=status.state.name, reason=status.reason)
+        return Answer(
+            ns=before_ns,
+            took_s=took_s,
+            error=error,
+            state=status.state.name,
+            reason=status.reason,
+            frames=self._frames,
+            marks=self._marks or [] if word.strip() == "marks" else [],
+        )
+
+    def _watch(self) -> None:
+        """Take all that a window takes."""
+
+        def count(frame: object) -> None:
+            self._frames += 1
+
+        self._car.on_frame(count)
+        for stream in (self._car.on_proximity, self._car.on_odometry, self._car.on_event):
+            stream(lambda message: None)
 
     def _get_going(self) -> None:
         """Arm, whatever has become of car and link meanwhile, and drive.
@@ -101,7 +131,14 @@ class Remote:
             with Board.open(self._board_path) as board:
                 teacher = Teacher(max_speed_mps=SPEED_MPS)
                 while self._drives.is_set():
-                    if not self._frozen:
+                    if self._marks is not None:
+                        if self._car.status.state is State.DISARMED:
+                            with contextlib.suppress(PynetError):
+                                self._car.arm()
+                        steering = MARK_FIRST + MARK_STEP * len(self._marks)
+                        self._marks.append(time.monotonic_ns())
+                        self._car.wish(0.0, steering)
+                    elif not self._frozen:
                         self._car.wish(*teacher(board.read_pose()))
                     time.sleep(PERIOD_S)
 

@@ -91,6 +91,10 @@ class Rig:
         with Board.open(self.robot.board_path) as board:
             return board.read_pose().velocity_mps
 
+    def restart(self) -> None:
+        """The service, with its settings as they are now."""
+        self.box.run(f"systemctl daemon-reload; systemctl restart {UNIT}")
+
     def write_settings(self, more: str = "") -> None:
         text = f'[gateway]\nhost = ""\n[sensors.saboteur]\ntrigger = "{TRIGGER}"\n{more}'
         self.box.path(SETTINGS).write_text(text)
@@ -110,7 +114,7 @@ def rig_in(box: Container, folder: Path) -> Iterator[Rig]:
     _install_saboteur(box)
     _install_clock(box)
     rig.write_settings()
-    box.run(f"systemctl restart {UNIT}")
+    rig.restart()
     with rig.link:
         rig.link.shape(AIR)
         try:
@@ -144,4 +148,3 @@ def _install_clock(box: Container) -> None:
     drop_in = box.path(f"/etc/systemd/system/{UNIT}.d/clock.conf")
     drop_in.parent.mkdir(exist_ok=True)
     drop_in.write_text(f"[Service]\nEnvironment=LD_PRELOAD={CLOCK_LIBRARY}\n")
-    box.run("systemctl daemon-reload")
