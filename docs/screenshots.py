@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"  # before Qt is imported
 
@@ -30,6 +30,7 @@ from desktop_app.cockpit import Cockpit
 from desktop_app.theme import ThemeChoice
 from pynet_car.messages import State
 from pynet_car.world.launch import SimulatedCar
+from pynet_core.keys import HOME_VARIABLE
 
 FOLDER: Final = Path("docs/pictures")
 WIDTH_PX: Final = 1440
@@ -82,9 +83,16 @@ class Photographer:
             raise OSError(f"cannot write {path}")
         print(path)
 
-    def take_all(self, car: SimulatedCar) -> None:
+    def take_all(self, car: SimulatedCar, log: IO[bytes]) -> None:
         self.run_for(0.5)
         self.take("no-robot")
+        with SimulatedCar(tls=True, log=log) as stranger:
+            self._cockpit.connect_to("127.0.0.1", stranger.port)
+            self.run_until(lambda: self._window.sheets.is_open)
+            self._window.pair_sheet.set_name("ada-laptop")  # not the name of whose computer takes this
+            QTest.keyClicks(self._window.pair_sheet.code, "4821")
+            self.take("pair")
+            self._window.sheets.close_sheet()
         self._cockpit.connect_to("127.0.0.1", car.port)
         self.run_until(lambda: self._window.view.picture_age_s is not None)
         self.run_for(8.0)  # for charts that show something
@@ -119,11 +127,12 @@ def photograph(theme: str) -> None:
         SimulatedCar(log=log) as car,
     ):
         folder = Path(kept)
+        os.environ[HOME_VARIABLE] = str(folder / "keys")  # this laptop is nobody's
         folders = Folders(folder / "settings.json", folder / "crashes", folder / "pictures")
         app = App(qt, folders, theme=ThemeChoice(theme))
         try:
             photographer = Photographer(qt, app.start(), theme)
-            photographer.take_all(car)
+            photographer.take_all(car, log)
             app.close()
             photographer.run_until(lambda: not app.cockpits)
         finally:
