@@ -1,6 +1,6 @@
 """Throw wrong frames at gateways, and peers that are killed at any byte, and look for what is left of it.
 
-`python -m tests.system.frames [TARGET ...] [--count N] [--seed S] [--from ROUND]`.
+`./run prove frames [TARGET ...] [--count N] [--seed S] [--from ROUND]`.
 Every frame counted has a connection of its own: legal frames that lead
 somewhere, the wrong one, sometimes what would have followed, and an end.
 First the same frames unchanged, cut at every byte.  After every 500
@@ -37,12 +37,18 @@ class Harmed(AssertionError):
 
 
 def strike(target: Target, one: Attack) -> None:
-    """Be that peer, to its end."""
-    with _connect(target) as sock, contextlib.suppress(OSError):
+    """Be that peer, to its end.
+
+    Raises:
+        Harmed, OSError: It was not even let in.
+    """
+    with _connect(target) as sock:
         if one.greeted:
             _greet(sock, target)
-        sock.sendall(one.words)
-        _end(sock, one.ending)
+        with contextlib.suppress(OSError):  # cut off in the middle, or not listened to: as it should be
+            sock.settimeout(0.5)
+            sock.sendall(one.words)
+            _end(sock, one.ending)
 
 
 @contextlib.contextmanager
@@ -50,21 +56,21 @@ def _connect(target: Target) -> Iterator[socket.socket]:
     with socket.create_connection(("127.0.0.1", target.port), PATIENCE_S) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else 40 ms after each handshake
         if target.tls is None:
-            sock.settimeout(0.5)
             yield sock
             return
         with target.tls.wrap_socket(sock) as secured:
-            secured.settimeout(0.5)
             yield secured
 
 
 def _greet(sock: socket.socket, target: Target) -> None:
     sock.sendall(encode(target.hello()))
     decoder = FrameDecoder()
-    while not (frames := decoder.feed(sock.recv(4096))):
-        pass
-    if frames[0].kind != Kind.WELCOME:
-        raise Harmed(f"an honest HELLO got {frames[0]}")
+    while data := sock.recv(4096):
+        if frames := decoder.feed(data):
+            if frames[0].kind == Kind.WELCOME:
+                return
+            raise Harmed(f"an honest HELLO got {frames[0]}")
+    raise Harmed("an honest HELLO got no answer")
 
 
 def _end(sock: socket.socket, ending: Ending) -> None:
