@@ -10,10 +10,11 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,7 @@ SUITES: Final = ("bookworm", "trixie")  # Python 3.11 with systemd 252, Python 3
 TOOLS: Final = {"systemd-nspawn": "systemd-container", "mmdebstrap": "mmdebstrap", "ip": "iproute2"}
 
 SYSTEM: Final = ("systemd", "systemd-sysv", "dbus", "udev", "iproute2", "procps")
+CLEAN: Final = ("python3", "git", "ca-certificates")
 PACKAGING: Final = Path(__file__).resolve().parents[2] / "systemd/debian"
 
 
@@ -32,21 +34,29 @@ class CannotRun(Exception):
 
 
 def base_root(suite: str) -> Path:
-    """The folder with this suite in it; nobody may write there.
+    """The folder with this suite, and what our packages need, in it; nobody may write there.
 
     Raises:
         CannotRun: We are not root, or the tools or the packages cannot be had.
     """
+    return _roots("", sorted({*SYSTEM, *_depends()}))[suite]
+
+
+def clean_root(suite: str) -> Path:
+    """The same of a machine on which somebody has Python and git, and nothing of ours."""
+    return _roots("clean-", CLEAN)[suite]
+
+
+def _roots(prefix: str, packages: Sequence[str]) -> dict[str, Path]:
     if os.geteuid() != 0:
         raise CannotRun("needs root: containers with a systemd of their own")
-    packages = sorted({*SYSTEM, *_depends()})
     recipe = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:12]
-    roots = {suite: CACHE / f"{suite}-{recipe}" for suite in SUITES}
+    roots = {suite: CACHE / f"{prefix}{suite}-{recipe}" for suite in SUITES}
     with _alone(), ThreadPoolExecutor() as pool:
         _get_tools()
         missing = [name for name, root in roots.items() if not root.is_dir()]
         list(pool.map(lambda name: _build(name, packages, roots[name]), missing))
-    return roots[suite]
+    return roots
 
 
 def _depends() -> Iterator[str]:
@@ -58,8 +68,10 @@ def _depends() -> Iterator[str]:
                 yield from (name for name in names if not name.startswith("pynet"))
 
 
-def _build(suite: str, packages: list[str], root: Path) -> None:
-    for old in CACHE.glob(f"{suite}-*"):  # of other recipes; another checkout's tests may run on a new one
+def _build(suite: str, packages: Sequence[str], root: Path) -> None:
+    for old in CACHE.glob(
+        f"{root.name.rpartition('-')[0]}-*"
+    ):  # of other recipes; another checkout's tests may run on a new one
         if time.time() - old.stat().st_mtime > KEPT_S:
             shutil.rmtree(old)
     fresh = root.with_name(f"{root.name}.new")
@@ -71,6 +83,7 @@ def _build(suite: str, packages: list[str], root: Path) -> None:
             f"--include={','.join(packages)}",
             "--dpkgopt=force-unsafe-io",
             '--aptopt=Acquire::Languages "none"',
+            *(f"--aptopt={line}" for line in _apt_settings()),
             suite,
             str(fresh),
         ],
@@ -84,6 +97,13 @@ def _build(suite: str, packages: list[str], root: Path) -> None:
     # With a machine id it has been booted before: systemd skips what it does once in a machine's life.
     (fresh / "etc/machine-id").write_text(os.urandom(16).hex() + "\n")
     fresh.rename(root)
+
+
+def _apt_settings() -> list[str]:
+    """What this machine's apt says about proxies and certificates."""
+    dump = ["apt-config", "dump", "Acquire"]
+    said = subprocess.run(dump, capture_output=True, text=True, check=True).stdout
+    return [line for line in said.splitlines() if re.search(r'(?i)(proxy|ca-?info|verify).* ".+"', line)]
 
 
 def _get_tools() -> None:
