@@ -22,6 +22,7 @@ _KEYS: Final = {
     "esc": (("pulse_pin",), ()),
 }
 _MOTOR_PINS: Final = ("forward_pin", "backward_pin", "phase_pin", "enable_pin", "pulse_pin")
+_HIGHEST_PIN_HZ: Final = 10_000  # lgpio takes no more, and its pulses are rough far below
 _LONGEST_PERIOD_FRACTION: Final = 0.9  # of its period a pulse may take
 
 
@@ -145,6 +146,13 @@ def _motor_faults(
     for key in _MOTOR_PINS:
         if getattr(motor, key) is not None and key not in (*needed, *possible):
             yield (*where, key), f'driver "{motor.driver}" has none; it takes {", ".join(needed + possible)}'
+    duty_pins = [getattr(motor, key) for key in ("forward_pin", "backward_pin", "enable_pin")]
+    if motor.pwm_hz > _HIGHEST_PIN_HZ and any(isinstance(pin, int) for pin in duty_pins):
+        yield (
+            (*where, "pwm_hz"),
+            f"found {motor.pwm_hz}, allowed is at most {_HIGHEST_PIN_HZ} on a plain pin; "
+            'kernel PWM does more: "pwm:0"',
+        )
     if motor.driver == "esc":
         if isinstance(motor.pulse_pin, int):
             # Pulses made by a program are late when others are busy, and to an ESC a late edge is throttle.

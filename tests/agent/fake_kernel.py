@@ -143,6 +143,7 @@ class Pca9685Chip:
     def __init__(self) -> None:
         self.faults = 0  # of the next transfers, how many fail
         self.sleeps = 0  # how often it was put to sleep
+        self.restarts = 0  # how often it was told to go on with what it did before
         self.power_on()
 
     def power_on(self) -> None:
@@ -165,6 +166,7 @@ class Pca9685Chip:
         for value in data[1:]:
             is_asleep = bool(self.registers[0] & 0x10)
             if self._pointer == 0:
+                self.restarts += bool(value & 0x80)
                 self.sleeps += bool(value & 0x10) and not is_asleep
             if self._pointer != 0xFE or is_asleep:  # the prescaler can be set in its sleep only
                 self.registers[self._pointer] = value

@@ -217,6 +217,11 @@ SIDES = '[drive]\nkind = "differential"\n'
             "4: drive.pca9685.hz",
             "found 451, allowed is at most 450 where pulses of 2.0 ms are to fit",
         ),
+        (
+            MOTOR + "forward_pin = 2\nbackward_pin = 3\npwm_hz = 20000",
+            "4: drive.motor.pwm_hz",
+            "found 20000, allowed is at most 10000 on a plain pin; kernel PWM does more",
+        ),
         (SIDES, "1: drive.left", "'forward_pin' is missing"),
         (
             SIDES + "[drive.left]\nforward_pin = 9\nbackward_pin = 10\n[drive.steering]\npin = 7",

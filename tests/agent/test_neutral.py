@@ -121,7 +121,7 @@ STEP = st.fixed_dictionaries(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
 @given(
     st.fixed_dictionaries({"version": st.just(neutral.VERSION), "writes": st.lists(STEP, max_size=3)}) | JSON
 )
@@ -267,12 +267,13 @@ def test_a_channel_goes_off_or_to_the_pulse_of_an_esc_and_the_others_stay(
     wake(kernel, mode)
     assert carry_out(tmp_path, pca9685(0, 0), pca9685(15, 307)) == 0
     assert [kernel.pca9685.ticks(channel) for channel in (0, 1, 14, 15)] == [0, 973, 973, 307]
+    assert kernel.pca9685.restarts == 0
 
 
 def test_a_pca9685_that_lost_its_supply_is_not_woken(kernel: FakeKernel, tmp_path: Path) -> None:
+    before = bytes(kernel.pca9685.registers)
     assert carry_out(tmp_path, pca9685(0, 0), pca9685(15, 307)) == 0
-    assert kernel.pca9685.registers[0] & 0x10
-    assert kernel.pca9685.ticks(15) == 0
+    assert kernel.pca9685.registers == before
 
 
 @pytest.mark.parametrize(("faults", "code"), [(2, 0), (3, 1)])

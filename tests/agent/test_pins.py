@@ -132,14 +132,6 @@ def test_directions_and_enables_are_levels(lines: Lines, tmp_path: Path) -> None
     car.close()
 
 
-def test_a_frequency_that_lgpio_cannot_do_is_a_hardware_error(lines: Lines, tmp_path: Path) -> None:
-    text = "[drive.motor]\nforward_pin = 2\nbackward_pin = 3\npwm_hz = 20000\n"
-    car = drivetrain(parse_config(text, "x").drive, tmp_path)
-    with pytest.raises(HardwareError, match="cannot take the outputs"):
-        car.claim()
-    car.close()
-
-
 def test_a_ranger_measures_by_the_stamps_of_the_kernel(lines: Lines, tmp_path: Path) -> None:
     use_header(tmp_path)
 
