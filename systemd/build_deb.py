@@ -161,6 +161,8 @@ def _download(versions: dict[str, str], machine: str, python: str, folder: str) 
 def _pack(root: Path, control: str, package: str, version: str, arch: str, out: Path) -> Path:
     """The .deb of all that is under `root`."""
     _document(root, package, version)
+    updating = (HERE / "debian/rtupdate").read_text().replace("${package}", package)
+    _put(root / f"usr/share/python3/runtime.d/{package}.rtupdate", updating, mode=0o755)
     files = sorted(path for path in root.rglob("*") if path.is_file())
     sums = "".join(f"{hashlib.md5(f.read_bytes()).hexdigest()}  {f.relative_to(root)}\n" for f in files)
     size_kb = sum(-(-path.stat().st_size // 1024) for path in files)

@@ -215,6 +215,19 @@ print(count)
     assert int(machine.box.run("python3 -P -B /root/imports.py").stdout) > 50
 
 
+def test_all_of_it_is_compiled_and_again_for_the_next_python(machine: Machine) -> None:
+    """It cannot write there itself, and would compile at every start."""
+    for package in ("pynet-agent", "pynet-agent-sim"):
+        library = machine.box.path(f"/usr/lib/{package}")
+        sources = len(list(library.rglob("*.py")))
+        compiled = list(library.rglob("__pycache__/*.pyc"))
+        assert len(compiled) == sources > 0
+        for path in compiled:
+            path.unlink()
+        machine.box.run(f"/usr/share/python3/runtime.d/{package}.rtupdate rtupdate python3.10 python3")
+        assert len(list(library.rglob("__pycache__/*.pyc"))) == sources
+
+
 def test_the_guardian_runs_before_others_and_its_worker_is_killed_first(machine: Machine) -> None:
     guardian = machine.box.pid(int(machine.show("MainPID")))
     (worker,) = map(int, Path(f"/proc/{guardian}/task/{guardian}/children").read_text().split())
