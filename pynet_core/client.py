@@ -27,6 +27,9 @@ STOP_POLL_S: Final = 0.05
 StreamCallback = Callable[[str, int, bytes], object]
 _BATCH: Final = Kind.BATCH  # on 3.11 a member of an enum class is found by a Python function
 _BUFFER: Final = Kind.BUFFER
+_ITEM: Final = Kind.ITEM
+_ITEMS: Final = Kind.ITEMS
+_CREDITED: Final = Flag.CREDITED
 _NO_ARGUMENTS: Final[list[Any]] = []
 
 
@@ -300,13 +303,21 @@ class Client:
             if frame is None:
                 self._cancel(name, STOP_TIMEOUT_S)
                 return False
-            if frame.kind != Kind.ITEM:
+            if frame.kind != _ITEM and frame.kind != _ITEMS:
                 check(frame, name)
                 return True
             self.stamp_ns = frame.stamp_ns
             self.replaced += frame.replaced
+            many = self._exchange.items(frame) if frame.kind == _ITEMS else None
             try:
-                wanted = callback(name, frame.ident, frame.body)
+                wanted: object = None
+                if many is None:
+                    wanted = callback(name, frame.ident, frame.body)
+                else:
+                    for ident, body in many:
+                        wanted = callback(name, ident, body)
+                        if wanted is False:
+                            break
             except BaseException:
                 with contextlib.suppress(LinkError, ProtocolError):  # what the callback raised says more
                     self._cancel(name, self.cancel_timeout_s)
@@ -314,7 +325,7 @@ class Client:
             if wanted is False:
                 self._cancel(name, self.cancel_timeout_s)
                 return False
-            if frame.flags & Flag.CREDITED:
+            if frame.flags & _CREDITED:
                 self._exchange.send(Frame(Kind.CREDIT, 1))
 
     def _next(self, stopping: threading.Event | None) -> Frame | None:
@@ -333,7 +344,7 @@ class Client:
         deadline = Deadline(timeout_s, f"the end of stream {name!r}")
         try:
             self._exchange.send(Frame(Kind.CANCEL))
-            while self._exchange.receive(deadline.remaining_s()).kind == Kind.ITEM:
+            while self._exchange.receive(deadline.remaining_s()).kind in (_ITEM, _ITEMS):
                 pass
         except DeadlineExceeded:
             self._exchange.cut()

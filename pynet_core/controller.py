@@ -19,6 +19,7 @@ from pynet_core.errors import (
     Refused,
     RemoteProtocolError,
 )
+from pynet_core.items import CAPABILITY
 from pynet_core.keys import Identity
 from pynet_core.session import Session
 from pynet_core.tls import Credentials, SpeaksPlain, TlsChannel, device_credentials, given_credentials
@@ -126,7 +127,7 @@ class Controller:
                 self._id, self.gateway_fingerprint = controller_id, fingerprint
             hello = Hello(
                 magic=MAGIC,
-                capabilities=(),
+                capabilities=(CAPABILITY,),
                 controller_id=controller_id,
                 pair_id=pair.bytes,
                 attempt=pair.attempt,

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any, Final
 
 from pynet_core.channel import PlainChannel
-from pynet_core.errors import DeadlineExceeded, LinkClosed, LinkError, LocalProtocolError, SubroutineError
+from pynet_core.errors import (
+    DeadlineExceeded,
+    LinkClosed,
+    LinkError,
+    LocalProtocolError,
+    RemoteProtocolError,
+    SubroutineError,
+)
+from pynet_core.items import unpack_items
 from pynet_core.payload import as_buffer
 from pynet_core.wire import MAX_SEEN_CALLS, Call, Failure, Frame, Kind, pack_call, unpack_body
 
@@ -109,6 +118,14 @@ class Exchange:
         except DeadlineExceeded:
             raise
         except BaseException:  # as above
+            self.cut()
+            raise
+
+    def items(self, frame: Frame) -> Iterator[tuple[int, bytes]]:
+        """What an ITEMS carries; one that is broken closes the pair."""
+        try:
+            return unpack_items(frame)
+        except RemoteProtocolError:
             self.cut()
             raise
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
@@ -20,9 +19,11 @@ from pynet_core.errors import (
     PynetError,
     RemoteProtocolError,
 )
+from pynet_core.gather import Gatherer
+from pynet_core.items import CAPABILITY
 from pynet_core.mailbox import TooSlow
 from pynet_core.payload import as_bytes
-from pynet_core.pump import Pumps, TooManyUnheard, UserCodeFailed, items
+from pynet_core.pump import Pumps, TooManyUnheard, UserCodeFailed
 from pynet_core.subroutines import (
     MAX_NAME_CHARS,
     NotAllowed,
@@ -56,7 +57,6 @@ _log = logging.getLogger(__name__)
 
 OPENING_TIMEOUT_S: Final = 1.9  # from accept to HELLO; who is too slow has been told so within 2 s
 CREDIT_POLL_S: Final = 0.05  # a newest-only stream looks at its socket at least this often
-CANCEL_POLL_NS: Final = 1_000_000  # an every-item stream looks at its socket at most this often
 MAX_REASON_CHARS: Final = 4096
 
 # On 3.11 a member of an enum class is found by a Python function; these are asked for with every call.
@@ -274,7 +274,8 @@ class Handler:
             if subroutine.shared or subroutine.keep == "latest":
                 self._stream_pumped(subroutine, start)
             else:
-                self._stream_own(start)
+                gathers = self.hello is not None and CAPABILITY in self.hello.capabilities
+                Gatherer(self._channel, subroutine.name, gathers=gathers).run(start)
         except UserCodeFailed as exc:
             self._fail(exc.cause)
             return
@@ -282,17 +283,6 @@ class Handler:
             self._fail(exc)
             return
         self._channel.send(Frame(Kind.END))
-
-    def _stream_own(self, start: Callable[[], Iterator[Any]]) -> None:
-        """Every item of a generator that runs in this thread; TCP holds it back."""
-        polled_ns = time.monotonic_ns()
-        with contextlib.closing(items(start)) as produced:
-            for ident, body, stamp_ns in produced:
-                if stamp_ns - polled_ns > CANCEL_POLL_NS:
-                    polled_ns = stamp_ns
-                    if self._channel.poll() is not None:  # only CANCEL is legal here
-                        return
-                self._channel.send(Frame(Kind.ITEM, ident, body, stamp_ns))
 
     def _stream_pumped(self, subroutine: Subroutine, start: Callable[[], Iterator[Any]]) -> None:
         """Items of a generator that runs in a pump: the newest for each credit, or each in turn."""

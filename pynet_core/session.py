@@ -81,7 +81,12 @@ _GATEWAY_SENDS: Final[_Table] = {
     State.GREETED: {Kind.WELCOME: State.IDLE, Kind.REFUSAL: State.CLOSED},
     State.PINGING: {Kind.PONG: State.IDLE},
     State.CALLING: {Kind.REPLY: State.IDLE, Kind.ERROR: State.IDLE},
-    State.STREAMING: {Kind.ITEM: State.STREAMING, Kind.END: State.IDLE, Kind.ERROR: State.IDLE},
+    State.STREAMING: {
+        Kind.ITEM: State.STREAMING,
+        Kind.ITEMS: State.STREAMING,
+        Kind.END: State.IDLE,
+        Kind.ERROR: State.IDLE,
+    },
     State.CANCELLED: {Kind.END: State.IDLE, Kind.ERROR: State.IDLE},
     State.SINK_OPENING: {Kind.REPLY: State.SINKING, Kind.ERROR: State.IDLE},
     State.SINKING: {Kind.ERROR: State.IDLE},
@@ -101,7 +106,11 @@ _GATEWAY_SENDS: Final[_Table] = {
 # What the controller may still see after its CANCEL or END is what the gateway sent before reading it.
 _CONTROLLER_RECEIVES: Final[_Table] = {
     **_GATEWAY_SENDS,
-    State.CANCELLED: {**_GATEWAY_SENDS[State.CANCELLED], Kind.ITEM: State.CANCELLED},
+    State.CANCELLED: {
+        **_GATEWAY_SENDS[State.CANCELLED],
+        Kind.ITEM: State.CANCELLED,
+        Kind.ITEMS: State.CANCELLED,
+    },
     State.FETCH_ENDING: {**_GATEWAY_SENDS[State.FETCH_ENDING], **_answers(State.FETCH_ENDING)},
     State.UPLOAD_ENDING: {**_GATEWAY_SENDS[State.UPLOAD_ENDING], Kind.TAKE: State.UPLOAD_ENDING},
 }

@@ -67,6 +67,7 @@ class Kind(enum.IntEnum):
     SAME = 25  # answers TAKE: you have it already
     LOST = 26  # answers TAKE; body: Failure
     REPORT = 27  # gateway; body: Report
+    ITEMS = 28  # gateway; ident: how many; body: see items.py
 
 
 class Flag(enum.IntEnum):  # no IntFlag: its `&` takes 1 us, and every frame is asked

@@ -43,7 +43,7 @@ TABLE: Final[dict[State, tuple[dict[Kind, State], dict[Kind, State]]]] = {
     S.CALLING: ({}, {K.REPLY: S.IDLE, K.ERROR: S.IDLE}),
     S.STREAMING: (
         {K.CREDIT: S.STREAMING, K.CANCEL: S.CANCELLED},
-        {K.ITEM: S.STREAMING, K.END: S.IDLE, K.ERROR: S.IDLE},
+        {K.ITEM: S.STREAMING, K.ITEMS: S.STREAMING, K.END: S.IDLE, K.ERROR: S.IDLE},
     ),
     S.CANCELLED: ({}, {K.END: S.IDLE, K.ERROR: S.IDLE}),
     S.SINK_OPENING: ({}, {K.REPLY: S.SINKING, K.ERROR: S.IDLE}),
@@ -65,7 +65,7 @@ TABLE: Final[dict[State, tuple[dict[Kind, State], dict[Kind, State]]]] = {
 }
 # What the controller may still see after its CANCEL or END, because it was on its way.
 LATE: Final[dict[State, set[Kind]]] = {
-    S.CANCELLED: {K.ITEM},
+    S.CANCELLED: {K.ITEM, K.ITEMS},
     S.FETCH_ENDING: {K.CHUNK, K.SAME, K.LOST},
     S.UPLOAD_ENDING: {K.TAKE},
 }

@@ -15,6 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pynet_core.errors import LocalProtocolError, RemoteProtocolError
+from pynet_core.items import pack_items
 from pynet_core.transfer.digest import digest_of
 from pynet_core.transfer.frames import pack_chunk
 from pynet_core.transfer.messages import (
@@ -95,6 +96,8 @@ GOLDEN: Final[dict[str, Frame]] = {
     "SINK": Frame(Kind.SINK, len(SHORT_CALL), SHORT_CALL),
     "ITEM": Frame(Kind.ITEM, 7, b"abc", stamp_ns=256),
     "ITEM credited": Frame(Kind.ITEM, 7, b"abc", stamp_ns=256, flags=Flag.CREDITED, replaced=3),
+    "ITEMS": pack_items([(7, b"abc"), (8, b"def")], 256),
+    "ITEMS that differ": pack_items([(7, b"abc"), (0, b"")], 256),
     "CREDIT": Frame(Kind.CREDIT, 1),
     "CANCEL": Frame(Kind.CANCEL),
     "END": Frame(Kind.END),

@@ -1,0 +1,61 @@
+"""Many small items in one frame: the body of ITEMS.
+
+    uint32        size of each item; 0: they differ, or are empty
+    int64 x n     idents; n is the ident of the frame
+    uint32 x n    sizes, if they differ
+    the items, one after the other
+
+All have the stamp of the frame, which is that of the first.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from itertools import accumulate, chain, pairwise
+from typing import Final
+
+from pynet_core.errors import RemoteProtocolError
+from pynet_core.wire import Frame, Kind
+
+CAPABILITY: Final = "items"  # of a controller that takes such frames, told in its HELLO
+ITEM_EXTRA_BYTES: Final = 12  # ident and size
+
+_SIZE: Final = struct.Struct("<I")
+_ITEMS: Final = Kind.ITEMS
+
+
+def pack_items(items: list[tuple[int, bytes]], stamp_ns: int) -> Frame:
+    """The frame that carries these, at least one; idents fit 64 bits."""
+    idents, bodies = zip(*items, strict=True)
+    count = len(items)
+    sizes = [len(body) for body in bodies]
+    if sizes[0] and sizes.count(sizes[0]) == count:
+        head = struct.pack(f"<I{count}q", sizes[0], *idents)
+    else:
+        head = struct.pack(f"<I{count}q{count}I", 0, *idents, *sizes)
+    return Frame(_ITEMS, count, head + b"".join(bodies), stamp_ns)
+
+
+def unpack_items(frame: Frame) -> Iterator[tuple[int, bytes]]:
+    """(ident, bytes) of each.
+
+    Raises:
+        RemoteProtocolError: The frame is not made that way; at once, not on the way.
+    """
+    body, count = frame.body, frame.ident
+    at = _SIZE.size + 8 * count
+    if count < 1 or len(body) < at:
+        raise RemoteProtocolError(f"peer sent {count} items in {len(body)} B")
+    (size,) = _SIZE.unpack_from(body)
+    idents: tuple[int, ...] = struct.unpack_from(f"<{count}q", body, _SIZE.size)
+    if size:
+        if len(body) != at + count * size:
+            raise RemoteProtocolError(f"peer sent {count} items of {size} B in {len(body)} B")
+        bodies = struct.Struct(f"{size}s").iter_unpack(memoryview(body)[at:])
+        return zip(idents, chain.from_iterable(bodies), strict=True)
+    start = at + 4 * count
+    sizes: tuple[int, ...] = struct.unpack_from(f"<{count}I", body, at) if len(body) >= start else ()
+    if len(body) != start + sum(sizes) or not sizes:
+        raise RemoteProtocolError(f"peer sent {count} items of {sum(sizes)} B together in {len(body)} B")
+    return zip(idents, [body[a:b] for a, b in pairwise(accumulate(sizes, initial=start))], strict=True)
