@@ -1,0 +1,52 @@
+"""pynetwork 2.4: the ancestor, by the same calls."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pynetwork
+
+from benchmarks.contestants import End, OnItem, play
+
+
+def items(size: int, count: int, **_: Any) -> Iterator[tuple[int, bytes]]:
+    item = bytes(size)
+    for number in range(count):
+        yield number, item
+
+
+def serve() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:  # it cannot say which port it got
+        port = probe.getsockname()[1]
+    gateway = pynetwork.Gateway(port)
+    gateway.add_subroutine("no_op", lambda **kwargs: 0)
+    gateway.add_subroutine("items", items)
+    gateway.start()
+    print("port", port, flush=True)
+    sys.stdin.read()
+
+
+class _Client:
+    def __init__(self, port: int) -> None:
+        self._client = pynetwork.Controller(port=port, gateway_ip="127.0.0.1").get_client()
+
+    def round_trip(self, payload: bytes) -> None:
+        self._client.send_subroutine_batch("no_op", payload)
+
+    def stream(self, size: int, count: int, on_item: OnItem) -> None:
+        def callback(name: str, ident: int, item: bytes) -> bool:
+            on_item(item)
+            return True
+
+        self._client.get_subroutine_stream("items", callback, None, [size, count])
+
+
+def connect(port: int) -> End:
+    return _Client(port)
+
+
+if __name__ == "__main__":
+    play(serve, connect)

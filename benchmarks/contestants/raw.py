@@ -1,0 +1,78 @@
+"""Raw Python sockets: a length and the bytes, one sendall for each; what a careful person would write."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+import threading
+from typing import Final
+
+from benchmarks.contestants import End, OnItem, play
+
+_LENGTH: Final = struct.Struct("<I")
+_STREAM: Final = struct.Struct("<BII")  # 1, size, count
+READ_BYTES: Final = 256 * 1024
+JOIN_BELOW_BYTES: Final = 16 * 1024
+
+
+def serve() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    print("port", listener.getsockname()[1], flush=True)
+    threading.Thread(target=_serve_one, args=(listener,), daemon=True).start()
+    sys.stdin.read()
+
+
+def _serve_one(listener: socket.socket) -> None:
+    sock, _ = listener.accept()
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    reply = _LENGTH.pack(8) + bytes(8)
+    while request := _receive(sock):
+        if len(request) != _LENGTH.size + _STREAM.size:
+            sock.sendall(reply)
+            continue
+        _, size, count = _STREAM.unpack_from(request, _LENGTH.size)
+        header, item = _LENGTH.pack(size), bytes(size)
+        for _ in range(count):
+            if size < JOIN_BELOW_BYTES:
+                sock.sendall(header + item)
+            else:
+                sent = sock.sendmsg([header, item])
+                if sent < _LENGTH.size + size:
+                    sock.sendall(memoryview(item)[sent - _LENGTH.size :])
+
+
+def _receive(sock: socket.socket) -> bytes:
+    """One message, b'' when the peer has closed; only one is ever on its way, so nothing follows it."""
+    message = sock.recv(2048)
+    while message and (
+        len(message) < _LENGTH.size or len(message) < _LENGTH.size + _LENGTH.unpack_from(message)[0]
+    ):
+        message += sock.recv(2048)
+    return message
+
+
+class _Raw:
+    def __init__(self, port: int) -> None:
+        self._sock = socket.create_connection(("127.0.0.1", port))
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._file = self._sock.makefile("rb", READ_BYTES)
+
+    def round_trip(self, payload: bytes) -> None:
+        self._sock.sendall(_LENGTH.pack(len(payload)) + payload)
+        _receive(self._sock)
+
+    def stream(self, size: int, count: int, on_item: OnItem) -> None:
+        self._sock.sendall(_LENGTH.pack(_STREAM.size) + _STREAM.pack(1, size, count))
+        read = self._file.read
+        for _ in range(count):
+            (length,) = _LENGTH.unpack(read(_LENGTH.size))
+            on_item(read(length))
+
+
+def connect(port: int) -> End:
+    return _Raw(port)
+
+
+if __name__ == "__main__":
+    play(serve, connect)
