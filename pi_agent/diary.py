@@ -44,6 +44,7 @@ class Diary:
         self._queue: queue.Queue[Event | None] = queue.Queue(QUEUE_EVENTS)
         self._wanted = self._kept = read_latch(state_dir)
         self._retry_s = retry_s
+        self._trouble = ""  # why the e-stop is not on disk as it should be
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="diary", daemon=True)
         self._thread.start()
@@ -100,8 +101,13 @@ class Diary:
                 self._path.unlink(missing_ok=True)
             _sync_folder(self._path.parent)
         except OSError as exc:
-            log.error("the e-stop is not kept over a restart: %s; trying again", exc)
+            if str(exc) != self._trouble:  # told once: it is tried again every second
+                log.error("the e-stop is not kept over a restart: %s; trying again", exc)
+            self._trouble = str(exc)
         else:
+            if self._trouble:
+                log.info("the e-stop is kept over a restart again")
+            self._trouble = ""
             self._kept = wanted
 
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pi_agent.config import AgentConfig, CameraConfig
-from pi_agent.diary import LATCH_FILE, read_latch
+from pi_agent.diary import LATCH_FILE, Diary, read_latch
 from pi_agent.link import MAX_MESSAGE, WorkerReady
 from pynet_car.messages import EStop, Lease, Priority, Release, Reset, State, Verdict
 from pynet_core.errors import HardwareError
@@ -373,6 +373,21 @@ def test_a_failing_disk_costs_no_tick_and_the_latch_is_written_when_it_is_back(t
         done.wait(0.01)
     assert done.is_set()
     rig.close()
+
+
+def test_a_disk_that_goes_on_failing_is_told_once_and_again_when_it_is_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone = tmp_path / "disk"
+    diary = Diary(gone)
+    caplog.set_level("INFO")
+    for _ in range(3):
+        diary._keep("pressed")
+    assert caplog.text.count("is not kept over a restart") == 1
+    gone.mkdir()
+    diary._keep("pressed")
+    assert "kept over a restart again" in caplog.text
+    diary.close()
 
 
 def test_a_latch_that_cannot_be_read_holds(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from tests.system.service_faults.fault import (
     goes_on,
     guardian,
     is_replaced,
-    nothing,
     signals,
     somebody_new,
     worker,
@@ -80,6 +79,10 @@ def comes_back_whole(rig: Rig) -> None:
 
 def freezes(rig: Rig) -> int:
     return rig.ask("freeze").ns
+
+
+def presses(rig: Rig) -> int:
+    return rig.ask("e_stop").ns
 
 
 WORKER_FAULTS: Final = (
@@ -153,5 +156,5 @@ DRIVER_FAULTS: Final = (
         is_quick=True,
     ),
     Fault(name="driver's loop frozen", promise_ms=250, make=freezes, undo=somebody_new, is_quick=True),
-    Fault(name="e-stop", promise_ms=50, make=lambda rig: rig.ask("e_stop").ns, after=nothing, is_quick=True),
+    Fault(name="e-stop", promise_ms=50, make=presses, is_quick=True),
 )
