@@ -6,13 +6,17 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Final
 
+import click
 import pytest
 from click.testing import CliRunner
 
+import pi_agent.cli
 from benchmarks.__main__ import BENCHMARKS
+from pi_agent.config import parse_config
 from pynet_core import cli
 
 ROOT: Final = Path(__file__).parent.parent
@@ -27,6 +31,7 @@ FENCED: Final = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 RUN_BY: Final = {
     "python": ("README.md", "docs/howto/*.md"),  # test_readme.py, test_howto.py
     "sh": ("*.md",),  # below
+    "toml": ("docs/*/*.md",),  # below
     "hex": ("docs/reference/wire-format.md",),  # core/test_wire.py
 }
 
@@ -45,6 +50,13 @@ def command_lines(page: Path) -> list[str]:
     return [bare for line in [*lines, *indented] if (bare := re.sub(r"(^|\s+)#.*", "", line))]
 
 
+SERVICES: Final = {file.stem for file in (ROOT / "systemd").glob("*.service")}
+PACKAGES: Final = {
+    line.partition(":")[2].strip()
+    for control in (ROOT / "systemd/debian").glob("*/control")
+    for line in control.read_text().splitlines()
+    if line.startswith("Package:")
+}
 LINES: Final = [
     pytest.param(page, line, id=f"{page.parent.name}: {line}")
     for page in PAGES
@@ -64,6 +76,22 @@ def test_every_block_of_code_has_a_language_that_is_run(page: Path) -> None:
         assert any(page.relative_to(ROOT).match(pattern) for pattern in where), f"nobody runs:\n{body}"
 
 
+SETTINGS: Final = [
+    pytest.param(body, id=f"{page.stem} {body.splitlines()[0]}")
+    for page in PAGES
+    for language, body in FENCED.findall(page.read_text())
+    if language == "toml"
+]
+
+
+@pytest.mark.parametrize("body", SETTINGS)
+def test_settings_are_ones_that_the_agent_takes_and_a_plugin_says_it_is_one(body: str) -> None:
+    if "project" in (table := tomllib.loads(body)):
+        assert table["project"]["entry-points"].keys() <= {"pynet.sensors", "pynet.commands"}
+    else:
+        parse_config(body, "agent.toml")
+
+
 @pytest.mark.parametrize(("page", "line"), LINES)
 def test_a_command_line_is_one_that_exists(page: Path, line: str) -> None:
     if line.startswith("export "):
@@ -75,9 +103,19 @@ def test_a_command_line_is_one_that_exists(page: Path, line: str) -> None:
         case "./run":
             check_run(words)
         case "pynet":
-            check_pynet(words)
+            check_click(cli.pynet, words)
         case "pynet-agent":
-            check_help([sys.executable, "-m", "pi_agent"], words)
+            check_click(pi_agent.cli.agent, words)
+        case "systemctl" | "journalctl":
+            assert words[-1] in SERVICES
+        case "apt" | "scp":
+            (package,) = (word for word in words if word.endswith(".deb"))
+            assert Path(package).name.partition("_")[0] in PACKAGES
+        case "cp":
+            assert (ROOT / words[0]).is_file()
+        case "pip":
+            assert words[0] == "install"
+            assert words[-1] == "."
         case "python":
             script = page.parent / words[0]
             assert script.is_file()
@@ -98,9 +136,9 @@ def check_run(words: list[str]) -> None:
         assert option in usage
 
 
-def check_pynet(words: list[str]) -> None:
+def check_click(command: click.Command, words: list[str]) -> None:
     """With --help click reads all the others too, and does nothing."""
-    shown = CliRunner().invoke(cli.pynet, [*words, "--help"])
+    shown = CliRunner().invoke(command, [*words, "--help"])
     assert shown.exit_code == 0, shown.output
 
 
