@@ -21,7 +21,7 @@ from pi_agent.selftest.checks import check_outputs, check_streams, check_ticks
 from pi_agent.selftest.entry import door_of
 from pi_agent.selftest.observer import Observer
 from pi_agent.selftest.outputs import load_writes, readers
-from pi_agent.selftest.stops import STOPS, Tester, Trial, free_robot, table, why_not
+from pi_agent.selftest.stops import STOPS, Examiner, Trial, free_robot, table, why_not
 from pynet_core.errors import HardwareError
 
 CONSENT: Final = "wheels up"
@@ -72,10 +72,10 @@ def selftest(
             observer = ending.enter_context(Observer(runtime_dir)) if outputs else None
             if observer is not None:
                 _await_awake(observer)
-            tester = Tester(door, runtime_dir, observer, throttle)
-            found += check_ticks(*tester.turn(TURN_S))
+            examiner = Examiner(door, runtime_dir, observer, throttle)
+            found += check_ticks(*examiner.turn(TURN_S))
             if stop:
-                left_out = _try_all(tester, runtime_dir, only, trials, observer is not None, done)
+                left_out = _try_all(examiner, runtime_dir, only, trials, observer is not None, done)
             notes = _notes(observer)
     _show(found, done, left_out, notes, as_json)
     late = any(trial.neutral_ms > trial.promised_ms for trial in done)
@@ -84,7 +84,7 @@ def selftest(
 
 
 def _try_all(
-    tester: Tester,
+    examiner: Examiner,
     runtime_dir: Path,
     only: tuple[str, ...],
     trials: int,
@@ -106,7 +106,7 @@ def _try_all(
                 left_out[stop.name] = why
                 break
             click.echo(f"{stop.name}: {number + 1} of {trials}", err=True)
-            done.append(tester.try_one(stop))
+            done.append(examiner.try_one(stop))
     return left_out
 
 

@@ -98,11 +98,12 @@ class ReportServer:
         self._path = path
         self._report = report
         self._closing = threading.Event()
+        self._listens = False
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._thread = threading.Thread(target=self._run, name="report", daemon=True)
 
-    def start(self) -> None:
-        """Listen; where that cannot be, say so and go on: nothing that drives hangs on it."""
+    def listen(self) -> None:
+        """Take questions; where that cannot be, say so and go on: nothing that drives hangs on it."""
         try:
             self._path.unlink(missing_ok=True)  # that of a worker before us
             self._socket.bind(str(self._path))
@@ -110,8 +111,13 @@ class ReportServer:
             self._socket.listen(4)
         except OSError as exc:
             log.warning("`pynet-agent status` will find nobody: %s: %s", self._path, exc)
-            return
-        self._thread.start()
+        else:
+            self._listens = True
+
+    def start(self) -> None:
+        """Answer them, those that have come already too."""
+        if self._listens:
+            self._thread.start()
 
     def stop(self) -> None:
         """Idempotent."""

@@ -97,11 +97,12 @@ class Worker:
         if self._camera is not None:
             parts.append(self._camera)
         with self._ending:
+            report = ReportServer(self._runtime_dir / REPORT_SOCKET, self._report)
+            report.listen()  # before the gateway does: who finds that one open may ask at once
+            self._ending.callback(report.stop)
             self._gateway.start()
             self._ending.callback(self._gateway.stop)
-            report = ReportServer(self._runtime_dir / REPORT_SOCKET, self._report)
             report.start()
-            self._ending.callback(report.stop)
             self._ending.callback(self._offers.close)  # streams end by themselves, before the gateway stops
             if not self._link.send(WorkerReady(port=self._gateway.port)):
                 raise GuardianSilent("the guardian takes no messages")

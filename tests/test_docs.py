@@ -11,7 +11,7 @@ import pytest
 
 from docs.wiring import FOLDER, pictures
 from pi_agent.__main__ import main
-from pi_agent.config import load_config
+from pi_agent.config import check_config, load_config, parse_config
 from tests.desktop.window_faults import FAULTS as WINDOW_FAULTS
 from tests.system.faults import FAULTS as CAR_FAULTS
 from tests.system.service_faults.rows import FAULTS as SERVICE_FAULTS
@@ -115,6 +115,25 @@ def test_the_commands_of_the_simulated_drive_run(monkeypatch: pytest.MonkeyPatch
     for words, codes in (("doctor", (0, 1)), ("config check examples/l293d/agent.toml", (0,))):
         assert f".venv/bin/pynet-agent {words}" in shown
         assert main(words.split()) in codes  # 1: something on this machine is not as it should be
+
+
+SETTINGS = [
+    pytest.param(block, id=page.stem)
+    for page in PAGES
+    for block in re.findall(r"^```toml\n(.*?)^```", page.read_text(), re.M | re.S)
+    if "[project" not in block
+]
+
+
+@pytest.mark.parametrize("block", SETTINGS)
+def test_the_settings_on_a_page_are_good(block: str) -> None:
+    assert check_config(block, "page")[1] == []
+
+
+def test_the_tutorials_settings_are_those_in_the_picture() -> None:
+    page = (DOCS / "tutorial/first-drive.md").read_text()
+    (block,) = re.findall(r"^```toml\n(.*?)^```", page, re.M | re.S)
+    assert parse_config(block, "page").drive == load_config(ROOT / "examples/l293d/agent.toml").drive
 
 
 @pytest.mark.parametrize("name", ["agent.toml", "with_sensors.toml"])

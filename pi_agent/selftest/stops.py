@@ -28,6 +28,7 @@ TURNING_S: Final = 0.5  # steadily, before a fault is made
 UP_TO_DUTY_S: Final = 20.0  # a small Pi takes seconds to start another Python
 WATCH_S: Final = 1.0  # after the fault, beyond what is promised
 BACK_S: Final = 20.0  # a worker is started again after at most 8 s
+FIRST_STATUS_S: Final = 1.0  # a worker listens a moment before it has heard of its guardian
 SETTLE_S: Final = 0.1  # the observer's lines come in
 OUR_NAMES: Final = (NAME, DEVICE)  # under TLS a peer bears the name it is trusted by
 MARGIN_MS: Final = 50.0  # beyond a command's lifespan: ticks, and the way to zero
@@ -149,7 +150,7 @@ def why_not(stop: Stop, report: Report, *, sees_outputs: bool, service_pid: int 
     return ""
 
 
-class Tester:
+class Examiner:
     """Makes faults, one after the other.  The main thread's."""
 
     def __init__(self, door: Door, runtime_dir: Path, observer: Observer | None, throttle: float) -> None:
@@ -171,16 +172,14 @@ class Tester:
         assert report.status is not None
         promised_ms = stop.promised_ms or report.status.lifespan_ms + MARGIN_MS
         self._said = []
-        with self._door.open(DEVICE, Priority.HUMAN) as onlooker, self._drive() as driver:
+        with self._door.open(DEVICE, Priority.HUMAN) as onlooker:
             onlooker.on_status(self._note)
-            rig = Rig(report, driver, onlooker)
-            try:
+            with self._driving() as driver:
+                rig = Rig(report, driver, onlooker)
                 self._await_turning(rig)
                 fault_ns = time.monotonic_ns()
                 stop.make(rig)
                 time.sleep(promised_ms / 1000 + WATCH_S)
-            finally:
-                driver.kill()
             looks = self._said if self._observer is None else self._seen()
             stop.mend(rig)
         self._await_back(report)
@@ -199,12 +198,9 @@ class Tester:
         with self._door.open(DEVICE, Priority.HUMAN) as onlooker:
             onlooker.on_status(self._note)
             onlooker.on_odometry(counts.append)
-            with self._drive() as driver:
-                try:
-                    self._await_turning(Rig(report, driver, onlooker))
-                    time.sleep(seconds)
-                finally:
-                    driver.kill()
+            with self._driving() as driver:
+                self._await_turning(Rig(report, driver, onlooker))
+                time.sleep(seconds)
         self._await_back(report)
         if not counts:
             return 0, 0
@@ -213,11 +209,17 @@ class Tester:
         right = counts[-1].right_ticks - counts[0].right_ticks
         return sign * left, sign * right
 
-    def _drive(self) -> subprocess.Popen[str]:
+    @contextlib.contextmanager
+    def _driving(self) -> Iterator[subprocess.Popen[str]]:
+        """Somebody who drives, until the block ends or he is killed in it."""
         self._throttle = -self._throttle  # there and back again: a car not lifted stays where it is
         words = (self._door.host, str(self._door.port), self._door.home, str(self._throttle))
         command = [sys.executable, "-m", "pi_agent.selftest.driver", *words]
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as driver:
+            try:
+                yield driver
+            finally:
+                driver.kill()
 
     def _note(self, status: Status) -> None:
         moving = status.duty != 0.0
@@ -274,10 +276,11 @@ def free_robot(runtime_dir: Path) -> Report:
     Raises:
         LinkError: Nobody answers, somebody drives, or the e-stop is latched.
     """
-    report = ask_report(runtime_dir)
-    status = report.status
-    if status is None:
-        raise LinkError("the guardian has said nothing yet; try again")
+    deadline_s = time.monotonic() + FIRST_STATUS_S
+    while (status := (report := ask_report(runtime_dir)).status) is None:
+        if time.monotonic() > deadline_s:
+            raise LinkError("the guardian says nothing; see:  systemctl status pynet-agent")
+        time.sleep(0.02)
     if status.holder and status.holder_name not in OUR_NAMES:
         raise LinkError(
             f"{status.holder_name or status.holder[:8]} drives this robot; ask for it to be released"

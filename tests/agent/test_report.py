@@ -90,6 +90,7 @@ def test_one_item_has_no_rate_and_no_item_has_no_age() -> None:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ReportServer]:
     server = ReportServer(tmp_path / REPORT_SOCKET, lambda: REPORT)
+    server.listen()
     server.start()
     yield server
     server.stop()
@@ -112,6 +113,7 @@ def test_a_socket_left_by_a_killed_worker_is_replaced(tmp_path: Path) -> None:
     with pytest.raises(LinkError):
         ask_report(tmp_path)
     server = ReportServer(tmp_path / REPORT_SOCKET, lambda: REPORT)
+    server.listen()
     server.start()
     assert ask_report(tmp_path) == REPORT
     server.stop()
@@ -120,6 +122,7 @@ def test_a_socket_left_by_a_killed_worker_is_replaced(tmp_path: Path) -> None:
 
 def test_where_it_cannot_listen_the_worker_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     server = ReportServer(tmp_path / "none" / REPORT_SOCKET, lambda: REPORT)
+    server.listen()
     server.start()
     server.stop()
     assert "will find nobody" in caplog.text

@@ -201,14 +201,17 @@ def test_what_cannot_be_tried_here_says_why(monkeypatch: pytest.MonkeyPatch) -> 
     [
         ({"holder": "ab", "holder_name": "laptop"}, "laptop drives this robot"),
         ({"state": State.E_STOP, "reason": "pressed"}, "the e-stop is latched: pressed"),
+        (None, "the guardian says nothing"),
     ],
 )
 def test_it_refuses_while_somebody_else_drives_or_the_e_stop_holds(
-    tmp_path: Path, status: dict[str, object], why: str
+    tmp_path: Path, status: dict[str, object] | None, why: str
 ) -> None:
     assert FREE.status is not None
-    report = structs.replace(FREE, status=structs.replace(FREE.status, **status))
+    told = None if status is None else structs.replace(FREE.status, **status)
+    report = structs.replace(FREE, status=told)
     server = ReportServer(tmp_path / REPORT_SOCKET, lambda: report)
+    server.listen()
     server.start()
     with pytest.raises(LinkError, match=why):
         free_robot(tmp_path)
@@ -217,6 +220,7 @@ def test_it_refuses_while_somebody_else_drives_or_the_e_stop_holds(
 
 def run_verb(tmp_path: Path, *words: str, typed: str | None = None) -> Result:
     server = ReportServer(tmp_path / REPORT_SOCKET, lambda: FREE)
+    server.listen()
     server.start()
     where = ["--runtime-dir", str(tmp_path), "--state-dir", str(tmp_path)]
     try:

@@ -12,12 +12,21 @@ from pathlib import Path
 
 import pytest
 
+from pi_agent.selftest.driver import Door
+from pi_agent.selftest.stops import STOPS, Examiner
 from pynet_car.operator import Operator
 from pynet_car.world.launch import SimulatedCar
 from pynet_core.keys import Identity
-from pynet_core.trust import Trusted, TrustStore
+from pynet_core.trust import TrustStore
 
 pytestmark = pytest.mark.system
+
+
+@pytest.fixture(scope="module")
+def open_car() -> Iterator[SimulatedCar]:
+    """One that asks for no identity."""
+    with SimulatedCar() as car:
+        yield car
 
 
 @pytest.fixture
@@ -62,15 +71,20 @@ def test_it_finds_the_robot_whole_makes_faults_and_measures_the_stops(car: Simul
     assert TrustStore(car.state_dir / "trusted").devices == ()
 
 
-def test_it_leaves_a_robot_alone_that_somebody_drives(car: SimulatedCar) -> None:
-    laptop, robot = Identity.new(), Identity.load(car.state_dir)
-    assert robot is not None
-    TrustStore(car.state_dir / "trusted").add(Trusted("driver", "laptop", laptop.certificate))
-    trust = TrustStore(devices=[Trusted("gateway", "car", robot.certificate)])
-    with Operator(port=car.port, name="laptop", identity=laptop, trust=trust) as driver:
+def test_where_outputs_cannot_be_read_it_goes_by_the_agents_word_and_says_so(
+    open_car: SimulatedCar,
+) -> None:
+    (killed,) = [stop for stop in STOPS if stop.name == "driver killed"]
+    trial = Examiner(Door("", open_car.port, ""), open_car.runtime_dir, None, 0.2).try_one(killed)
+    assert trial.seen_at == "Status"
+    assert 0 < trial.neutral_ms < 1000
+
+
+def test_it_leaves_a_robot_alone_that_somebody_drives(open_car: SimulatedCar) -> None:
+    with Operator(port=open_car.port, name="laptop") as driver:
         driver.lease()
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            running = pool.submit(selftest, car, "--stop", "--wheels-up")
+            running = pool.submit(selftest, open_car, "--stop", "--wheels-up")
             while not running.done():
                 driver.wish(0.0, 0.0)  # a lease lapses 2.5 s after the last command
                 time.sleep(0.02)
