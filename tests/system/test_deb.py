@@ -315,10 +315,27 @@ def test_wrong_settings_are_named_in_the_journal_and_not_tried_again(machine: Ma
     machine.box.run(f"systemctl start {UNIT}")
 
 
+def test_it_does_not_start_while_an_output_of_the_last_run_may_still_turn(machine: Machine) -> None:
+    machine.box.run(f"systemctl stop {UNIT}")
+    plan = machine.box.path("/run/pynet-agent/neutral.json")
+    good = plan.read_text()
+    plan.write_text(good.replace("/run/pynet-agent/board", "/run/pynet-agent/gone"))
+    machine.box.run(f"systemctl start {UNIT}", check=False)
+    assert not machine.is_up()
+    errors = machine.box.run(f"journalctl -u {UNIT} -n 20 -o cat --no-pager").stdout
+    assert "/run/pynet-agent/gone" in errors and "may still run" in errors
+    plan.write_text(good)
+    await_(machine.is_up, "it does not start, though all is neutral")
+
+
 def test_an_upgrade_keeps_settings_identity_and_paired_laptops(machine: Machine) -> None:
     settings = machine.box.path(SETTINGS)
     settings.write_text(settings.read_text().replace('"pynet car"', '"my car"'))
     keys = machine.box.path(IDENTITY).read_bytes()
+    # The version that is there wrote another kind of plan, which the next one cannot read.
+    machine.box.run(f"systemctl stop {UNIT} && rm /run/pynet-agent/neutral.json")
+    machine.box.run("sed -i 's/^VERSION = .*/VERSION = 0/' /usr/lib/pynet-agent/pi_agent/neutral.py")
+    machine.box.run(f"systemctl start {UNIT}")
     machine.apt("install", f"pynet-agent_{NEXT}.deb")
     assert machine.is_up()
     assert machine.box.run("pynet-agent --version").stdout.split()[-1] == NEXT
