@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,11 @@ from pi_agent.config import (
     load_config,
     parse_config,
 )
+from pi_agent.drive_config import DriveConfig
 from pynet_core.errors import ConfigError
 
 SHIPPED = Path(pi_agent.__file__).parent / "agent.toml"
+MOTORS_PAGE = Path(pi_agent.__file__).parents[1] / "docs/howto/motors.md"
 L293D = Path(pi_agent.__file__).parents[1] / "examples/l293d/agent.toml"
 
 
@@ -246,6 +249,11 @@ def test_the_simulated_car_keeps_the_limits_and_its_own_wiring() -> None:
     drive = effective_drive(dataclasses.replace(config, board="simulated"))
     assert (drive.kind, drive.motor, drive.max_throttle) == ("ackermann", AgentConfig().drive.motor, 0.6)
     assert effective_drive(dataclasses.replace(config, board="pi")) == config.drive
+
+
+@pytest.mark.parametrize("block", re.findall("```toml\n(.*?)```", MOTORS_PAGE.read_text(), re.DOTALL))
+def test_every_wiring_on_the_page_about_motors_is_one_that_can_be(block: str) -> None:
+    assert parse_config(block, "page").drive != DriveConfig() or "pin = 19" in block
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe", b'name = "\xc3"'])
