@@ -21,7 +21,7 @@ from pi_agent.places import found_config, found_runtime_dir, found_state_dir
 _WIDTH = 100
 
 
-@click.command()
+@click.command(short_help="What is wrong on this machine, and what to type.")
 @click.option(
     "--json", "as_json", is_flag=True, help="for programs: a list of {level, check, what, where, fix}"
 )

@@ -30,7 +30,7 @@ AWAKE_S: Final = 5.0
 _FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 
 
-@click.command()
+@click.command(short_help="The robot tries what it has, and whether it stops.")
 @click.option("--turn", is_flag=True, help="turn the wheels too: do the encoders count?")
 @click.option("--stop", is_flag=True, help="make faults happen while they turn: how soon do they stop?")
 @click.option("--wheels-up", is_flag=True, help="say beforehand that no wheel touches anything")

@@ -22,7 +22,7 @@ _FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 _CLEAR: Final = "\033[H\033[J"
 
 
-@click.command()
+@click.command(short_help="How the agent that runs here is, now.")
 @click.option(
     "--runtime-dir",
     type=click.Path(path_type=Path, file_okay=False),

@@ -108,14 +108,14 @@ def check_boot_pins(facts: Facts) -> Iterator[Finding]:
                     f"move that wire to {_free(facts)}; or, which leaves it some seconds:  "
                     f"echo gpio={pin}=op,dl | sudo tee -a /boot/firmware/config.txt"
                 )
-                yield bad("boot pins", what, "BCM 0-8 have their pull-ups on", fix)
+                yield bad("boot pins", what, facts.config_file or "the defaults", fix)
     if not found:
         yield ok("boot pins", "no motor pin is pulled up at boot")
     for bus in buses(facts.boot_config, facts.kernel_command_line):
-        for key, pin in used_pins(facts.config):
-            if pin in bus.pins:
-                what = f"{key} is on GPIO{pin}, and {bus.name} uses that"
-                yield bad("boot pins", what, bus.where, f"{bus.off} && sudo reboot")
+        both = [f"{key} (GPIO{pin})" for key, pin in used_pins(facts.config) if pin in bus.pins]
+        if both:
+            what = f"{bus.name} uses what is set for {', '.join(both)}"
+            yield bad("boot pins", what, bus.where, f"{bus.off} && sudo reboot")
 
 
 def _free(facts: Facts) -> str:
