@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pynet_car.messages import Priority
-from tests.system.relay import Way
-from tests.system.service_faults.rig import AIR, Broken, Rig
+from tests.system.service_faults.rig import Broken, Rig
 from tests.system.service_faults.robot import is_alive, send, wait_for
 
 
@@ -31,7 +30,6 @@ class Fault:
     make: Callable[[Rig], int]
     after: Callable[[Rig], None] = nothing
     undo: Callable[[Rig], None] = nothing
-    way: Way = AIR  # the link, from before the fault
     priority: Priority = Priority.HUMAN
     is_quick: bool = False  # the car can be driven again in a second or two
 

@@ -15,6 +15,7 @@ from tests.system.service_faults.rig import AIR, Rig
 DEAD: Final = Way(is_dead=True)
 STALLED: Final = Way(is_stalled=True)
 POOR: Final = Way(delay_s=0.02, jitter_s=0.005, loss=0.2)
+POOR_S: Final = 0.3
 SENDER_DIES_S: Final = 0.3
 BURST_S: Final = 0.6  # after the stall began
 
@@ -51,6 +52,12 @@ def vanishes(rig: Rig) -> int:
     return before_ns
 
 
+def dies_on_a_poor_link(rig: Rig) -> int:
+    rig.link.shape(POOR)
+    time.sleep(POOR_S)  # before the failsafe takes the car's speed
+    return signals(driver, signal.SIGKILL)(rig)
+
+
 def stalls_then_bursts(rig: Rig) -> int:
     """Fresh commands are held; whoever sent them is dead when they come, all at once."""
     before_ns = time.monotonic_ns()
@@ -83,8 +90,7 @@ LINK_FAULTS: Final = (
     Fault(
         name="driver SIGKILL at 20 % loss, 20 ms",
         promise_ms=250,
-        make=signals(driver, signal.SIGKILL),
+        make=dies_on_a_poor_link,
         undo=is_well_for_somebody_new,
-        way=POOR,
     ),
 )

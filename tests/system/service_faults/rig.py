@@ -70,7 +70,10 @@ class Rig:
         assert self.remote is not None and self.remote.stdin is not None and self.remote.stdout is not None
         self.remote.stdin.write(word.encode() + b"\n")
         self.remote.stdin.flush()
-        answer = msgspec.json.decode(self.remote.stdout.readline(), type=Answer)
+        line = self.remote.stdout.readline()
+        if not line:
+            raise Broken(f"{word!r}: the driver's process has ended")
+        answer = msgspec.json.decode(line, type=Answer)
         if answer.error:
             raise Broken(f"{word!r} by the driver: {answer.error} ({answer.state}: {answer.reason})")
         return answer

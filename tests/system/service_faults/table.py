@@ -40,9 +40,7 @@ def rows(records: Iterable[Record]) -> list[Row]:
 
 def line(found: Row) -> str:
     """For the terminal."""
-    verdict = (
-        "ok" if found.holds else "BROKEN: " + "; ".join(sorted(set(found.broken)) or ["over the promise"])
-    )
+    verdict = "ok" if found.holds else f"{found.failed} FAILED " + "; ".join(sorted(set(found.broken)))
     return (
         f"{found.fault:45} {found.trials:6} {found.p50_ms:8.1f} {found.p99_ms:8.1f} {found.max_ms:8.1f}"
         f" {found.promise_ms:8.0f} {found.rolled_m:8.2f} {found.slowest_look_hz:6.0f} Hz  {verdict}"
