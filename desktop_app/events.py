@@ -53,6 +53,8 @@ def row_of(event: EventView) -> Row:
     text = text if len(text) <= MAX_CHARS else text[: MAX_CHARS - 1] + "…"
     head, _, more = text.partition(": ")
     if not more:
+        head, _, more = text.partition("; ")
+    if not more:
         head, more = _sentences(text)
     head = head.removesuffix(".") if not more else head.rstrip(".")
     more = more.removesuffix(".")

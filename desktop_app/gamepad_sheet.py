@@ -43,6 +43,7 @@ class GamepadSheet(SheetBody):
         self._pad: PadInputs | None = None
         self._draft: dict[Role, str] = {}  # of a joystick that has no mapping yet
         self._waiting: tuple[Role, PadInputs] | None = None  # and how all stood when it began
+        self._figures: tuple[float, float] | None = None  # dead zone and curve, as written
         self._pads = [Button(look, "", self) for _ in range(MOST_PADS)]
         for at, button in enumerate(self._pads):
             button.clicked.connect(lambda _=False, at=at: self._choose(at))
@@ -215,8 +216,6 @@ class GamepadSheet(SheetBody):
             self._figures = figures
             self.update()
         self._show_pads()
-
-    _figures: tuple[float, float] | None = None
 
     def _show_pads(self) -> None:
         pads = self.view.pads[:MOST_PADS]

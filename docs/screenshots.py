@@ -73,6 +73,19 @@ class Photographer:
     def tap(self, key: Qt.Key) -> None:
         QTest.keyClick(self._window.picture, key)
 
+    def arm(self) -> None:
+        """Press Enter until it was taken: the window ignores a press that waited while it was stuck."""
+        again_s = 0.0
+
+        def is_armed() -> bool:
+            nonlocal again_s
+            if time.monotonic() >= again_s:
+                again_s = time.monotonic() + 1.5
+                self.tap(Qt.Key_Return)
+            return self._window.view.state is State.ARMED
+
+        self.run_until(is_armed)
+
     def hold(self, key: Qt.Key, seconds: float) -> None:
         QTest.keyPress(self._window.picture, key)
         self.run_for(seconds)
@@ -97,8 +110,7 @@ class Photographer:
         self.run_until(lambda: self._window.view.picture_age_s is not None)
         self.run_for(8.0)  # for charts that show something
         self.take("disarmed")
-        self.tap(Qt.Key_Return)
-        self.run_until_state(State.ARMED)
+        self.arm()
         self.run_for(0.2)  # neutral has to be seen while armed
         self.hold(Qt.Key_Up, 1.4)
         self.take("armed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from desktop_app.event_log import MAX_EVENTS, MAX_TEXT, EventLog
+from desktop_app.events import row_of
 from desktop_app.words import connection_words
 from pynet_car.messages import Event, Severity
 from pynet_core.errors import (
@@ -37,6 +38,14 @@ def test_stuck_windows_of_one_minute_are_one_line_with_the_newest_figure() -> No
     assert [(e.count, e.at_s, e.event.text[:19]) for e in stuck] == [(3, 75.0, "Window stuck 240 ms")]
     log.add(event("Window stuck 180 ms; no command went out.", "window_stuck"), 140.0)
     assert [e.count for e in log.events if e.event.kind == "window_stuck"] == [1, 3]
+
+
+def test_what_is_counted_stands_in_the_second_line() -> None:
+    log = EventLog()
+    for at_s in (0.0, 1.0):
+        log.add(event("Window stuck 240 ms; no command went out.", "window_stuck"), at_s)
+    row = row_of(log.events[0])
+    assert (row.head, row.more) == ("Window stuck 240 ms", "no command went out × 2")
 
 
 def test_nothing_new_is_the_same_tuple() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +21,7 @@ from desktop_app.settings import PadMapping
 from desktop_app.teleop import Direction
 from desktop_app.view import PadInputs, View
 from tests.desktop import look_views as views
-from tests.desktop.look_tools import faults, make_window, show, texts
+from tests.desktop.look_tools import difference, faults, grey, make_window, show, texts
 
 
 @pytest.fixture
@@ -298,6 +299,29 @@ def test_what_is_moved_and_pressed_is_seen_as_it_will_drive(window: MainWindow) 
     bench.button("leftshoulder", "b")
     assert rows[Role.HOLD].content.at == rows[Role.E_STOP].content.at == 1.0
     assert "leftshoulder" in bench.sheet.picture.accessibleDescription()
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_what_is_down_differs_without_colour(qtbot: Any, theme: str) -> None:
+    made = make_window(qtbot, "full", theme)
+    bench = Bench(made, REST)
+    parts: tuple[QWidget, ...] = (bench.sheet.picture, bench.sheet.rows[Role.HOLD])
+    before = [grey(part) for part in parts]
+    bench.button("leftshoulder")
+    for part, old in zip(parts, before, strict=True):
+        assert difference(old, grey(part)) > 0.1, type(part).__name__
+
+
+def test_the_live_picture_is_painted_within_the_budget(window: MainWindow) -> None:
+    """LOOK: 4 ms a widget.  CPU time, and the median: the machine is shared."""
+    bench = Bench(window, REST)
+    spent = []
+    for i in range(40):
+        bench.axis("leftx", i / 40)
+        begun_s = time.thread_time()
+        bench.sheet.picture.grab()
+        spent.append(time.thread_time() - begun_s)
+    assert sorted(spent)[20] < 0.004
 
 
 def test_dead_zone_and_curve_go_in_steps_and_stay_in_their_range(window: MainWindow) -> None:
