@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.system.base_root import CannotRun
-from tests.system.service_faults.fault import Fault
+from tests.system.service_faults.fault import Fault, nothing
 from tests.system.service_faults.installed import installed
 from tests.system.service_faults.mutations import MUTATIONS, Mutation, applied
 from tests.system.service_faults.rig import Rig, rig_in
@@ -23,6 +24,8 @@ pytestmark = [pytest.mark.system, pytest.mark.root]
 
 SUITE: Final = "bookworm"
 ALL_S: Final = 75.0  # from the first trial on; until then the quick ones go on
+# The one left out takes as long as that of the GIL, and ends as it does.
+ONCE: Final = tuple(fault for fault in IN_TURN if fault.name != "worker stopped for good")
 records: list[Record] = []
 
 
@@ -50,7 +53,7 @@ def holds(rig: Rig, fault: Fault) -> None:
     assert not is_red(record, fault, leeway_ms=record.worst_gap_ms), say(record, fault)
 
 
-@pytest.mark.parametrize("fault", IN_TURN, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", ONCE, ids=lambda fault: fault.name)
 def test_the_car_stops_within_the_promise_and_can_be_driven_again(
     rig: Rig, end_s: float, fault: Fault
 ) -> None:
@@ -83,4 +86,7 @@ def test_no_command_is_on_the_pins_once_it_is_too_old(rig: Rig) -> None:
 @pytest.mark.parametrize("mutation", MUTATIONS[:2], ids=lambda mutation: mutation.name)
 def test_without_its_guard_the_check_fails(rig: Rig, mutation: Mutation) -> None:
     with applied(rig, mutation):
-        assert is_red(trial(rig, mutation.fault, SUITE), mutation.fault)
+        fault = replace(mutation.fault, after=nothing)  # the time alone tells
+        record = trial(rig, fault, SUITE)
+    assert not record.broken, "it was not even tried"
+    assert is_red(record, fault)
