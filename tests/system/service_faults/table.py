@@ -50,13 +50,14 @@ def line(found: Row) -> str:
 HEADER: Final = f"{'fault':45} trials   p50 ms   p99 ms   max ms  promise rolled m  slowest look"
 
 
-def write_page(records: Sequence[Record], systems: Iterable[str]) -> None:
+def write_page(records: Sequence[Record]) -> None:
     """Replace the page by what is known now."""
     text = HEAD
+    suites = " and ".join(sorted({record.suite for record in records}))
     text += (
-        f"{len(records)} trials up to {max(record.when for record in records)[:16]} UTC on "
-        f"{', '.join(sorted(systems))}; Linux {platform.release().split('-')[0]}, {platform.machine()}, "
-        f"{os.cpu_count()} cores shared with other work.\n\n"
+        f"{len(records)} trials up to {max(record.when for record in records)[:16]} UTC, on Debian {suites}; "
+        f"Linux {platform.release().split('-')[0]}, {platform.machine()}, {os.cpu_count()} cores that other "
+        "work shared.\n\n"
         "| fault | promised ms | trials | p50 ms | p99 ms | max ms | rolled at most m | failed |\n"
         "|---|---:|---:|---:|---:|---:|---:|---:|\n"
     )
