@@ -50,6 +50,7 @@ class Gamepads:
         self._pressed: list[PadButton] = []
         self._news: list[str] = []
         self._told: set[str] = set()  # GUIDs
+        self._anew: set[str] = set()  # whose line is void: SDL cannot forget it
         self.trouble = missing and f"No gamepads: {missing}"
         if not self.trouble:
             self._start()
@@ -93,20 +94,31 @@ class Gamepads:
     def set_mapping(self, guid: str, mapping: PadMapping) -> None:
         """From now on; also for a pad that is plugged in already.
 
+        One without SDL's line makes a joystick again of what was a gamepad by
+        such a line only.
+
         Raises:
             ValueError: SDL takes its line for nothing; in words for the person.
         """
         if mapping.sdl and self.is_running and sdl2.SDL_GameControllerAddMapping(mapping.sdl.encode()) < 0:
             raise ValueError(f"SDL does not take this mapping: {sdl_error()}.")
+        if mapping.sdl:
+            self._anew.discard(guid)
+        elif self._mappings.get(guid, USUAL).sdl:
+            self._anew.add(guid)
         self._mappings[guid] = mapping
-        for instance, stick in tuple(self._sticks.items()):
-            if stick.guid == guid and mapping.sdl:
-                stick.close()
-                del self._sticks[instance]
-                self._open(_index_of(instance))
-        for pad in self._pads.values():
-            if pad.guid == guid:
-                self._map(pad)
+        for each in [each for each in self._all() if each.guid == guid]:
+            if isinstance(each, OpenPad) and guid not in self._anew:
+                self._map(each)
+            elif isinstance(each, OpenPad) or mapping.sdl:
+                self._open_anew(each)
+
+    def _open_anew(self, each: OpenPad | OpenStick) -> None:
+        """As what it has become: gamepad or joystick."""
+        each.close()
+        self._pads.pop(each.instance, None)
+        self._sticks.pop(each.instance, None)
+        (self._open_stick if each.guid in self._anew else self._open)(_index_of(each.instance))
 
     def close(self) -> None:
         """Give every pad back; idempotent."""
@@ -159,6 +171,10 @@ class Gamepads:
             _log.warning("gamepad %d cannot be opened: %s", index, sdl_error())
             return
         pad = OpenPad(controller)
+        if pad.guid in self._anew:
+            pad.close()
+            self._open_stick(index)
+            return
         if pad.instance in self._pads:
             pad.close()  # told twice: SDL counts how often it was opened
             return

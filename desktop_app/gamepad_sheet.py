@@ -151,7 +151,7 @@ class GamepadSheet(SheetBody):
     def _reset(self) -> None:
         mapping = self._pad.mapping if self._pad else None
         if mapping is not None:
-            self._ask(PadMapping(sdl=mapping.sdl))
+            self._ask(PadMapping())  # without its line: one that was a joystick is one again
         self._draft = {}
 
     def _choose(self, at: int) -> None:
@@ -210,7 +210,8 @@ class GamepadSheet(SheetBody):
         for button in (*self.steps.values(), self.usual):
             button.setEnabled(mapping is not None)
         if mapping is not None:
-            self.usual.setEnabled(mapping != PadMapping(sdl=mapping.sdl))
+            self.usual.setEnabled(mapping != PadMapping())
+            self.usual.show_as("Map it anew" if mapping.sdl else "Usual mapping", "", Tone.PLAIN)
         figures = (mapping.dead_zone, mapping.curve) if mapping else None
         if figures != self._figures:
             self._figures = figures

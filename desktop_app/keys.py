@@ -137,6 +137,10 @@ class KeyMap:
         chord = chord_of(key, modifiers)
         if chord is None or (is_typing and _edits(chord)):
             return None
+        if chord == Qt.Key_Escape:
+            return (
+                Deed.DISARM_OR_CLOSE
+            )  # beside the key of its own: what closes a sheet everywhere, closes it
         act = self._acts.get(chord)
         return act if isinstance(act, Deed) else None
 

@@ -215,6 +215,26 @@ def test_a_mapping_makes_a_gamepad_of_it_now_and_in_the_next_run(bench: Bench, s
     later.gamepads.close()
 
 
+def test_a_joystick_that_was_mapped_wrongly_can_be_mapped_anew(bench: Bench, stick: VirtualStick) -> None:
+    bench.poll()
+    [now] = bench.gamepads.inputs()
+    wrong = dict(zip(Role, ("a0", "-a1", "+a1", "b0", "b1", "b2"), strict=True))
+    bench.gamepads.set_mapping(now.guid, PadMapping(sdl=sdl_line(now, wrong)))
+    read(bench)
+    bench.gamepads.set_mapping(now.guid, PadMapping())
+    assert bench.poll() is None
+    assert [pad.mapping for pad in bench.gamepads.inputs()] == [None]
+    stick.unplug()
+    bench.poll()
+    again = VirtualStick()
+    assert bench.poll() is None, "SDL still knows the line, we do not"
+    right = {**wrong, Role.HOLD: "b4"}
+    bench.gamepads.set_mapping(now.guid, PadMapping(sdl=sdl_line(now, right)))
+    again.button(4, True)
+    assert read(bench).is_held
+    again.unplug()
+
+
 def test_a_line_that_sdl_does_not_take_is_refused_in_words(bench: Bench) -> None:
     with pytest.raises(ValueError, match="SDL does not take this mapping"):
         bench.gamepads.set_mapping("05", PadMapping(sdl="nonsense"))

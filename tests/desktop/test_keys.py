@@ -76,6 +76,8 @@ def test_esc_can_come_back_to_disarm_but_to_nothing_else() -> None:
     with pytest.raises(ValueError, match="Esc closes sheets and disarms"):
         keys.with_key(Deed.TAKE, 0, Qt.Key_Escape)
     assert keys.with_key(Deed.DISARM_OR_CLOSE, 0, Qt.Key_Escape).is_usual
+    assert deed(keys, Qt.Key_Q) is Deed.DISARM_OR_CLOSE
+    assert deed(keys, Qt.Key_Escape, is_typing=True) is Deed.DISARM_OR_CLOSE, "Q is a letter there"
 
 
 @given(st.lists(st.tuples(st.sampled_from(ACTS), CHORDS), max_size=12))

@@ -364,6 +364,13 @@ def test_a_joystick_becomes_a_gamepad_when_each_role_has_an_input(window: MainWi
     assert bench.asked == [("05000000", PadMapping(sdl=line))]
 
 
+def test_one_that_was_mapped_here_can_be_mapped_anew(window: MainWindow) -> None:
+    bench = Bench(window, replace(REST, mapping=PadMapping(sdl="05,stick,leftx:a0,", curve=2.0)))
+    assert bench.sheet.usual.text() == "Map it anew"
+    QTest.mouseClick(bench.sheet.usual, Qt.LeftButton)
+    assert bench.mapping == PadMapping()
+
+
 def test_without_a_pad_it_says_what_to_do_and_nothing_can_be_asked(window: MainWindow) -> None:
     bench = Bench(window, None)
     assert said(window) == NO_PAD
