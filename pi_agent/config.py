@@ -71,6 +71,7 @@ class CameraConfig:
     height_px: Annotated[int, Meta(ge=16, le=4096)] = 480
     fps: Annotated[float, Meta(ge=1.0, le=120.0)] = 30.0
     quality: Annotated[int, Meta(ge=1, le=100)] = 75  # JPEG
+    upside_down: bool = False  # as it is mounted on a Pi; the simulated one never is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

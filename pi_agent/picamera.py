@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from libcamera import Transform
 from picamera2 import Picamera2
 from picamera2.encoders import JpegEncoder, MJPEGEncoder
 from picamera2.outputs import Output
@@ -96,6 +97,8 @@ class PiCamera:
                 camera.create_video_configuration(
                     # The planes as a JPEG wants them: no conversion of colours.
                     main={"size": (config.width_px, config.height_px), "format": "YUV420"},
+                    # In the sensor: it costs nothing.
+                    transform=Transform(hflip=config.upside_down, vflip=config.upside_down),
                     controls=controls,
                     buffer_count=BUFFERS,
                 )

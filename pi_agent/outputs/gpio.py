@@ -54,4 +54,5 @@ class GpioOutput:
     def close(self) -> None:
         device, self._device = self._device, None
         if device is not None:
+            device.off()  # what was low or a stopped pulse is so already; an enable is not
             device.close()

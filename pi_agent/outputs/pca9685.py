@@ -24,6 +24,8 @@ WAKE_S: Final = 0.0005  # data sheet: 500 us until the oscillator is steady
 CHECK_NS: Final = 250_000_000  # how often it is asked whether it has lost its supply
 JOIN: Final = "sudo usermod -aG i2c $USER, and log in anew"
 TRIES: Final = 3  # motors disturb the bus
+I2C_TIMEOUT: Final = 0x0702  # linux/i2c-dev.h
+TIMEOUT_10MS: Final = 2  # a write of five bytes takes 0.6 ms at 100 kHz
 
 _MODE1: Final = 0x00
 _LED0: Final = 0x06
@@ -55,6 +57,8 @@ class I2cBus:
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
             fcntl.ioctl(self._fd, I2C_SLAVE, address)
+            # A bus that is stuck would hold up the guardian for a second at each try.
+            fcntl.ioctl(self._fd, I2C_TIMEOUT, TIMEOUT_10MS)
         except FileNotFoundError as exc:
             raise HardwareError(f"no {path}: turn I2C on:  sudo raspi-config nonint do_i2c 0") from exc
         except PermissionError as exc:

@@ -63,7 +63,9 @@ def load_sensors(
             sensors[point.name] = _make(point, config)
         except (Exception, SystemExit) as exc:  # the plugin's code, not ours: contain whatever it raises
             reason = f"{type(exc).__name__}: {exc}"
-            log.warning("sensor plugin %s (%s) refused: %s", point.name, point.value, reason, exc_info=exc)
+            # A wrong setting is no fault of the code: the reason is enough.
+            trace = None if isinstance(exc, ConfigError) else exc
+            log.warning("sensor plugin %s (%s) refused: %s", point.name, point.value, reason, exc_info=trace)
             broken.append(StreamInfo(name=point.name, title=point.name, unit="", period_s=0.0, state=reason))
     for name in config.sensors.keys() - {point.name for point in found}:
         log.warning("[sensors.%s] in the settings belongs to no installed plugin", name)

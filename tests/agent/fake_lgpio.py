@@ -66,6 +66,9 @@ class Lines:
         if not (0 <= hz <= 10_000 and 0 <= percent <= 100):
             raise Error("bad PWM micros")
         self.pwm[line] = (float(hz), float(percent))
+        if not hz:  # it ends with its pulse, low
+            del self.pwm[line]
+            self.levels[line] = 0
         return 0
 
     def callback(self, handle: int, line: int, edge: int, act: Callable[..., None]) -> Any:

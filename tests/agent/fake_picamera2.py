@@ -9,10 +9,19 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import pytest
+
+
+@dataclass(frozen=True)
+class Transform:
+    """libcamera's."""
+
+    hflip: bool = False
+    vflip: bool = False
 
 
 class Output:
@@ -85,9 +94,9 @@ class Picamera2:
         return [{"Model": "imx708"}] if Picamera2.lens.is_plugged else []
 
     def create_video_configuration(
-        self, main: dict[str, Any], controls: dict[str, Any], buffer_count: int
+        self, main: dict[str, Any], transform: Transform, controls: dict[str, Any], buffer_count: int
     ) -> dict[str, Any]:
-        return {"main": main, "controls": controls, "buffer_count": buffer_count}
+        return {"main": main, "transform": transform, "controls": controls, "buffer_count": buffer_count}
 
     def configure(self, config: dict[str, Any]) -> None:
         width, height = config["main"]["size"]
@@ -126,15 +135,16 @@ class Picamera2:
 def install(patch: pytest.MonkeyPatch, *, has_hardware: bool = False) -> Lens:
     """Let `import picamera2` find this; as on a Pi 5, or with the hardware encoder of those before."""
     Picamera2.lens = Lens()
-    picamera2, encoders, outputs = (
-        ModuleType(name) for name in ("picamera2", "picamera2.encoders", "picamera2.outputs")
+    libcamera, picamera2, encoders, outputs = (
+        ModuleType(name) for name in ("libcamera", "picamera2", "picamera2.encoders", "picamera2.outputs")
     )
+    vars(libcamera).update(Transform=Transform)
     vars(picamera2).update(Picamera2=Picamera2)
     vars(encoders).update(
         JpegEncoder=JpegEncoder, MJPEGEncoder=MJPEGEncoder if has_hardware else LibavMjpegEncoder
     )
     vars(outputs).update(Output=Output)
-    for module in (picamera2, encoders, outputs):
+    for module in (libcamera, picamera2, encoders, outputs):
         patch.setitem(sys.modules, module.__name__, module)
     patch.delitem(sys.modules, "pi_agent.picamera", raising=False)
     return Picamera2.lens

@@ -16,7 +16,7 @@ from pynet_car.messages import CameraFrame, Event
 from pynet_core.errors import HardwareError
 from tests.agent import fake_picamera2
 from tests.agent.camera_contract import CONTRACT, MakeCamera
-from tests.agent.fake_picamera2 import Lens
+from tests.agent.fake_picamera2 import Lens, Transform
 
 CONFIG = CameraConfig(width_px=641, height_px=480, fps=25.0, quality=80)
 
@@ -76,6 +76,16 @@ def test_it_asks_for_size_rate_and_planes_without_conversion(lens: Lens) -> None
     encoder: Any = lens.opened[0].encoder
     assert (type(encoder).__name__, encoder.q) == ("JpegEncoder", 80)
     frames.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("is_upside_down", [False, True])
+def test_a_camera_that_hangs_head_down_is_turned_in_the_sensor(lens: Lens, is_upside_down: bool) -> None:
+    camera = LateCamera(CameraConfig(upside_down=is_upside_down))
+    frames = camera.frames()
+    in_thread(lambda: lens.now.shoot(b"1", time.monotonic_ns()))
+    next(frames)
+    assert lens.opened[0].config["transform"] == Transform(hflip=is_upside_down, vflip=is_upside_down)
+    camera.close()
 
 
 @pytest.mark.parametrize(

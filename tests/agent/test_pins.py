@@ -5,6 +5,7 @@ gpiozero's own lgpio pins run here, on an lgpio whose lines we move.
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from collections.abc import Iterator
@@ -118,7 +119,21 @@ def test_motor_and_servo_get_fractions_of_a_percent(lines: Lines, tmp_path: Path
     assert lines.pwm[19] == pytest.approx((50, 8.75))
     car.close()
     assert not lines.pwm
-    assert not lines.outputs
+
+
+def test_outputs_given_back_stay_outputs_and_low(lines: Lines, tmp_path: Path) -> None:
+    """A line that floats is a high one to an L293D."""
+    text = "[drive.motor]\nforward_pin = 2\nbackward_pin = 3\nenable_pin = 4\n"
+    car = drivetrain(parse_config(text, "x").drive, tmp_path)
+    car.claim()
+    car.set(0.5, 0.5)
+    assert lines.levels[4] == 1
+    car.close()
+    del car
+    gc.collect()  # gpiozero's devices close themselves when they are forgotten
+    assert lines.outputs == {2, 3, 4, 19}
+    assert not lines.pwm
+    assert [lines.levels[line] for line in (2, 3, 4, 19)] == [0, 0, 0, 0]
 
 
 def test_directions_and_enables_are_levels(lines: Lines, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ from picamera2.encoders import JpegEncoder  # noqa: E402
 from pi_agent.config import CameraConfig  # noqa: E402
 from pi_agent.picamera import PiCamera  # noqa: E402
 from pynet_core.errors import HardwareError  # noqa: E402
-from tests.agent.camera_contract import CONTRACT  # noqa: E402
+from tests.agent.camera_contract import CONTRACT, frames_are_jpegs_newer_and_newer  # noqa: E402
 
 
 class MemorySync(Sync):  # type: ignore[misc]
@@ -242,6 +242,7 @@ def main() -> None:
     config = CameraConfig()
     for promise in CONTRACT:
         promise(lambda: camera(config))
+    frames_are_jpegs_newer_and_newer(lambda: camera(CameraConfig(upside_down=True)))
     a_second_one_is_refused_in_words(config)
     a_stall_is_an_error_and_the_next_try_succeeds(config)
     large = CameraConfig(width_px=1280, height_px=720)
