@@ -250,8 +250,9 @@ def main(arguments: list[str]) -> int:
             carry_out(write)
         except (OSError, ValueError, OverflowError, struct.error) as exc:
             problems.append(f"{write[0]} {write[2]} of {write[1]} may still run: {exc}")
+    level = "<3>" if "JOURNAL_STREAM" in os.environ else ""  # systemd started us: an error, sd-daemon(3)
     for problem in problems:
-        print(f"neutral: {problem}", file=sys.stderr)
+        print(f"{level}neutral: {problem}", file=sys.stderr)
     return int(bool(problems))
 
 

@@ -322,7 +322,7 @@ def test_it_does_not_start_while_an_output_of_the_last_run_may_still_turn(machin
     plan.write_text(good.replace("/run/pynet-agent/board", "/run/pynet-agent/gone"))
     machine.box.run(f"systemctl start {UNIT}", check=False)
     assert not machine.is_up()
-    errors = machine.box.run(f"journalctl -u {UNIT} -n 20 -o cat --no-pager").stdout
+    errors = machine.box.run(f"journalctl -u {UNIT} -p err -o cat --no-pager").stdout
     assert "/run/pynet-agent/gone" in errors and "may still run" in errors
     plan.write_text(good)
     await_(machine.is_up, "it does not start, though all is neutral")
