@@ -24,6 +24,7 @@ def test_of_another_tier(): pytest.skip("no window here")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("required", "summary"), [("1", "1 failed, 1 skipped, 1 error"), ("", "3 skipped")])
 def test_skips_of_the_root_tier(required: str, summary: str, tmp_path: Path) -> None:
     shutil.copy(Path(__file__).with_name("conftest.py"), tmp_path)

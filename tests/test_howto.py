@@ -21,6 +21,7 @@ def test_there_are_snippets() -> None:
     assert len(SNIPPETS) >= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("snippet", SNIPPETS)
 def test_it_runs(snippet: str, tmp_path: Path, free_port: int) -> None:
     done = subprocess.run(

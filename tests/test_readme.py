@@ -27,6 +27,7 @@ def test_there_are_two_snippets() -> None:
     assert len(SNIPPETS) == 2
 
 
+@pytest.mark.slow
 def test_the_sensor_snippet_prints_every_item(free_port: int) -> None:
     lines = run(SNIPPETS[0].replace("1857", str(free_port))).splitlines()
     assert lines == [f"{second} {20 + second / 10} °C" for second in range(5)]

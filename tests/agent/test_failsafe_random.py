@@ -171,6 +171,7 @@ TestConversation = Conversation.TestCase
 TestConversation.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
 
 
+@pytest.mark.slow
 def test_every_conversation_of_four_acts_keeps_the_promises() -> None:
     """Two peers, eleven acts, every order: of a driving car, and of a standing one that is leased first."""
     motions = 0

@@ -165,6 +165,7 @@ def test_the_encoders_count_what_the_wheels_rolled_in_order_and_with_true_stamps
         assert right - left == pytest.approx(turned * WIRING.track_width_m, abs=2 * edge_m)
 
 
+@pytest.mark.slow
 def test_the_distance_by_encoder_is_the_true_one_to_an_edge_after_a_minute(board: Board) -> None:
     world = World(board, TRACK)
     reader = EdgeReader(board)

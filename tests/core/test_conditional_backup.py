@@ -324,7 +324,7 @@ def test_a_file_is_not_deleted_when_it_has_changed_since_it_was_fetched(machines
     assert late.read_bytes().endswith(b"late")
 
 
-@pytest.mark.system
+@pytest.mark.slow
 def test_every_callable_that_gives_two_numbers_can_say_how_full_it_is(tmp_path: Path) -> None:
     import_path = str(EXAMPLE / "full")
     code = (

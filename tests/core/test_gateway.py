@@ -632,7 +632,7 @@ def test_a_blocking_start_returns_when_a_client_closes_the_gateway() -> None:
     assert not gateway.is_running
 
 
-@pytest.mark.system
+@pytest.mark.slow
 def test_ctrl_c_ends_a_blocking_start_and_the_script_goes_on() -> None:
     script = """
 import threading, time

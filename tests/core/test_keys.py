@@ -220,7 +220,7 @@ def test_a_certificate_with_any_byte_changed_is_refused(identity: Identity, mask
             check_certificate(bytes(certificate))
 
 
-@pytest.mark.system
+@pytest.mark.slow
 def test_importing_pynet_does_not_import_what_only_makers_of_keys_need() -> None:
     program = "import sys, pynet; sys.exit('cryptography' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0

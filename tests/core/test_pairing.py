@@ -429,7 +429,7 @@ def test_pynet_pair_wants_one_of_its_two_forms(home: Path, words: list[str]) -> 
     assert "say either --serve" in result.output
 
 
-@pytest.mark.system
+@pytest.mark.slow
 def test_pynet_pair_serve_shows_a_code_and_what_to_type_over_there(home: Path, free_port: int) -> None:
     command = [sys.executable, "-c", "from pynet_core.cli import main; main()", "pair", "--serve"]
     with subprocess.Popen(

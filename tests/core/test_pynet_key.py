@@ -67,7 +67,7 @@ def scripts(
     return listens_on, called
 
 
-@pytest.mark.system
+@pytest.mark.slow
 def test_unchanged_scripts_that_share_pynet_key_talk_over_the_network(
     own_address: str, free_port: int
 ) -> None:
@@ -75,25 +75,25 @@ def test_unchanged_scripts_that_share_pynet_key_talk_over_the_network(
     assert (listens_on, called.stdout) == ("0.0.0.0", "42\n")
 
 
-@pytest.mark.system
+@pytest.mark.slow
 def test_unchanged_scripts_that_share_pynet_key_talk_on_one_machine(free_port: int) -> None:
     assert scripts(free_port, "", SECRET, SECRET)[1].stdout == "42\n"
 
 
-@pytest.mark.system
+@pytest.mark.slow
 def test_unchanged_scripts_without_a_key_talk_on_one_machine_only(own_address: str, free_port: int) -> None:
     listens_on, called = scripts(free_port, "", "", "")
     assert (listens_on, called.stdout) == ("127.0.0.1", "42\n")
     assert "no gateway at" in scripts(free_port, own_address, "", "")[1].stderr
 
 
-@pytest.mark.system
+@pytest.mark.slow
 def test_another_key_does_not_fit(free_port: int) -> None:
     _, called = scripts(free_port, "", SECRET, SECRET + "!")
     assert "Refused: refused with 401" in called.stderr
 
 
-@pytest.mark.system
+@pytest.mark.slow
 @pytest.mark.parametrize("keys", [(SECRET, ""), ("", SECRET)])
 def test_a_key_at_one_end_only_is_told(free_port: int, keys: tuple[str, str]) -> None:
     _, called = scripts(free_port, "", *keys)

@@ -87,7 +87,7 @@ def test_noise_is_a_pattern_or_is_refused(noise: str) -> None:
     assert re.compile(noise)
 
 
-@pytest.mark.system
+@pytest.mark.slow
 def test_the_largest_pattern_that_is_taken_stays_within_100_mb() -> None:
     """In a process of its own: what is freed is not always given back."""
     sizes = [

@@ -250,7 +250,7 @@ def test_a_broken_file_is_not_overwritten(path: Path) -> None:
     assert path.read_text() == "driver laptop\n"
 
 
-@pytest.mark.system
+@pytest.mark.slow
 def test_changes_of_several_processes_at_once_are_all_kept(path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from pynet_core.keys import Identity\n"
