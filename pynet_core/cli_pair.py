@@ -52,7 +52,8 @@ def serve_pairing(folder: Path, role: str, port: int | None = None) -> None:
 
     def show(code: str, port: int) -> None:
         where = socket.gethostname() if port == PAIRING_PORT else f"{socket.gethostname()} --port {port}"
-        click.echo(f"On the other device, within {OPEN_S:g} s:  pynet pair {where}\nCode:  {spoken(code)}")
+        click.echo(f"On the other device, within {OPEN_S:g} s, in the window or by:  pynet pair {where}")
+        click.echo(f"Code:  {spoken(code)}")
 
     identity, trust = _credentials(folder)
     try:

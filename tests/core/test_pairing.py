@@ -442,9 +442,8 @@ def test_pynet_pair_serve_shows_a_code_and_what_to_type_over_there(home: Path, f
         )
         last = serving.stdout.read()
     assert made == f"made {home / 'identity.pem'}\n"
-    assert (
-        told == f"On the other device, within 120 s:  pynet pair {socket.gethostname()} --port {free_port}\n"
-    )
+    by = f"pynet pair {socket.gethostname()} --port {free_port}"
+    assert told == f"On the other device, within 120 s, in the window or by:  {by}\n"
     assert paired.role == "viewer"
     assert last == f"paired: laptop is trusted as viewer, fingerprint {LAPTOP.fingerprint}\n"
     assert TrustStore(home / "trusted").devices == (Trusted("viewer", "laptop", LAPTOP.certificate),)

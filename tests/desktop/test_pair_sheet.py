@@ -59,7 +59,10 @@ def type_in(window: MainWindow, keys: str) -> None:
     [
         ("4821 7730", "48217730"),
         ("4821-7730", "48217730"),
-        ("On the other device, within 120 s:  pynet pair rover-7\nCode:  4821 7730\n", "48217730"),
+        (
+            "On the other device, within 120 s, in the window or by:  pynet pair rover-7\nCode:  4821 7730\n",
+            "48217730",
+        ),
         ("48", "48"),
         ("4821 77301", "48217730"),
         ("no code", ""),
