@@ -21,7 +21,7 @@ from pi_agent.selftest.checks import check_outputs, check_streams, check_ticks
 from pi_agent.selftest.entry import door_of
 from pi_agent.selftest.observer import Observer
 from pi_agent.selftest.outputs import load_writes, readers
-from pi_agent.selftest.stops import STOPS, Examiner, Trial, free_robot, table, why_not
+from pi_agent.selftest.stops import STOPS, Examiner, Stop, Trial, free_robot, table, why_not
 from pynet_core.errors import HardwareError
 
 CONSENT: Final = "wheels up"
@@ -59,6 +59,7 @@ def selftest(
     sensors.  With --turn and --stop the wheels turn: lift the car first.
     """
     runtime_dir = runtime_dir or found_runtime_dir()
+    chosen = _chosen(only)
     report = free_robot(runtime_dir)
     found = [*check_outputs(report, runtime_dir), *check_streams(report)]
     done: list[Trial] = []
@@ -66,36 +67,42 @@ def selftest(
     notes: list[str] = []
     if turn or stop:
         _ask_consent(wheels_up, throttle)
-        outputs, _ = readers(load_writes(runtime_dir))
+        outputs, unread = readers(load_writes(runtime_dir))
         with contextlib.ExitStack() as ending:
             door = ending.enter_context(door_of(report, state_dir or found_state_dir()))
             observer = ending.enter_context(Observer(runtime_dir)) if outputs else None
             if observer is not None:
                 _await_awake(observer)
             examiner = Examiner(door, runtime_dir, observer, throttle)
-            found += check_ticks(*examiner.turn(TURN_S))
+            ticks = examiner.turn(TURN_S)
+            if any(stream.name == "encoder" for stream in report.streams):
+                found += check_ticks(*ticks)
             if stop:
-                left_out = _try_all(examiner, runtime_dir, only, trials, observer is not None, done)
-            notes = _notes(observer)
+                left_out = _try_all(examiner, runtime_dir, chosen, trials, observer is not None, done)
+            notes = [*_notes(observer), *(f"Not read back: {why}." for why in unread)]
     _show(found, done, left_out, notes, as_json)
     late = any(trial.neutral_ms > trial.promised_ms for trial in done)
     if late or any(finding.level is Level.PROBLEM for finding in found):
         raise SystemExit(1)
 
 
+def _chosen(only: tuple[str, ...]) -> list[Stop]:
+    chosen = [stop for stop in STOPS if not only or any(word in stop.name for word in only)]
+    if not chosen:
+        names = ", ".join(stop.name for stop in STOPS)
+        raise click.BadParameter(f"no fault has that in its name; there are: {names}", param_hint="--only")
+    return chosen
+
+
 def _try_all(
     examiner: Examiner,
     runtime_dir: Path,
-    only: tuple[str, ...],
+    chosen: list[Stop],
     trials: int,
     sees_outputs: bool,
     done: list[Trial],
 ) -> dict[str, str]:
     """Try every fault; those that cannot be, and why."""
-    chosen = [stop for stop in STOPS if not only or any(word in stop.name for word in only)]
-    if not chosen:
-        names = ", ".join(stop.name for stop in STOPS)
-        raise click.BadParameter(f"no fault has that in its name; there are: {names}", param_hint="--only")
     left_out = {}
     for stop in chosen:
         for number in range(trials):

@@ -45,6 +45,12 @@ def neutral_after_ms(looks: list[Look], fault_ns: int) -> float:
     return (until_ns - fault_ns) / 1e6
 
 
+def was_moving_at(looks: list[Look], ns: int) -> bool:
+    """Whether something moved then, or a PWM period before."""
+    before = [look for look in looks if look.ns <= ns]
+    return bool(before) and (before[-1].moving or ns - before[-1].ns < PULSES_NS)
+
+
 class Observer:
     """The process, and what it has seen so far.  `close` ends it."""
 
@@ -80,10 +86,9 @@ class Observer:
     def is_moving(self) -> bool:
         """Whether something moves, or did a PWM period ago."""
         with self._lock:
-            looks = self._looks[-2:]
-        if not looks:
-            return False
-        return looks[-1].moving or time.monotonic_ns() - looks[-1].ns < PULSES_NS
+            newest = self._looks[-1:]
+        # The first look is no change: nothing has moved yet.
+        return was_moving_at(newest, time.monotonic_ns()) and len(self._looks) > 1
 
     def seen(self) -> list[Look]:
         """All changes so far."""

@@ -18,7 +18,7 @@ from pi_agent.neutral import save_plan
 from pi_agent.report import REPORT_SOCKET, Report, ReportServer, StreamReport
 from pi_agent.selftest.checks import check_outputs, check_stream, check_ticks
 from pi_agent.selftest.entry import door_of
-from pi_agent.selftest.observer import Look, neutral_after_ms
+from pi_agent.selftest.observer import Look, neutral_after_ms, was_moving_at
 from pi_agent.selftest.outputs import load_writes, reader_of
 from pi_agent.selftest.stops import STOPS, Trial, free_robot, table, why_not
 from pynet_car.messages import State, Status
@@ -123,6 +123,16 @@ def test_the_time_ends_with_the_look_that_saw_neutral_for_good() -> None:
 def test_a_robot_that_moves_on_never_stopped() -> None:
     assert neutral_after_ms(looks((500, True)), 1000 * MS) == float("inf")
     assert neutral_after_ms(looks((500, True), (1010, False), (1900, True)), 1000 * MS) == float("inf")
+
+
+def test_a_fault_counts_only_if_something_moved_when_it_was_made() -> None:
+    turning = looks((0, False), (500, True))
+    assert was_moving_at(turning, 1000 * MS)
+    assert not was_moving_at(turning, 400 * MS)
+    assert not was_moving_at([], 1000 * MS)
+    pulses = looks((500, True), (502, False), (510, True), (512, False))  # PWM, seen at a pin
+    assert was_moving_at(pulses, 519 * MS)
+    assert not was_moving_at(pulses, 700 * MS)
 
 
 def test_a_stop_that_is_late_is_red_in_table_and_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -235,6 +245,12 @@ def test_without_consent_nothing_turns(board: Board, tmp_path: Path, words: list
     assert result.exit_code == 2
     assert "say --wheels-up if they may" in result.output
     assert board.output(12)[0] == board.output(13)[0] == 0
+
+
+def test_a_fault_nobody_knows_is_told_before_anything_turns(board: Board, tmp_path: Path) -> None:
+    result = run_verb(tmp_path, "--stop", "--wheels-up", "--only", "meteor")
+    assert result.exit_code == 2
+    assert "there are: e-stop by a second client" in result.output
 
 
 def test_without_turning_it_needs_no_consent(board: Board, tmp_path: Path) -> None:
