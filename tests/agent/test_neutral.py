@@ -121,7 +121,7 @@ STEP = st.fixed_dictionaries(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
 @given(
     st.fixed_dictionaries({"version": st.just(neutral.VERSION), "writes": st.lists(STEP, max_size=3)}) | JSON
 )
@@ -149,7 +149,7 @@ def test_of_a_plan_cut_off_anywhere_what_is_whole_is_done_and_the_rest_is_told(t
         save_plan(tmp_path, board_writes(board, 5, 12, 13))
         plan = (tmp_path / PLAN_FILE).read_bytes()
         done_at: list[int] = []
-        for length in range(len(plan) - 1):  # without its last line break it is whole all the same
+        for length in range(0, len(plan) - 1, 3):  # without its last line break it is whole all the same
             (tmp_path / PLAN_FILE).write_bytes(plan[:length])
             for pin in (5, 12, 13):
                 board.set_output(pin, 0.9, 100.0)

@@ -20,7 +20,7 @@ pytestmark = [
 
 
 def test_the_camera_keeps_its_contract_on_the_real_picamera2() -> None:
-    said = picamera_root.run("tests.system.virtual_camera", timeout_s=100)
+    said = picamera_root.run("tests.system.virtual_camera", "--seconds", "1", timeout_s=100)
     figures = json.loads(said.splitlines()[-1])
     assert set(figures) == {"640x480", "1280x720"}
     assert all(figure["fps"] > 10 for figure in figures.values()), figures
