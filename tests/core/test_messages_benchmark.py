@@ -33,6 +33,16 @@ def test_each_test_has_a_figure_of_each_contestant_and_raw_leads_by_one(
         assert each.contestant != "raw" or each.lead == 1
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the CPU of another process is read from /proc")
+def test_a_rush_of_small_items_takes_less_cpu_than_raw_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guard: a fifth of it when this was written, and twice of it before items were gathered."""
+    monkeypatch.setattr(messages, "TURN_S", 0.2)
+    with contestants_with(False) as (raw, pynet, _):
+        figures = measure([raw, pynet], 3, [test for test in TESTS if test.name == "64 B items"])
+    cpu_us = {each.contestant: each.cpu_us for each in figures}
+    assert 0 < cpu_us["pynet"] < cpu_us["raw"]
+
+
 def test_one_that_fails_is_left_out_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     nobody = Contestant("nobody", Path(sys.executable), {}, str(tmp_path))
     with contestants_with(False) as (raw, *_), nobody:
