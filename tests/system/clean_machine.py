@@ -75,7 +75,10 @@ class CleanMachine:
         self._layers = f"lowerdir={base},upperdir={layer},workdir={work}"
         self._log = log
         self._step_s = step_s
-        subprocess.run(["git", "clone", "-q", "--bare", REPOSITORY, self._repository], check=True)
+        # Whoever the checkout belongs to.
+        clone = ["git", "-c", "safe.directory=*", "clone", "-q", "--bare"]
+        if subprocess.run([*clone, REPOSITORY, self._repository], check=False).returncode != 0:
+            raise CannotRun(f"git cannot clone {REPOSITORY}")
         self.run("python3", "-c", LOOK)
         _copy_settings(layer)
         self.run("update-ca-certificates")

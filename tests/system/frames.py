@@ -148,7 +148,7 @@ class Siege:
             strike(self.target, one)
             self.before_welcome += not one.greeted
         began_s = time.monotonic()
-        if not eventually(lambda: census(self.target) == self.before, LEFT_AFTER_S):
+        if not eventually(self._is_as_before, LEFT_AFTER_S):
             raise Harmed(
                 f"threads, descriptors after {LEFT_AFTER_S:g} s: {census(self.target)}, before: {self.before}"
             )
@@ -180,6 +180,13 @@ class Siege:
             f"memory: {self.memory_mb} MB {grown_mb:+d}",
             self.target.report(),
         ]
+
+    def _is_as_before(self) -> bool:
+        """Fewer is fine: on a busy machine the last visitor may have been counted before."""
+        now = census(self.target)
+        return all(
+            count <= had for name in now for count, had in zip(now[name], self.before[name], strict=True)
+        )
 
     def _visit(self) -> None:
         self.target.visit()
