@@ -102,7 +102,7 @@ WORKER_FAULTS: Final = (
     ),
     Fault(
         name="worker aborts again and again",
-        promise_ms=50,
+        promise_ms=250,  # it hangs while it writes down where each of its threads is (faulthandler)
         make=sabotages("again abort"),
         after=pauses_between_deaths,
         undo=stop_sabotage,

@@ -29,6 +29,7 @@ must hold: the worker replaced, nothing left behind, the reason told.  Else the 
 FOOT: Final = """
 "e-stop" beside another fault: that fault must not stop the car, and an e-stop after it is as quick as ever.
 "for good" means that nobody mends it but the service itself.
+A worker that aborts has first written down where each of its threads is: it counts as one that hangs.
 """
 
 
