@@ -65,6 +65,8 @@ class PiCamera:
                 "it hangs in its driver and cannot be opened anew:  sudo systemctl restart pynet-agent, "
                 "and if that does not help,  sudo reboot"
             )
+        if self._closed.is_set():
+            return
         camera = self._open()
         try:
             yield from self._record(camera)

@@ -111,8 +111,6 @@ class Pca9685:
         self._checked_ns = self._now_ns()
 
     def put(self, channel: int, duty: float) -> None:
-        if self._is_set_up:
-            self._check()
         ticks = round(duty * TICKS)
         on, off = 0, ticks
         if ticks == 0:
@@ -120,6 +118,8 @@ class Pca9685:
         elif ticks >= TICKS:
             on, off = _FULL << 8, 0
         self._write(_LED0 + 4 * channel, on & 0xFF, on >> 8, off & 0xFF, off >> 8)
+        if self._is_set_up:
+            self._check()  # last: what is to stop is told to first
 
     def _check(self) -> None:
         now_ns = self._now_ns()

@@ -51,6 +51,15 @@ def test_a_channel_that_runs_with_a_longer_pulse_than_our_period_is_taken(kernel
     assert pwm_pulse_ns(kernel.pwm, 0) == 5_000_000
 
 
+def test_a_channel_that_was_left_inverted_is_put_right(kernel: FakeKernel) -> None:
+    before = KernelPwm(kernel.pwm, 0, 50)
+    before.claim(0.5)
+    for name, value in (("enable", "0"), ("polarity", "inversed"), ("enable", "1")):
+        neutral.write_text(str(kernel.pwm / "pwm0" / name), value)
+    KernelPwm(kernel.pwm, 0, 50).claim(0.0)
+    assert (kernel.pwm / "pwm0/polarity").read_text() == "normal"
+
+
 def test_a_channel_that_the_chip_has_not_is_one_line(kernel: FakeKernel) -> None:
     with pytest.raises(HardwareError, match=r"does not give channel 3: .*No such device"):
         KernelPwm(kernel.pwm, 3, 50).claim(0.0)
@@ -134,7 +143,8 @@ def test_a_dip_of_its_supply_is_told_within_a_quarter_second_of_driving(kernel: 
     kernel.pca9685.power_on()
     clock.now_ns += CHECK_NS
     with pytest.raises(HardwareError, match="has restarted: its supply dips"):
-        output.put(0.6)
+        output.put(0.0)
+    assert kernel.pca9685.registers[0x06 + 3] & 0x10, "it is told to be off all the same"
 
 
 def test_a_disturbed_bus_is_tried_three_times_and_then_told(kernel: FakeKernel) -> None:
