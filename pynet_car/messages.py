@@ -19,6 +19,7 @@ Ns = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # the car's monotonic clock
 Seq = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 DEFAULT_PORT: Final = 1857
+ABSENT: Final = "absent: "  # begins the state of a stream that is not missed
 
 
 class State(enum.StrEnum):
@@ -230,7 +231,7 @@ class StreamInfo(Struct, frozen=True, kw_only=True):
     maximum: float = 0.0
     channels: tuple[str, ...] = ()
     bearings_rad: tuple[float, ...] = ()  # where each channel looks, 0 ahead, + left
-    state: str = "ok"  # or why it does not run
+    state: str = "ok"  # or why it does not run; after ABSENT: because the settings say that there is none
 
 
 class Description(Struct, frozen=True, kw_only=True, tag=True):

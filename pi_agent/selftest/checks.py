@@ -9,7 +9,7 @@ from typing import Final
 from pi_agent.doctor.finding import Finding, bad, ok, warn
 from pi_agent.report import Report, StreamReport
 from pi_agent.selftest.outputs import load_writes, readers
-from pynet_car.messages import State
+from pynet_car.messages import ABSENT, State
 
 ENOUGH: Final = 0.7  # of the items that a stream promises
 OLD_PERIODS: Final = 5.0
@@ -39,6 +39,8 @@ def check_stream(stream: StreamReport) -> Finding:
     """Whether one stream comes, as often as it should."""
     due_hz = 1 / stream.period_s if stream.period_s else 0.0
     fix = "wires and [section] in agent.toml, then:  sudo pynet-agent doctor"
+    if stream.state.startswith(ABSENT):
+        return ok(stream.name, f"none: {stream.state.removeprefix(ABSENT)}")
     if stream.state != "ok":
         return bad(stream.name, stream.state, _STATUS, fix)
     if stream.age_s is None:

@@ -14,6 +14,7 @@ from gpiozero import RotaryEncoder
 from gpiozero.exc import GPIOZeroError
 
 from pi_agent.config import AgentConfig, Settings
+from pi_agent.sensors.loading import Absent
 from pi_agent.sensors.pace import Pace
 from pynet_car.messages import Odometry, StreamInfo
 from pynet_car.odometry import Odometer, Wheel
@@ -36,7 +37,7 @@ class Encoder:
             raise ConfigError("encoder is set up in [encoder], not in [sensors.encoder]")
         encoder = config.encoder
         if not encoder.enabled:
-            raise ConfigError("the car has no encoders: enabled = false in [encoder]")
+            raise Absent("the car has no encoders: enabled = false in [encoder]")
         self.info = StreamInfo(name="encoder", title="Wheel encoders", unit="m", period_s=encoder.period_s)
         self._pace = pace or Pace(encoder.period_s)
         self._odometer = Odometer(ticks_per_m=encoder.ticks_per_m, track_width_m=encoder.track_width_m)

@@ -14,12 +14,16 @@ from typing import Final, Protocol
 
 from pi_agent.config import AgentConfig
 from pi_agent.ports import Sensor
-from pynet_car.messages import StreamInfo, decode, encode
+from pynet_car.messages import ABSENT, StreamInfo, decode, encode
 from pynet_core.errors import ConfigError
 
 GROUP: Final = "pynet.sensors"
 
 log = logging.getLogger(__name__)
+
+
+class Absent(ConfigError):
+    """The settings say that the car has none of these: nobody misses it."""
 
 
 class EntryPoint(Protocol):
@@ -61,15 +65,22 @@ def load_sensors(
             if point.name in sensors or point.name in reserved:
                 raise ConfigError(f"the name {point.name!r} is taken")
             sensors[point.name] = _make(point, config)
+        except Absent as exc:
+            log.info("no sensor %s: %s", point.name, exc)
+            broken.append(_refused(point.name, f"{ABSENT}{exc}"))
         except (Exception, SystemExit) as exc:  # the plugin's code, not ours: contain whatever it raises
             reason = f"{type(exc).__name__}: {exc}"
             # A wrong setting is no fault of the code: the reason is enough.
             trace = None if isinstance(exc, ConfigError) else exc
             log.warning("sensor plugin %s (%s) refused: %s", point.name, point.value, reason, exc_info=trace)
-            broken.append(StreamInfo(name=point.name, title=point.name, unit="", period_s=0.0, state=reason))
+            broken.append(_refused(point.name, reason))
     for name in config.sensors.keys() - {point.name for point in found}:
         log.warning("[sensors.%s] in the settings belongs to no installed plugin", name)
     return Loaded(tuple(sensors.values()), tuple(broken))
+
+
+def _refused(name: str, state: str) -> StreamInfo:
+    return StreamInfo(name=name, title=name, unit="", period_s=0.0, state=state)
 
 
 def _make(point: EntryPoint, config: AgentConfig) -> Sensor:

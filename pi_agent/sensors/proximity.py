@@ -23,6 +23,7 @@ from gpiozero import DistanceSensor
 from gpiozero.exc import GPIOZeroError, PWMSoftwareFallback
 
 from pi_agent.config import AgentConfig, HeadConfig, Settings, bearing_rad
+from pi_agent.sensors.loading import Absent
 from pi_agent.sensors.pace import Pace
 from pynet_car.messages import Reading, ReadingState, Scan, StreamInfo
 from pynet_core.errors import ConfigError, HardwareError
@@ -49,7 +50,7 @@ class Proximity:
         if settings:
             raise ConfigError("proximity is set up in [proximity], not in [sensors.proximity]")
         if not heads:
-            raise ConfigError("there are no heads in [proximity]")
+            raise Absent("there are no heads in [proximity]")
         self.info = StreamInfo(
             name="proximity",
             title="Proximity",

@@ -158,6 +158,7 @@ def stream(**changes: object) -> StreamReport:
         (stream(age_s=None), "problem", "nothing has come yet"),
         (stream(state="stalled, no frame for 1 s"), "problem", "stalled"),
         (stream(period_s=0.0, per_s=0.1), "ok", "0.1 a second"),
+        (stream(state="absent: the car has no encoders", age_s=None), "ok", "none: the car has no encoders"),
     ],
 )
 def test_a_stream_is_judged_by_state_age_and_rate(seen: StreamReport, level: str, says: str) -> None:

@@ -10,8 +10,10 @@ from importlib import metadata
 
 import pytest
 
-from pi_agent.config import AgentConfig, Settings
+from pi_agent.config import AgentConfig, Settings, parse_config
+from pi_agent.sensors.encoder import Encoder
 from pi_agent.sensors.loading import GROUP, load_sensors
+from pi_agent.sensors.proximity import Proximity
 from pi_agent.sensors.running import SensorRunner
 from pynet_car.messages import Event, Odometry, Reading, ReadingState, Scan, Severity, StreamInfo, encode
 from pynet_core.errors import ConfigError, HardwareError
@@ -116,6 +118,19 @@ def test_a_broken_plugin_is_listed_with_its_reason_and_the_rest_run(
     assert broken.name == "battery"
     assert broken.state.startswith(reason)
     assert "sensor plugin battery" in caplog.text
+
+
+def test_a_sensor_that_the_settings_leave_out_is_absent_and_no_fault(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    config = parse_config("[proximity]\nheads = []\n[encoder]\nenabled = false\n", "car.toml")
+    loaded = load_sensors(config, (), [Point("proximity", Proximity), Point("encoder", Encoder)])
+    assert loaded.sensors == ()
+    assert [info.state for info in loaded.broken] == [
+        "absent: the car has no encoders: enabled = false in [encoder]",
+        "absent: there are no heads in [proximity]",
+    ]
+    assert "WARNING" not in caplog.text
 
 
 def test_a_name_taken_twice_or_by_the_agent_is_refused() -> None:
