@@ -161,8 +161,9 @@ while True:
     try:
         taken = socket.create_server(("0.0.0.0", {DEFAULT_PORT}))
     except OSError:
-        continue
-    time.sleep(3600)
+        time.sleep(0.002)  # not as a second fault: a processor that is never free
+    else:
+        time.sleep(3600)
 """
 
 
