@@ -54,7 +54,7 @@ def check_pins(facts: Facts) -> Iterator[Finding]:
         fix = "sudo apt install python3-lgpio"
         yield bad("pins", "no library for the pins", "python3 -c 'import lgpio'", fix)
     else:
-        yield ok("pins", f"gpiozero {gpiozero} by lgpio {lgpio}")
+        yield ok("pins", f"gpiozero {gpiozero} by lgpio {lgpio}".rstrip())
 
 
 def check_pwm(facts: Facts) -> Iterator[Finding]:
