@@ -145,15 +145,15 @@ def test_a_process_that_stays_in_memory_has_all_of_it_locked_and_still_starts_th
     program = """if True:
         import threading
         from pi_agent.procs import stay_in_memory
-        assert stay_in_memory()
+        if not stay_in_memory(): raise SystemExit(77)
         for _ in range(20):
             threading.Thread(target=lambda: None).start()
         lines = dict(line.split(":", 1) for line in open("/proc/self/status"))
         print(lines["VmLck"].split()[0], lines["VmRSS"].split()[0])
     """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    if os.geteuid() != 0:
-        pytest.skip("needs root, or no limit on locked memory")
+    if done.returncode == 77:
+        pytest.skip("needs CAP_IPC_LOCK, or no limit on locked memory")
     locked_kb, resident_kb = map(int, done.stdout.split())
     assert locked_kb >= resident_kb / 2
     assert resident_kb < 200_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -16,8 +17,13 @@ from tests.core.loopback import controller_of, eventually, our_threads, serving
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left_behind() -> Iterator[None]:
+    before = Counter(our_threads())  # of a test of another room, which shares this process
+
+    def more() -> Counter[str]:
+        return Counter(our_threads()) - before
+
     yield
-    assert eventually(lambda: not our_threads()), f"still running: {our_threads()}"
+    assert eventually(lambda: not more()), f"still running: {more()}"
 
 
 @pytest.fixture
