@@ -16,7 +16,8 @@ from typing import Final
 from PyQt5.QtCore import QCoreApplication, Qt
 from PyQt5.QtWidgets import QApplication
 
-from desktop_app.app import App, Folders
+from desktop_app.app import App
+from desktop_app.folders import Folders
 from desktop_app.theme import ThemeChoice
 
 SWITCH_INTERVAL_S: Final = 0.0005  # the GUI waits at most this long for a thread that decodes or unpacks

@@ -7,17 +7,16 @@ import socket
 import sys
 import threading
 import time
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from msgspec.structs import replace
-from PyQt5.QtCore import QObject, QStandardPaths, Qt, QTimer, pyqtSignal
+from PyQt5.QtCore import QObject, Qt, QTimer, pyqtSignal
 from PyQt5.QtWidgets import QApplication
 
 from desktop_app.address import format_address, parse_address
 from desktop_app.cockpit import Cockpit
 from desktop_app.crash import CrashReporter
+from desktop_app.folders import Folders
 from desktop_app.gamepad import Gamepads
 from desktop_app.keyring import Keyring
 from desktop_app.keys import Deed, KeyMap
@@ -37,28 +36,6 @@ from pynet_core.errors import ConfigError
 _log = logging.getLogger(__name__)
 
 SAVE_AFTER_MS: Final = 500  # settings, after the last change
-
-
-@dataclass(frozen=True, slots=True)
-class Folders:
-    """Where things are kept."""
-
-    settings: Path
-    crashes: Path
-    pictures: Path
-
-    @classmethod
-    def of_this_system(cls) -> Folders:
-        """The platform's own; needs the QApplication's name."""
-
-        def place(kind: QStandardPaths.StandardLocation) -> Path:
-            return Path(QStandardPaths.writableLocation(kind))
-
-        return cls(
-            settings=place(QStandardPaths.AppConfigLocation) / "settings.json",
-            crashes=place(QStandardPaths.AppLocalDataLocation) / "crashes",
-            pictures=place(QStandardPaths.PicturesLocation) / "pynet",
-        )
 
 
 class App(QObject):

@@ -19,8 +19,9 @@ from PyQt5.QtCore import QObject, QTimer, pyqtSignal
 from PyQt5.QtWidgets import QApplication
 
 from desktop_app.__main__ import make_qt
-from desktop_app.app import App, Folders
+from desktop_app.app import App
 from desktop_app.cockpit import Cockpit
+from desktop_app.folders import Folders
 from tests.desktop.virtual_pad import VirtualPad
 
 LOOK_MS: Final = 5

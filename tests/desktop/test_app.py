@@ -14,9 +14,10 @@ from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from desktop_app.app import App, Folders
+from desktop_app.app import App
 from desktop_app.cockpit import Cockpit
 from desktop_app.drive_panel import DriveCard
+from desktop_app.folders import Folders
 from desktop_app.gamepad import PadButton
 from desktop_app.keys import USUAL_KEYS
 from desktop_app.settings import PadMapping, SettingsFile

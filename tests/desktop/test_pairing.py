@@ -21,9 +21,10 @@ from PyQt5.QtTest import QTest
 from PyQt5.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from desktop_app.app import App, Folders
+from desktop_app.app import App
 from desktop_app.cockpit import Cockpit
 from desktop_app.connect_sheet import row_words
+from desktop_app.folders import Folders
 from desktop_app.settings import Robot, Settings, SettingsFile
 from desktop_app.view import Connection, Focus, Pairing
 from pynet_car.messages import State
