@@ -6,8 +6,9 @@
 
 It stands on an overlay in memory, behind one cable: a veth pair between its
 network and an outside network, neither of which is this machine's.  Mounts and
-networks hang on two holder processes of ours and are gone when we are,
-SIGKILL included; a cgroup of its own has every process of the machine.
+networks hang on two holder processes of ours, every process of the machine is
+in a cgroup of its own that a third one watches over: all are gone when we are,
+SIGKILL included.
 """
 
 from __future__ import annotations
@@ -31,6 +32,15 @@ BOOT_TIMEOUT_S: Final = 60.0
 POWEROFF_TIMEOUT_S: Final = 20.0
 LOOK_S: Final = 0.02
 DISK: Final = "2g"
+REAPER: Final = """\
+read -r _
+echo 1 >"$1/cgroup.kill"
+for _ in $(seq 100); do
+    find "$1" -depth -type d -exec rmdir {} + 2>/dev/null && break
+    sleep 0.05
+done
+rm -f "$2"
+"""
 _PR_SET_PDEATHSIG: Final = 1
 _ENVIRONMENT: Final = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -77,8 +87,11 @@ class Container:
             self._lay_cable()
             self._cgroup = _cgroup_mount() / self.name
             self._cgroup.mkdir()
-            self._ending.callback(_remove_cgroup, self._cgroup)
-            self._ending.callback(self.console.unlink, missing_ok=True)
+            # Ends when its stdin does, which is with us: PID 1 of a killed nspawn lives on.
+            reaper = ["sh", "-c", REAPER, "sh", str(self._cgroup), str(self.console)]
+            self._ending.enter_context(
+                subprocess.Popen(reaper, stdin=subprocess.PIPE, start_new_session=True)
+            )
         except BaseException:
             self._ending.close()
             raise
@@ -329,8 +342,3 @@ def _empty_cgroup(cgroup: Path) -> None:
                 if time.monotonic() > until_s:
                     raise
                 time.sleep(LOOK_S)
-
-
-def _remove_cgroup(cgroup: Path) -> None:
-    _empty_cgroup(cgroup)
-    cgroup.rmdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,3 +62,27 @@ def test_its_disk_outlives_a_power_cut_and_not_its_end(box: Container) -> None:
     box.start()
     assert box.run("cat /etc/kept").stdout == "yes"
     assert not box.path("/run/lost").exists()
+
+
+def test_a_killed_test_leaves_no_machine_running(box: Container) -> None:
+    program = """if True:
+        import sys, time
+        from pathlib import Path
+        from tests.system.container import Container
+        box = Container(Path(sys.argv[1]))
+        box.start()
+        print(box._cgroup, flush=True)
+        time.sleep(100)
+    """
+    command = [sys.executable, "-c", program, str(base_root("bookworm"))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as test:
+        try:
+            assert test.stdout is not None
+            events = Path(test.stdout.readline().strip(), "cgroup.events")
+            assert "populated 1" in events.read_text()
+        finally:
+            test.kill()
+    until_s = time.monotonic() + 10.0
+    while events.exists():
+        assert time.monotonic() < until_s, "it runs on"
+        time.sleep(0.05)
