@@ -15,7 +15,7 @@ from tests.system.service_faults.rig import AIR, Rig
 DEAD: Final = Way(is_dead=True)
 STALLED: Final = Way(is_stalled=True)
 POOR: Final = Way(delay_s=0.02, jitter_s=0.005, loss=0.2)
-POOR_S: Final = 0.3
+POOR_S: Final = 0.1
 SENDER_DIES_S: Final = 0.3
 BURST_S: Final = 0.6  # after the stall began
 
