@@ -45,6 +45,7 @@ class GamepadSheet(SheetBody):
         self._waiting: tuple[Role, PadInputs] | None = None  # and how all stood when it began
         self._figures: tuple[float, float] | None = None  # dead zone and curve, as written
         self._pads = [Button(look, "", self) for _ in range(MOST_PADS)]
+        self._shown = 0  # of them: none for a single pad
         for at, button in enumerate(self._pads):
             button.clicked.connect(lambda _=False, at=at: self._choose(at))
             button.hide()
@@ -220,15 +221,16 @@ class GamepadSheet(SheetBody):
 
     def _show_pads(self) -> None:
         pads = self.view.pads[:MOST_PADS]
-        for at, button in enumerate(self._pads):
-            is_shown = len(pads) > 1 and at < len(pads)
-            if is_shown:
-                room = button.width() / self.look.scale - 24
-                name = self.look.type.shorten(pads[at].name, BODY, room, bold=True)
-                button.show_as(name, "", Tone.ACCENT if at == self._chosen else Tone.PLAIN)
-            if is_shown is button.isHidden():
-                button.setVisible(is_shown)
-                self.lay_out(self.width() / self.look.scale - 8)
+        shown = len(pads) if len(pads) > 1 else 0
+        if shown != self._shown:
+            self._shown = shown
+            for at, button in enumerate(self._pads):
+                button.setVisible(at < shown)
+            self.lay_out(self.width() / self.look.scale - 8)
+        for at, (button, pad) in enumerate(zip(self._pads, pads[:shown], strict=False)):
+            room = button.width() / self.look.scale - 24
+            name = self.look.type.shorten(pad.name, BODY, room, bold=True)
+            button.show_as(name, "", Tone.ACCENT if at == self._chosen else Tone.PLAIN)
 
     def set_look(self, look: Look) -> None:
         super().set_look(look)
@@ -262,7 +264,8 @@ class GamepadSheet(SheetBody):
         return self._rows_end() + PICTURE_SIZE[1] + 64
 
     def lay_out(self, width: float) -> None:
-        each = (width - 2 * GAP) / MOST_PADS
+        among = max(self._shown, 1)
+        each = (width - (among - 1) * GAP) / among
         for at, button in enumerate(self._pads):
             self.put(button, 4 + at * (each + GAP), 4, each, 34)
         wide = width - PICTURE_SIZE[0] - 28 if self._is_wide(width) else width

@@ -167,7 +167,7 @@ class PairSheet(SheetBody):
         steps, side = self._boxes()
         self.put(self.code, steps.left() + _INDENT, steps.top() + 136, steps.width() - _INDENT, HEIGHT)
         x, inner = side.left() + 22, side.width() - 44
-        self.put(self.port, side.right() - 22 - 92, side.top() + 58, 92, 36)
+        self.put(self.port, side.right() - 22 - 68, side.top() + 58, 68, 36)
         self.put(self.pair, x, side.bottom() - 108, inner, 40)
         self.put(self.leave, x, side.bottom() - 58, inner, 40)
 
