@@ -30,7 +30,8 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if NO_SKIP and report.skipped and any(item.get_closest_marker(tier) for tier in ("root", "x11")):
+    is_skip = report.skipped and not hasattr(report, "wasxfail")
+    if NO_SKIP and is_skip and any(item.get_closest_marker(tier) for tier in ("root", "x11")):
         why = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         report.outcome = "failed"
         report.longrepr = f"{why}\nPYNET_REQUIRE_ROOT_TIER=1: the root tier must run here, not be skipped"

@@ -20,12 +20,18 @@ def test_in_the_body(): pytest.skip("no namespaces here")
 @pytest.mark.skipif(True, reason="not root")
 def test_by_a_mark(): pass
 
+@pytest.mark.root
+def test_known_to_fail(): pytest.xfail("not here yet")
+
 def test_of_another_tier(): pytest.skip("no window here")
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("required", "summary"), [("1", "1 failed, 1 skipped, 1 error"), ("", "3 skipped")])
+@pytest.mark.parametrize(
+    ("required", "summary"),
+    [("1", "1 failed, 1 skipped, 1 xfailed, 1 error"), ("", "3 skipped, 1 xfailed")],
+)
 def test_skips_of_the_root_tier(required: str, summary: str, tmp_path: Path) -> None:
     shutil.copy(Path(__file__).with_name("conftest.py"), tmp_path)
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = root\n")

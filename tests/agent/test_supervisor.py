@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,7 +39,7 @@ def ticks_until_killed(rig: GuardianRig, program: str, *, heard: bool) -> int:
             supervisor.tend(rig.now)
             rig.guardian.step(rig.now)
             if heard and rig.guardian.gateway_port is None and not supervisor.trouble:
-                time.sleep(0.01)  # a real process takes real time to start
+                supervisor.wait(0.01)  # a real process takes real time to start, and to die
                 continue
             ticks += 1
             supervisor.wait(0.0 if ticks <= (SILENT_TICKS if heard else STARTING_TICKS) else 0.02)

@@ -1,7 +1,7 @@
 """Debian root folders that containers stand on: built once a suite, kept, never changed.
 
 `base_root("trixie")` takes a minute the first time, in which all suites are
-built side by side, and nothing after.
+built side by side, and nothing after.  `python -m tests.system.base_root` builds all there are.
 """
 
 from __future__ import annotations
@@ -126,3 +126,8 @@ def _alone() -> Iterator[None]:
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+if __name__ == "__main__":
+    for build in (base_root, clean_root):
+        build(SUITES[0])
