@@ -111,7 +111,7 @@ class Look:
 
     palette: Palette
     type: Type
-    scale: float = 1.0  # physical layout px to a design px; LOOK's text zoom, as far as the window allows
+    scale: float = 1.0  # physical layout px to a design px; the text zoom, as far as the window allows
     keys: KeyMap = USUAL_KEYS
 
 

@@ -147,7 +147,7 @@ class View:
     address: str = ""
     robot_name: str = ""
     simulated: bool = False
-    connection_error: str = ""  # LOOK's words, with the next step
+    connection_error: str = ""  # in words for people, with the next step
     pairing: Pairing = Pairing.NONE
     status: Status | None = None
     status_age_s: float = 0.0

@@ -187,7 +187,7 @@ def test_without_arguments_the_quick_tests_share_the_cores_and_the_others_run_al
 ) -> None:
     assert checkout.run("test").returncode == 0
     assert checkout.calls()[-2:] == [
-        "-m pytest -n auto --dist loadfile -m not system and not root",
+        "-m pytest -n auto --dist loadfile --max-worker-restart 0 -m not system and not root",
         "-m pytest -m not (not system and not root)",
     ]
 
@@ -196,7 +196,7 @@ def test_a_quick_run_leaves_out_what_takes_seconds(checkout: Checkout) -> None:
     assert checkout.run("test", "--quick").returncode == 0
     assert checkout.calls()[-2:] == [
         "-m mypy",
-        "-m pytest -n auto --dist loadfile -m not system and not root and not slow",
+        "-m pytest -n auto --dist loadfile --max-worker-restart 0 -m not system and not root and not slow",
     ]
 
 

@@ -1,6 +1,6 @@
 """Make each fault happen while the wheels turn, and measure at the outputs how soon they stop.
 
-The list is that of DESIGN's promises, as far as one machine can make them
+The list is that of the safety case, as far as one machine can make them
 happen to a robot in service.  What is not here and why: docs/explanation/safety-case.md.
 """
 

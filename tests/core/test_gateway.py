@@ -384,7 +384,7 @@ def test_a_stuck_subroutine_whose_peer_has_gone_gives_its_place_back_and_is_coun
                 assert gate.entered.acquire(timeout=PATIENCE_S)
             gone_at = time.monotonic()
             assert eventually(lambda: not gateway._live)
-            assert time.monotonic() - gone_at < 3, "DESIGN says 1 to 1.5 s"
+            assert time.monotonic() - gone_at < 3, "its peer has gone for 1 to 1.5 s"
             assert eventually(functools.partial(said, f"place freed, thread kept ({number} of {MAX_STUCK})"))
             assert "subroutine 'stuck' does not return" in caplog.text
         controller_of(gateway).get_client().close()

@@ -1,4 +1,4 @@
-"""Where things stand: nothing overlaps, nothing leaves the window, LOOK's numbers hold."""
+"""Where things stand: nothing overlaps, nothing leaves the window, the numbers of the layout hold."""
 
 from __future__ import annotations
 

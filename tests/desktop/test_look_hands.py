@@ -313,7 +313,7 @@ def test_what_is_down_differs_without_colour(qtbot: Any, theme: str) -> None:
 
 
 def test_the_live_picture_is_painted_within_the_budget(window: MainWindow) -> None:
-    """LOOK: 4 ms a widget.  CPU time, and the median: the machine is shared."""
+    """4 ms a widget.  CPU time, and the median: the machine is shared."""
     bench = Bench(window, REST)
     spent = []
     for i in range(40):

@@ -1,4 +1,4 @@
-"""LOOK's contrast table, computed from the palette itself, and the fixed cells of digits."""
+"""The contrast table, computed from the palette itself, and the fixed cells of digits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from desktop_app.theme import DARK, LIGHT, Palette, ThemeChoice, blend, choose_p
 
 GROUNDS = ("window", "panel", "raised")
 TEXT_ROLES = ("text", "text2", "text3", "accent", "amber", "red")
-# LOOK's table: the worst of the three grounds.
+# The worst of the three grounds.
 TOLD = {
     "dark": {"edge": 3.1, "text": 12.9, "text2": 7.1, "text3": 4.7, "accent": 6.7, "amber": 8.6, "red": 6.0},
     "light": {"edge": 3.3, "text": 14.9, "text2": 7.0, "text3": 4.9, "accent": 5.3, "amber": 5.5, "red": 5.7},
