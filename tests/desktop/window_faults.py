@@ -23,7 +23,7 @@ from tests.desktop.xserver import X, missing, x_server
 from tests.system.faults import AT_REST_WITHIN_S, WATCH_S
 from tests.system.stops import Trial, judge
 
-# DESIGN section 4, at the pins.  One send is at most one 20 ms tick; release at once; 50 ms toward zero.
+# At the pins.  One send is at most one 20 ms tick; release at once; 50 ms toward zero.
 FOLDER: Final = Path("out/window-faults")  # what the window keeps, and log.txt
 LET_GO_MS: Final = 20 + 20 + 50
 

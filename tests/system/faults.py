@@ -71,7 +71,7 @@ class Fault:
     """How to make it happen; returns the monotonic ns just before it did."""
 
     name: str
-    budget_ms: float  # DESIGN's promise at the pins
+    budget_ms: float  # promised, at the pins
     make: Callable[[Rig], int]
     mend: Callable[[], object] | None = None  # what outlives the trial
     driver: tuple[str, ...] = ()
