@@ -18,6 +18,7 @@ from PyQt5.QtWidgets import QApplication
 
 from desktop_app.app import App
 from desktop_app.folders import Folders
+from desktop_app.garbage import GarbageTimer
 from desktop_app.theme import ThemeChoice
 
 SWITCH_INTERVAL_S: Final = 0.0005  # the GUI waits at most this long for a thread that decodes or unpacks
@@ -58,6 +59,7 @@ def make_qt(argv: list[str]) -> QApplication:
     QCoreApplication.setAttribute(Qt.AA_UseHighDpiPixmaps)
     qt = QApplication(argv)
     qt.setApplicationName("pynet")
+    GarbageTimer(qt)
     return qt
 
 
