@@ -66,7 +66,7 @@ class CleanMachine:
             StepFailed: It is not empty.
         """
         base = clean_root(suite)
-        self._name = folder.name
+        self._name = folder.name.replace("_", "-") + "0"  # a host name: no underscore, no hyphen at the end
         self._root, layer, work, self._repository = (
             folder / part for part in ("root", "layer", "work", "repository")
         )
