@@ -143,8 +143,9 @@ class Gateway:
         self._stopping.clear()
         self._stopped.clear()
         self._threads = [
-            threading.Thread(target=self._accept, args=(self._listener,), name="pynet accept", daemon=True),
             threading.Thread(target=self._watch, name="pynet watch", daemon=True),
+            # Last: who it lets in may stop us, and only threads that have started can be waited for.
+            threading.Thread(target=self._accept, args=(self._listener,), name="pynet accept", daemon=True),
         ]
         for thread in self._threads:
             thread.start()

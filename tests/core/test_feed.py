@@ -66,12 +66,13 @@ def test_a_newest_only_feed_skips_what_a_consumer_is_too_slow_for(gateway: Gatew
 
 
 def test_a_feed_has_no_thread_and_lets_go_of_a_subscriber_that_has_gone(gateway: Gateway) -> None:
+    before = our_threads().count("pynet pump feed")
     feed = Feed()
     gateway.add_subroutine("feed", feed)
     with controller_of(gateway).get_client() as client:
         client.subscribe("feed", lambda *_: None)
         assert heard_by(feed, 1)
-        assert not [name for name in our_threads() if "pump" in name]
+        assert our_threads().count("pynet pump feed") == before
     assert heard_by(feed, 0)
     feed.put(b"to nobody")
 

@@ -466,6 +466,7 @@ def test_a_long_call_whose_peer_waits_is_not_taken_for_stuck() -> None:
 
 
 def test_stop_ends_every_thread_and_every_client_hears_of_it() -> None:
+    before = our_threads()
     with serving(max_poolsize=20) as gateway:
         gateway.add_subroutine("tick", Ticker())
         gateway.add_subroutine("shared", Ticker(), shared=True, keep="latest")
@@ -482,7 +483,7 @@ def test_stop_ends_every_thread_and_every_client_hears_of_it() -> None:
         assert eventually(lambda: all(each.stats.items for each in running))
         assert gateway.stop() == []
         assert not gateway.is_running
-        assert not [name for name in our_threads() if "stream" not in name]
+        assert not [name for name in our_threads() if "stream" not in name and name not in before]
         assert all(each.wait(PATIENCE_S) for each in running)
         for each in running:
             assert isinstance(each.error, LinkClosed), "a stop is no natural end"
@@ -563,12 +564,13 @@ def test_stop_before_start_and_twice_is_nothing() -> None:
 
 
 def test_a_subroutine_may_stop_the_gateway_it_runs_in() -> None:
+    before = our_threads()
     gateway = Gateway(0)
     gateway.add_subroutine("stop", lambda: gateway.stop() or b"")
     gateway.start()
     with controller_of(gateway).get_client() as client, pytest.raises(LinkClosed):
         client.get_subroutine_batch("stop")
-    assert eventually(lambda: not our_threads())
+    assert eventually(lambda: our_threads() == before)
     assert not gateway.is_running
 
 
@@ -702,3 +704,17 @@ def test_nothing_is_logged_above_info_while_all_goes_well(caplog: pytest.LogCapt
                 client.get_subroutine_batch("none")
     loud = [record.message for record in caplog.records if record.levelno > logging.INFO]
     assert loud == ["subroutine 'none' failed: UnknownSubroutine: no subroutine 'none' is registered"]
+
+
+def test_whoever_is_let_in_first_may_stop_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the stop found a thread that was to be started, and died of it."""
+    starts: list[str] = []
+    start = threading.Thread.start
+
+    def told(thread: threading.Thread) -> None:
+        starts.append(thread.name)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", told)
+    with serving():
+        assert starts.index("pynet accept") > starts.index("pynet watch")

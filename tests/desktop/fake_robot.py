@@ -139,7 +139,7 @@ class FakeRobot(FakeCar):
         )
 
     def _events(self) -> Iterator[bytes]:
-        while not self.is_closing:
+        while self.gateway.is_running and not self.is_closing:
             try:
                 yield encode(self.told_events.get(timeout=0.05))
             except queue.Empty:
