@@ -18,6 +18,7 @@ from pynet_car.world.launch import SimulatedCar
 from pynet_core.errors import PynetError, Refused, SubroutineError
 from pynet_core.keys import Identity
 from pynet_core.trust import TRUST_FILE, Trusted, TrustStore
+from tests.core.loopback import eventually
 
 pytestmark = pytest.mark.system
 
@@ -58,7 +59,7 @@ def test_a_simulated_car_asked_for_tls_lets_in_whom_it_trusts_and_a_viewer_to_wa
                 with pytest.raises(SubroutineError, match="needs role driver, laptop is viewer"):
                     watching.arm()
                 watching.e_stop()
-                assert watching.status.state is State.E_STOP
+                assert eventually(lambda: watching.status.state is State.E_STOP), watching.status
         finally:
             sim.terminate()
 
