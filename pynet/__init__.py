@@ -15,6 +15,7 @@ from pynet_core.controller import Controller, PairId
 from pynet_core.errors import (
     ConfigError,
     DeadlineExceeded,
+    FilesCancelled,
     FilesError,
     FilesInterrupted,
     LinkClosed,
@@ -34,6 +35,7 @@ from pynet_core.payload import pack, payload, unpack
 from pynet_core.subroutines import Peer, caller
 from pynet_core.subscription import StreamStats, Subscription
 from pynet_core.transfer.asking import Files
+from pynet_core.transfer.options import Found, Moved, Options, TreeProgress
 from pynet_core.transfer.plan import Progress
 from pynet_core.trust import Trusted, TrustStore
 
@@ -46,13 +48,17 @@ __all__ = [
     "DeadlineExceeded",
     "Feed",
     "Files",
+    "FilesCancelled",
     "FilesError",
     "FilesInterrupted",
+    "Found",
     "Gateway",
     "Identity",
     "LinkClosed",
     "LinkError",
     "LocalProtocolError",
+    "Moved",
+    "Options",
     "PairId",
     "Peer",
     "Pong",
@@ -66,6 +72,7 @@ __all__ = [
     "StreamStats",
     "SubroutineError",
     "Subscription",
+    "TreeProgress",
     "TrustStore",
     "Trusted",
     "bytes_to_int",

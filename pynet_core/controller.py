@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from pynet_core.admission import HOW_TO_OPEN, OWNER_BYTES, is_loopback
@@ -23,6 +25,8 @@ from pynet_core.items import CAPABILITY
 from pynet_core.keys import Identity
 from pynet_core.session import Session
 from pynet_core.tls import Credentials, SpeaksPlain, TlsChannel, device_credentials, given_credentials
+from pynet_core.transfer.asking import StrPath
+from pynet_core.transfer.options import DEFAULTS, Found, Moved, OnTreeProgress, Options
 from pynet_core.trust import TrustStore
 from pynet_core.wire import (
     MAGIC,
@@ -152,6 +156,65 @@ class Controller:
         if self.verbose:
             print(f"Connected to gateway at {where}")
         return Client(channel, purpose, verbose=self.verbose, download_dir=self.download_dir)
+
+    def get_files(
+        self,
+        source: StrPath | Sequence[StrPath],
+        into: StrPath = "",
+        *,
+        files: Sequence[StrPath] = (),
+        regex: str = "",
+        pairs: int | None = None,
+        options: Options = DEFAULTS,
+        gateways: Sequence[tuple[str, int]] | None = None,
+        on_progress: OnTreeProgress | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Moved:
+        """Copy files and whole folders of the gateway's machine into folder `into`, over many pairs.
+
+        As with rsync, `logs` lands as a folder of that name and `logs/` as
+        what is in it.  `files` narrows it to these paths below a `source` that
+        ends with `/`, `regex` to files whose full path it matches from the
+        beginning.  `pairs`: how many connections, of purpose bulk; None finds
+        out what is fastest.  `gateways` are several that have the same tree.
+        `on_progress` is called in a thread of ours, one call at a time; what
+        it raises comes out here.  The same call again goes on where one was
+        broken off.
+
+        Raises:
+            FilesError: Some did not arrive: `.failed` says why, `.moved` counts the others.
+            FilesCancelled: `cancel` was set.
+            SubroutineError: The gateway refuses, or cannot list the source.
+            LinkError: No connection; if it was lost in the middle, a FilesInterrupted.
+            ValueError, TypeError: What is wrong with the arguments, or an option that is not built yet.
+        """
+        raise NotImplementedError
+
+    def put_files(
+        self,
+        sources: StrPath | Sequence[StrPath],
+        dirname: StrPath = "",
+        *,
+        pairs: int | None = None,
+        options: Options = DEFAULTS,
+        on_progress: OnTreeProgress | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Moved:
+        """Copy files and whole folders into the gateway's download folder, or folder `dirname` in it.
+
+        All else is as in `get_files`.
+        """
+        raise NotImplementedError
+
+    def list_files(
+        self, source: StrPath | Sequence[StrPath], *, regex: str = "", options: Options = DEFAULTS
+    ) -> Iterator[Found]:
+        """What `get_files` would move, folders before what is in them, while it is being found.
+
+        Raises:
+            As `get_files`, at the first step.
+        """
+        raise NotImplementedError
 
     def close_gateway(self) -> None:
         """Stop the whole gateway; needs role admin.  It has stopped listening when this returns.
