@@ -31,6 +31,7 @@ from pynet_core.errors import (
 from pynet_core.feed import Feed
 from pynet_core.gateway import Gateway
 from pynet_core.keys import Identity
+from pynet_core.offering import Offering
 from pynet_core.payload import pack, payload, unpack
 from pynet_core.subroutines import Peer, caller
 from pynet_core.subscription import StreamStats, Subscription
@@ -58,6 +59,7 @@ __all__ = [
     "LinkError",
     "LocalProtocolError",
     "Moved",
+    "Offering",
     "Options",
     "PairId",
     "Peer",

@@ -13,6 +13,7 @@ from pynet_core.channel import PlainChannel
 from pynet_core.clock import Deadline
 from pynet_core.errors import DeadlineExceeded, LinkError, ProtocolError
 from pynet_core.exchange import Exchange, check
+from pynet_core.offering import LISTING, Offering, unpack_offerings
 from pynet_core.session import State
 from pynet_core.sink import CONTROL_UNSENT_BYTES, SINK_UNSENT_BYTES
 from pynet_core.sink import Sink as Sink  # what open_buffer returns
@@ -112,6 +113,15 @@ class Client:
         if self._verbose:
             print(f"Response from Handler: {pong.message} ({pong.rtt_ns / 1e6:.2f} ms)")
         return pong
+
+    def list_subroutines(self) -> list[Offering]:
+        """What the gateway offers, by name; `.allowed` says whether our role may use it.
+
+        Raises:
+            SubroutineError: 404, this gateway is of a version that cannot tell.
+            LinkError, RemoteProtocolError: The connection is gone.
+        """
+        return unpack_offerings(self.get_subroutine_batch(LISTING))
 
     def get_subroutine_batch(self, name: str, arguments: list[Any] = _NO_ARGUMENTS, **kwargs: Any) -> Batch:
         """Call a function on the gateway; returns the bytes it returns, with their ident.

@@ -23,6 +23,7 @@ from pynet_core.errors import (
 )
 from pynet_core.items import CAPABILITY
 from pynet_core.keys import Identity
+from pynet_core.offering import Offering
 from pynet_core.session import Session
 from pynet_core.tls import Credentials, SpeaksPlain, TlsChannel, device_credentials, given_credentials
 from pynet_core.transfer.asking import StrPath
@@ -215,6 +216,15 @@ class Controller:
             As `get_files`, at the first step.
         """
         raise NotImplementedError
+
+    def list_subroutines(self, gateway: tuple[str, int] | None = None) -> list[Offering]:
+        """What a gateway offers, over a pair that is opened for it.
+
+        Raises:
+            As `get_client` and `Client.list_subroutines`.
+        """
+        with self.get_client(gateway) as client:
+            return client.list_subroutines()
 
     def close_gateway(self) -> None:
         """Stop the whole gateway; needs role admin.  It has stopped listening when this returns.
