@@ -106,6 +106,9 @@ def test_a_command_line_is_one_that_exists(page: Path, line: str) -> None:
             check_click(cli.pynet, words)
         case "pynet-agent":
             check_click(pi_agent.cli.agent, words)
+        case "eval":  # of what another command writes
+            (inner,) = re.findall(r"\$\((.+)\)", line)
+            test_a_command_line_is_one_that_exists(page, inner)
         case "systemctl" | "journalctl":
             assert words[-1] in SERVICES
         case "nano":
