@@ -10,7 +10,7 @@ from pynet.backend2 import (
     str_to_bytes,
     to_bytes,
 )
-from pynet_core.client import Batch, Client, Pong, Sink
+from pynet_core.client import Batch, Client, Pong, Reconnection, Sink
 from pynet_core.controller import Controller, PairId
 from pynet_core.errors import (
     ConfigError,
@@ -68,6 +68,7 @@ __all__ = [
     "Progress",
     "ProtocolError",
     "PynetError",
+    "Reconnection",
     "Refused",
     "RemoteProtocolError",
     "Sink",

@@ -24,6 +24,7 @@ from pynet_core.errors import (
 from pynet_core.items import CAPABILITY
 from pynet_core.keys import Identity
 from pynet_core.offering import Offering
+from pynet_core.redial import Redial
 from pynet_core.session import Session
 from pynet_core.tls import Credentials, SpeaksPlain, TlsChannel, device_credentials, given_credentials
 from pynet_core.transfer.asking import StrPath
@@ -100,11 +101,17 @@ class Controller:
         purpose: str = "stream",
         pair: PairId | None = None,
         timeout_s: float = CONNECT_TIMEOUT_S,
+        reconnect: bool = False,
     ) -> Client:
         """Open a pair, with the controller's own gateway or with ('host', port).
 
         `purpose`: safety, control, stream or bulk.  `pair`: of an earlier
         client, which this one then replaces at the gateway.
+
+        With `reconnect`, a client whose pair was lost opens it anew when it is
+        next used, trying for `client.reconnect_timeout_s`.  The call that was
+        on its way raises, for it may have been done or not: that is the
+        caller's to judge.  Subscriptions go on by themselves.
 
         Raises:
             ValueError: That is no port.
@@ -114,11 +121,28 @@ class Controller:
             LinkError: No gateway there, or no answer within `timeout_s`.
             RemoteProtocolError: What answers there is no pynet gateway.
         """
+        pair = pair or PairId()
+
+        def open_pair(timeout_s: float) -> PlainChannel:
+            return self._open_pair(gateway, purpose, pair, timeout_s)
+
+        return Client(
+            open_pair(timeout_s),
+            purpose,
+            redial=Redial(open_pair, timeout_s),
+            reconnect=reconnect,
+            verbose=self.verbose,
+            download_dir=self.download_dir,
+        )
+
+    def _open_pair(
+        self, gateway: tuple[str, int] | None, purpose: str, pair: PairId, timeout_s: float
+    ) -> PlainChannel:
+        """One try, to WELCOME."""
         host, port = gateway or (self.gateway_ip, self.port)
         if not isinstance(port, int) or not 0 < port <= 65535:  # getaddrinfo takes 67393 for 1857
             raise ValueError(f"port must be 1 to 65535, got {port!r}")
         where = f"{host or 'this machine'} port {port}"
-        pair = pair or PairId()
         pair.attempt += 1
         sock = _connect(host or "127.0.0.1", port, where, timeout_s)
         deadline = Deadline(timeout_s, f"the gateway at {where}")
@@ -156,7 +180,7 @@ class Controller:
             channel.give_up_soon()
         if self.verbose:
             print(f"Connected to gateway at {where}")
-        return Client(channel, purpose, verbose=self.verbose, download_dir=self.download_dir)
+        return channel
 
     def get_files(
         self,
