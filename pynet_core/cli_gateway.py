@@ -11,8 +11,11 @@ import click
 
 from pynet_core.client import Client
 from pynet_core.controller import CONNECT_TIMEOUT_S, Controller
+from pynet_core.errors import PynetError
 from pynet_core.gateway import DEFAULT_PORT
 
+PATIENCE_S: Final = 5.0  # for an answer that needs no code of others
+COMPLETION_S: Final = 0.7  # a shell that is to complete a name waits for us
 PORT: Final = click.IntRange(1, 65535)
 
 
@@ -67,6 +70,27 @@ def asks_gateway(*, is_optional: bool = False) -> Callable[[Callable[..., Any]],
         return asking
 
     return decorate
+
+
+def complete_stream(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    """The streams of the gateway that is named before; none when it does not answer soon."""
+    return _offered(context, "stream", begun)
+
+
+def complete_function(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    """The same, of its functions."""
+    return _offered(context, "function", begun)
+
+
+def _offered(context: click.Context, kind: str, begun: str) -> list[str]:
+    host, port = split_address(context.params.get("host") or "")
+    remote = Remote(host, port or context.params.get("port") or DEFAULT_PORT, COMPLETION_S)
+    try:
+        with remote.client() as client:
+            offered = client.list_subroutines()
+    except PynetError:
+        return []
+    return [each.name for each in offered if each.kind == kind and each.name.startswith(begun)]
 
 
 def split_address(typed: str) -> tuple[str, int | None]:

@@ -12,9 +12,8 @@ from typing import Final
 import click
 
 from pynet_core.cli_frame import json_option, tell
-from pynet_core.cli_gateway import Remote, asks_gateway
+from pynet_core.cli_gateway import PATIENCE_S, Remote, asks_gateway
 from pynet_core.client import Client, Pong
-from pynet_core.controller import CONNECT_TIMEOUT_S
 from pynet_core.errors import LinkError, PoolFull, Refused
 
 QUANTILES: Final = {"min": 0.0, "p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
@@ -79,7 +78,7 @@ def ping(remote: Remote, count: int, interval_s: float, as_json: bool) -> None:
     """
     tally = Tally()
     client = remote.client(
-        "control", patience_s=CONNECT_TIMEOUT_S
+        "control", patience_s=PATIENCE_S
     )  # a gateway that cannot be reached at all is an error, no loss
     try:
         _ping_all(remote, client, count, interval_s, tally)
@@ -99,7 +98,7 @@ def _ping_all(remote: Remote, client: Client, count: int, interval_s: float, tal
             due_s = max(due_s + interval_s, time.monotonic())
             try:
                 if not client.connected:
-                    client = remote.client("control", patience_s=CONNECT_TIMEOUT_S)
+                    client = remote.client("control", patience_s=PATIENCE_S)
                 tally.pongs.append(client.ping())
             except LinkError as exc:
                 if isinstance(exc, Refused) and not isinstance(exc, PoolFull):

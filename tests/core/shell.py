@@ -50,4 +50,5 @@ def sections() -> dict[str, str]:
 def json_keys(verb: str) -> list[set[str]]:
     """The keys that the page promises for this verb, line of JSON by line of JSON."""
     found = re.findall(r"^JSON[^:]*: ((?:.+\n)+)", sections()[verb], re.MULTILINE)
-    return [set(re.findall(r"`(\w+)`", keys)) for keys in found]
+    # What stands in brackets are values.
+    return [set(re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", keys))) for keys in found]
