@@ -21,6 +21,7 @@ from pynet_core.session import State
 from pynet_core.sink import CONTROL_UNSENT_BYTES, SINK_UNSENT_BYTES
 from pynet_core.sink import Sink as Sink  # what open_buffer returns
 from pynet_core.subscription import Subscription
+from pynet_core.traffic import IMPATIENT
 from pynet_core.transfer.asking import Files, OnProgress, Stopped, StrPath, download, query_for, upload
 from pynet_core.wire import Flag, Frame, Kind
 
@@ -123,7 +124,7 @@ class Client(Pair):
             LinkError: The connection is gone.
         """
         self._exchange.call(Kind.SINK, name, arguments, kwargs)
-        unsent = CONTROL_UNSENT_BYTES if self._purpose in ("safety", "control") else SINK_UNSENT_BYTES
+        unsent = CONTROL_UNSENT_BYTES if self._purpose in IMPATIENT else SINK_UNSENT_BYTES
         return Sink(self._channel, name, unsent, self._exchange.remaining_s)
 
     def get_subroutine_stream(
@@ -235,7 +236,8 @@ class Client(Pair):
         """However it ends, the pair is then free for other things, or closed."""
         self._exchange.begin()
         try:
-            with self._exchange.cut_after(self._exchange.deadline_left_s(), "the files"):
+            left_s = self._exchange.deadline_left_s()
+            with self._exchange.cut_after(left_s, "the files"), self._channel.carrying_bulk():
                 yield
         except Stopped as exc:
             raise exc.cause from None
@@ -261,6 +263,7 @@ class Client(Pair):
         finally:
             self._streamer = 0
             self._stream_over.set()
+            self._channel.keep_every()
 
     def _draw(self, name: str, callback: StreamCallback, stopping: threading.Event | None) -> bool:
         # Of a subscription only `stop` decides when it ends.
@@ -297,6 +300,7 @@ class Client(Pair):
                 self._cancel(name, self.cancel_timeout_s)
                 return False
             if frame.flags & _CREDITED:
+                self._channel.keep_latest()
                 self._exchange.send(Frame(Kind.CREDIT, 1))
 
     def _resumes(self, stopping: threading.Event) -> bool:

@@ -27,6 +27,7 @@ from pynet_core.offering import Offering
 from pynet_core.redial import Redial
 from pynet_core.session import Session
 from pynet_core.tls import Credentials, SpeaksPlain, TlsChannel, device_credentials, given_credentials
+from pynet_core.traffic import PURPOSES
 from pynet_core.transfer.asking import StrPath
 from pynet_core.transfer.options import DEFAULTS, Found, Moved, OnTreeProgress, Options
 from pynet_core.trust import TrustStore
@@ -114,7 +115,7 @@ class Controller:
         caller's to judge.  Subscriptions go on by themselves.
 
         Raises:
-            ValueError: That is no port.
+            ValueError: That is no port, or no purpose.
             PoolFull: Every place in the gateway's pool is taken.
             Refused: It said no, or one end does not trust the other; `.code` and the text say why.
             ConfigError: This device's identity or its list of trusted devices is not fit for use.
@@ -142,6 +143,8 @@ class Controller:
         host, port = gateway or (self.gateway_ip, self.port)
         if not isinstance(port, int) or not 0 < port <= 65535:  # getaddrinfo takes 67393 for 1857
             raise ValueError(f"port must be 1 to 65535, got {port!r}")
+        if purpose not in PURPOSES:
+            raise ValueError(f"purpose must be one of {', '.join(PURPOSES)}, got {purpose!r}")
         where = f"{host or 'this machine'} port {port}"
         pair.attempt += 1
         sock = _connect(host or "127.0.0.1", port, where, timeout_s)
@@ -150,6 +153,7 @@ class Controller:
             credentials = self._credentials_for(sock, where)
             channel_type = PlainChannel if credentials is None else TlsChannel
             channel = channel_type(sock, Session("controller"))
+            channel.carry(purpose)
             fingerprint = "" if credentials is None else _prove(channel, credentials, deadline)
             controller_id = self._id_for(credentials)
             if gateway is None:
@@ -176,8 +180,6 @@ class Controller:
             sock.close()
             raise
         channel.opened()
-        if purpose in ("safety", "control"):
-            channel.give_up_soon()
         if self.verbose:
             print(f"Connected to gateway at {where}")
         return channel
