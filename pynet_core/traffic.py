@@ -26,7 +26,7 @@ LATEST_SNDBUF_BYTES: Final = 64 * 1024  # a stale item waits in the mailbox, not
 IMPATIENT_MS: Final = 4000
 KEEPALIVE_S: Final = 1  # idle, and between probes
 KEEPALIVE_PROBES: Final = 3
-LEAST_WAIT_S: Final = 0.001  # for bytes of bulk to arrive; 10 Mbit/s carry one packet in it
+LEAST_WAIT_S: Final = 0.0001  # for bytes of bulk to arrive: it is how long a way without a queue takes
 MOST_WAIT_S: Final = 0.01
 
 _SO_BUF_LOCK: Final = 72  # Linux 5.14: 0 lets the kernel size the buffers by itself again
