@@ -261,9 +261,9 @@ class Client(Pair):
         try:
             return self._draw(name, callback, stopping)
         finally:
+            self._channel.keep_every()
             self._streamer = 0
             self._stream_over.set()
-            self._channel.keep_every()
 
     def _draw(self, name: str, callback: StreamCallback, stopping: threading.Event | None) -> bool:
         # Of a subscription only `stop` decides when it ends.
