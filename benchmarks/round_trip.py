@@ -127,7 +127,7 @@ def _pinned(core: int | None) -> Iterator[None]:
 def _raw(core: int | None) -> Iterator[Call]:
     with _server("raw", core) as port, socket.create_connection(("127.0.0.1", port), START_TIMEOUT_S) as sock:
         sock.settimeout(None)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _tune(sock)
         request = _LENGTH.pack(len(PAYLOAD)) + PAYLOAD
 
         def call() -> None:
@@ -159,6 +159,13 @@ def _server(kind: str, core: int | None) -> Iterator[int]:
             server.stdin.close()
 
 
+def _tune(sock: socket.socket) -> None:
+    """As pynet does on loopback: none shall win by the kernel's choice of congestion control."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with contextlib.suppress(OSError, AttributeError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"cubic")
+
+
 def _receive(sock: socket.socket) -> bytes:
     """One message, b'' when the peer has closed; only one is ever on its way, so nothing follows it."""
     message = sock.recv(RECEIVE_BYTES)
@@ -176,7 +183,7 @@ def _serve_raw() -> None:
         sock, _ = listener.accept()
     with sock:
         sock.settimeout(None)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _tune(sock)
         reply = _LENGTH.pack(8) + bytes(8)
         while _receive(sock):
             sock.sendall(reply)

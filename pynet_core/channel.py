@@ -1,4 +1,7 @@
-"""One socket behind send and receive: frames in, frames out, every OSError translated once."""
+"""One socket behind send and receive: frames in, frames out, every OSError translated once.
+
+Linux-only socket options live here and are skipped elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +12,14 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 from pynet_core.clock import Deadline
+from pynet_core.decoder import OWN_BYTES, OWN_SOON_BYTES, FrameDecoder
 from pynet_core.errors import DeadlineExceeded, LinkClosed, LinkError, RemoteProtocolError
 from pynet_core.session import Session
-from pynet_core.traffic import (
-    IMPATIENT,
-    Pacer,
-    give_up,
-    hold_as_needed,
-    hold_little,
-    mark,
-    pacer_for,
-    tune,
-)
-from pynet_core.wire import Frame, FrameDecoder, encode_header
+from pynet_core.wire import Frame, encode_header
 
 if sys.platform == "linux":
     import fcntl
@@ -33,9 +27,13 @@ if sys.platform == "linux":
 RECEIVE_BYTES: Final = 2 * 1024  # a reply; a large bytes object per call costs more than a second recv
 LEFTOVER_BYTES: Final = 64 * 1024  # read at a time of what nobody wants any more
 JOIN_BELOW_BYTES: Final = 16 * 1024  # header + body in one bytes object up to here, two in one sendmsg above
-TYPE_BYTES: Final = (
-    3  # tell a TLS record from a frame: what follows its type would be a length over all limits
-)
+LATEST_SNDBUF_BYTES: Final = 64 * 1024  # a stale item waits in the mailbox, not in the kernel
+LATEST_USER_TIMEOUT_MS: Final = 4000
+KEEPALIVE_S: Final = 1  # idle, and between probes
+KEEPALIVE_PROBES: Final = 3
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
+UNPACED: Final = b"cubic"  # there bbr's pacing only costs; other links keep what the host has chosen
+TYPE_BYTES: Final = 3  # tell a TLS record from a frame: behind its type would be a length over all limits
 
 _Argument = TypeVar("_Argument")
 _Received = TypeVar("_Received")
@@ -43,6 +41,7 @@ _Received = TypeVar("_Received")
 _NEVER: Final = Deadline(None, "peer")
 _DONTWAIT: Final = getattr(socket, "MSG_DONTWAIT", 0)
 _SIOCOUTQNSD: Final = 0x894B  # Linux: bytes in the send queue that have not been sent yet
+_SO_BUF_LOCK: Final = 72  # Linux 5.14: 0 lets the kernel size the buffers by itself again
 
 
 class PlainChannel:
@@ -55,14 +54,12 @@ class PlainChannel:
         self._sock = sock
         self._decoder = FrameDecoder()
         self._much_comes = False  # so it is received into the decoder's own buffer
-        self._purpose = "stream"
-        self._pacer: Pacer | None = None  # of bulk
-        self._keeps_latest = False
+        self._user_timeout_ms = 0
         self._aborted = False
         self.is_closed = False  # at this end
         self._closing = threading.Lock()  # or abort could hit the socket that got this one's number next
         self.session = session
-        tune(sock)
+        _tune(sock)
 
     def begins_with_tls(self, deadline: Deadline) -> bool:
         """Wait for the peer's first bytes: True when they are TLS, else they can be received as frames.
@@ -90,41 +87,22 @@ class PlainChannel:
         """WELCOME has passed: bodies may be large from now on."""
         self._decoder.opening = False
 
-    def carry(self, purpose: str) -> None:
-        """What this pair is for: its packets say so, an urgent one gives a dead link up soon, bulk yields."""
-        self._purpose = purpose
-        mark(self._sock, purpose)
-        give_up(self._sock, soon=purpose in IMPATIENT)
-        if self._pacer is not None:
-            self._pacer.end()
-        self._pacer = pacer_for(self._sock) if purpose == "bulk" else None
-
-    @contextlib.contextmanager
-    def carrying_bulk(self) -> Iterator[None]:
-        """Files pass in here, whatever else the pair is for."""
-        purpose = self._purpose
-        if purpose == "bulk":
-            yield
-            return
-        self.carry("bulk")
-        try:
-            yield
-        finally:
-            self.carry(purpose)
-
     def keep_latest(self) -> None:
-        """Newest-only items pass: hold little in the kernel, give a dead link up soon.  Idempotent."""
-        if not self._keeps_latest:
-            self._keeps_latest = True
-            hold_little(self._sock)
-            give_up(self._sock, soon=True)
+        """Newest-only items follow: hold little in the kernel, give a dead link up soon."""
+        _set(self._sock, socket.SOL_SOCKET, "SO_SNDBUF", LATEST_SNDBUF_BYTES)
+        _set(self._sock, socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", LATEST_USER_TIMEOUT_MS)
 
     def keep_every(self) -> None:
-        """They are over: take back what `keep_latest` has set.  Idempotent."""
-        if self._keeps_latest:
-            self._keeps_latest = False
-            hold_as_needed(self._sock)
-            give_up(self._sock, soon=self._purpose in IMPATIENT)
+        """They are over: take back what `keep_latest` has set."""
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):
+                self._sock.setsockopt(socket.SOL_SOCKET, _SO_BUF_LOCK, 0)
+        _set(self._sock, socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", self._user_timeout_ms)
+
+    def give_up_soon(self) -> None:
+        """Unacknowledged for 4 s means gone.  Not for readers that may pause: it would cut them."""
+        self._user_timeout_ms = LATEST_USER_TIMEOUT_MS
+        _set(self._sock, socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", self._user_timeout_ms)
 
     def send(self, frame: Frame) -> None:
         """Send one frame; waits while the peer does not read.
@@ -137,10 +115,6 @@ class PlainChannel:
         try:
             header = encode_header(frame, length)
             self.session.send(frame)
-            if self._pacer is not None:
-                self._pacer.send(header + frame.body[:JOIN_BELOW_BYTES])
-                self._pacer.send(memoryview(frame.body)[JOIN_BELOW_BYTES:])
-                return
             if length < JOIN_BELOW_BYTES:
                 self._sock.sendall(header + frame.body)
                 return
@@ -161,18 +135,20 @@ class PlainChannel:
             LinkClosed: The peer closed, or the connection broke.
             RemoteProtocolError: The peer broke the wire format, or the order of frames.
         """
-        if timeout_s is not None:
-            return self.receive_by(Deadline(timeout_s, what))
-        # The answer to a call comes by itself and in one piece: it goes no other way than this.
-        if not (self._much_comes or self._decoder.held_bytes):
+        if self._much_comes or self._decoder.held_bytes:
+            frame = self._next()
+        elif timeout_s is None:
+            # The answer to a call comes by itself and in one piece: it goes no other way than this.
             try:
                 data = self._sock.recv(RECEIVE_BYTES)
             except OSError as exc:
                 raise LinkClosed(f"connection lost: {words(exc)}") from exc
             frame = self._first(data)
-            if frame is not None:
-                return frame
-        return self.receive_by(_NEVER)
+        else:
+            frame = None
+        if frame is not None:
+            return frame
+        return self.receive_by(_NEVER if timeout_s is None else Deadline(timeout_s, what))
 
     def _first(self, data: bytes) -> Frame | None:
         """Of what has just been received, the first frame that means something."""
@@ -214,7 +190,8 @@ class PlainChannel:
     def _next(self) -> Frame | None:
         """The next frame that has been read and means something."""
         while (frame := self._decoder.take()) is not None:
-            self._check_aborted()
+            if self._aborted:
+                self._check_aborted()
             if self.session.receive(frame):
                 return frame
         return None
@@ -230,8 +207,14 @@ class PlainChannel:
             self._much_comes = len(data) == RECEIVE_BYTES
             self._feed(data)
             return
-        count = self._wait(self._sock.recv_into, self._decoder.space(), deadline)
-        self._much_comes = count >= RECEIVE_BYTES
+        if deadline is _NEVER and self._decoder.missing_bytes > OWN_BYTES:
+            # In one piece if that is all of a body; else it is copied to what there is, and so not too much.
+            size = min(self._decoder.missing_bytes, OWN_SOON_BYTES)
+            self._feed(self._wait(lambda size: self._sock.recv(size, socket.MSG_WAITALL), size, deadline))
+            return
+        space = self._decoder.space()
+        count = self._wait(self._sock.recv_into, space, deadline)
+        self._much_comes = count >= RECEIVE_BYTES or count == len(space)
         if count:
             self._decoder.filled(count)
         else:
@@ -321,6 +304,32 @@ class PlainChannel:
         with self._closing:
             self.is_closed = True
             self._sock.close()
+
+
+def _tune(sock: socket.socket) -> None:
+    sock.settimeout(None)
+    _set(sock, socket.IPPROTO_TCP, "TCP_NODELAY", 1)
+    _set(sock, socket.SOL_SOCKET, "SO_KEEPALIVE", 1)
+    _set(sock, socket.IPPROTO_TCP, "TCP_KEEPIDLE", KEEPALIVE_S)
+    _set(sock, socket.IPPROTO_TCP, "TCP_KEEPINTVL", KEEPALIVE_S)
+    _set(sock, socket.IPPROTO_TCP, "TCP_KEEPCNT", KEEPALIVE_PROBES)
+    if _is_loopback(sock):
+        _set(sock, socket.IPPROTO_TCP, "TCP_CONGESTION", UNPACED)
+
+
+def _is_loopback(sock: socket.socket) -> bool:
+    try:
+        address = sock.getpeername()
+    except OSError:  # it has gone already
+        return False
+    return isinstance(address, tuple) and address[0] in LOOPBACK
+
+
+def _set(sock: socket.socket, level: int, option: str, value: int | bytes) -> None:
+    number = getattr(socket, option, None)
+    if number is not None:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(level, number, value)
 
 
 def words(exc: OSError | ValueError) -> str:

@@ -11,7 +11,7 @@ import contextlib
 import socket
 import ssl
 import threading
-from typing import Final
+from typing import Final, cast
 
 from pynet_core.channel import RECEIVE_BYTES, PlainChannel, words
 from pynet_core.clock import Deadline
@@ -238,12 +238,12 @@ class TlsChannel(PlainChannel):
         self._decrypt(self._tls)
 
     def _decrypt(self, tls: ssl.SSLObject) -> None:
-        plain = []
         with self._using:
             try:
                 while self._ended is None and (self._incoming.pending or tls.pending()):
-                    if data := tls.read(RECORD_BYTES):
-                        plain.append(data)
+                    space = self._decoder.space()
+                    if count := cast(int, tls.read(len(space), space)):  # so it is, given a buffer
+                        self._decoder.filled(count)
                     else:
                         self._ended = ssl.SSLZeroReturnError()
             except ssl.SSLWantReadError:
@@ -253,8 +253,6 @@ class TlsChannel(PlainChannel):
             reply = self._outgoing.read()  # to a key update
         if reply:
             self._put(reply)
-        if plain:
-            super()._feed(b"".join(plain))
 
     def _next(self) -> Frame | None:
         frame = super()._next()
@@ -265,9 +263,8 @@ class TlsChannel(PlainChannel):
         return frame
 
     def _put(self, sealed: bytes) -> None:
-        send = self._sock.sendall if self._pacer is None else self._pacer.send
         try:
-            send(sealed)
+            self._sock.sendall(sealed)
         except OSError as exc:
             raise LinkClosed(f"connection lost while sending: {words(exc)}") from exc
 

@@ -24,8 +24,8 @@ from pynet_core.errors import LocalProtocolError, RemoteProtocolError
 WIRE_VERSION: Final = 1
 MAGIC: Final = "pynet"
 
-_HEADER: Final = struct.Struct("<IIqq")
-HEADER_BYTES: Final = _HEADER.size
+HEADER: Final = struct.Struct("<IIqq")
+HEADER_BYTES: Final = HEADER.size
 
 MAX_OPENING_BYTES: Final = 4 * 1024  # before WELCOME: a HELLO is about 120 B
 MAX_CONTROL_BYTES: Final = 64 * 1024  # arguments, errors; large data goes as a buffer
@@ -33,8 +33,6 @@ MAX_ITEM_BYTES: Final = 64 * 1024 * 1024  # a raw 4056x3040 RGBX picture is 49 M
 MAX_NAME_CHARS: Final = 64  # of a gateway or a controller: for people, and HELLO must stay small
 MAX_REPLACED: Final = 0xFFFF  # 16 bits; more is told as this
 MAX_SEEN_CALLS: Final = 16  # that a reader remembers, of at most 64 KiB each
-BUFFER_BYTES: Final = 512 * 1024  # received at a time when much comes: a dozen camera frames
-BUFFER_KEPT_BYTES: Final = 4 * 1024 * 1024  # a larger one is given back when it is empty
 
 
 class Kind(enum.IntEnum):
@@ -50,7 +48,7 @@ class Kind(enum.IntEnum):
     BUFFER = 8  # controller; as STREAM
     SINK = 9  # controller; as STREAM
     ITEM = 10  # gateway; ident and body as the generator gave them
-    CREDIT = 11  # controller; ident: how many more items it will take
+    CREDIT = 11  # controller; ident: how many more items it will take, 1 to 16
     CANCEL = 12  # controller: no more items, please
     END = 13  # gateway: the stream is over; controller: no more puts; gateway: all of them done
     REPLY = 14  # gateway; ident and body as the function gave them
@@ -74,10 +72,10 @@ class Flag(enum.IntEnum):  # no IntFlag: its `&` takes 1 us, and every frame is 
     """Bits 8-15 of the second header word."""
 
     NONE = 0
-    CREDITED = 1  # ITEM: cost one credit; give it back when it is consumed
+    CREDITED = 1  # ITEM, ITEMS: cost one credit; give it back when it is consumed
 
 
-_KINDS: Final = frozenset(int(kind) for kind in Kind)
+KINDS: Final = frozenset(int(kind) for kind in Kind)
 _LARGE: Final = frozenset(
     {Kind.STREAM, Kind.BATCH, Kind.BUFFER, Kind.SINK, Kind.ITEM, Kind.REPLY, Kind.PUT, Kind.LIST, Kind.CHUNK}
 )
@@ -217,7 +215,7 @@ def encode_header(frame: Frame, length: int) -> bytes:
     if frame.flags or frame.replaced:
         word |= frame.flags << 8 | min(frame.replaced, MAX_REPLACED) << 16
     try:
-        return _HEADER.pack(length, word, frame.ident, frame.stamp_ns)
+        return HEADER.pack(length, word, frame.ident, frame.stamp_ns)
     except struct.error as exc:
         raise LocalProtocolError(f"ident {frame.ident} does not fit a signed 64-bit integer") from exc
 
@@ -225,113 +223,3 @@ def encode_header(frame: Frame, length: int) -> bytes:
 def encode(frame: Frame) -> bytes:
     """The whole frame as bytes."""
     return encode_header(frame, len(frame.body)) + frame.body
-
-
-class FrameDecoder:
-    """Turn a byte stream, split anywhere, into frames.
-
-    What is whole is read where it stands.  What is not is collected in one
-    buffer, which is used again and again; `space` is for receiving into it.
-    """
-
-    def __init__(self) -> None:
-        self._data: bytes | bytearray = b""  # what has come: as it came, or our buffer
-        self._at = self._end = 0  # of it, the part that has not been taken yet
-        self._needed = HEADER_BYTES  # bytes from _at on that make the next frame, or its header
-        self._buffer = bytearray()
-        self._view = memoryview(self._buffer)
-        self.opening = True  # until WELCOME only small bodies are taken
-
-    @property
-    def held_bytes(self) -> int:
-        """How many bytes have come and were not taken as frames."""
-        return self._end - self._at
-
-    @property
-    def missing_bytes(self) -> int:
-        """How many more bytes complete the frame, or the header, that has begun; `take` has given None."""
-        return self._needed - self.held_bytes
-
-    def add(self, data: bytes) -> None:
-        """These bytes have come."""
-        if self._at == self._end:
-            self._data, self._at, self._end = data, 0, len(data)
-        else:
-            self.space(len(data))[: len(data)] = data
-            self._end += len(data)
-
-    def space(self, least: int = 1) -> memoryview:
-        """Where more can be received; call `filled` when it has been.
-
-        It grows with what has come, not with what the peer has announced.
-        """
-        held, size = self.held_bytes, len(self._buffer)
-        room = size - self._end if self._data is self._buffer else 0
-        is_too_large = not held and size > BUFFER_KEPT_BYTES
-        if not is_too_large and room >= (max(least, BUFFER_BYTES // 2) if self._at else least):
-            return self._view[self._end :]
-        rest = bytes(self._data[self._at : self._end])
-        if is_too_large or held + least > size:
-            self._buffer = bytearray(max(BUFFER_BYTES, held + least, min(self._needed, 2 * held)))
-            self._view = memoryview(self._buffer)
-        self._data = self._buffer
-        self._view[:held] = rest
-        self._at, self._end = 0, held
-        return self._view[held:]
-
-    def filled(self, count: int) -> None:
-        """So many bytes have been received into `space`."""
-        self._end += count
-
-    def take(self, data: bytes = b"") -> Frame | None:
-        """Add `data`, and give the next frame; None when it is not whole yet.
-
-        Raises:
-            RemoteProtocolError: Unknown kind, or a length over the limit: told by
-                the header alone, so a peer cannot make us hold what it claims.
-        """
-        if data and self._at == self._end:  # the common case: nothing was left over, nothing will be
-            source: bytes | bytearray = data
-            at, end = 0, len(data)
-        else:
-            if data:
-                self.add(data)
-            source, at, end = self._data, self._at, self._end
-        body_at = at + HEADER_BYTES
-        if body_at <= end:
-            length, word, ident, stamp_ns = _HEADER.unpack_from(source, at)
-            kind = word & 0xFF
-            if kind not in _KINDS:
-                raise RemoteProtocolError(f"peer sent a frame of unknown kind {kind}")
-            if length > MAX_OPENING_BYTES and length > limit_bytes(kind, opening=self.opening):
-                limit = limit_bytes(kind, opening=self.opening)
-                raise RemoteProtocolError(f"peer announced {length} B, limit {limit} B")
-            stop = body_at + length
-            if stop <= end:
-                if stop == end:
-                    self._at = self._end = 0
-                else:
-                    self._data, self._at, self._end = source, stop, end
-                body = source[body_at:stop] if type(source) is bytes else bytes(self._view[body_at:stop])
-                if word == kind:
-                    return Frame(kind, ident, body, stamp_ns)
-                return Frame(kind, ident, body, stamp_ns, word >> 8 & 0xFF, word >> 16)
-            self._needed = HEADER_BYTES + length
-        else:
-            self._needed = HEADER_BYTES
-        self._data, self._at, self._end = source, at, end
-        return None
-
-    def feed(self, data: bytes) -> list[Frame]:
-        """Add `data`, and give all frames that are whole, in order."""
-        self.add(data)
-        return list(iter(self.take, None))
-
-    def end(self) -> None:
-        """The peer closed.
-
-        Raises:
-            RemoteProtocolError: It stopped in the middle of a frame.
-        """
-        if self.held_bytes:
-            raise RemoteProtocolError(f"peer closed {self.held_bytes} B into a frame")

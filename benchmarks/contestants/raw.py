@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import sys
@@ -25,7 +26,7 @@ def serve() -> None:
 
 def _serve_one(listener: socket.socket) -> None:
     sock, _ = listener.accept()
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    _tune(sock)
     reply = _LENGTH.pack(8) + bytes(8)
     while request := _receive(sock):
         if len(request) != _LENGTH.size + _STREAM.size:
@@ -42,6 +43,13 @@ def _serve_one(listener: socket.socket) -> None:
                     sock.sendall(memoryview(item)[sent - _LENGTH.size :])
 
 
+def _tune(sock: socket.socket) -> None:
+    """As pynet does on loopback: none shall win by the kernel's choice of congestion control."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with contextlib.suppress(OSError, AttributeError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"cubic")
+
+
 def _receive(sock: socket.socket) -> bytes:
     """One message, b'' when the peer has closed; only one is ever on its way, so nothing follows it."""
     message = sock.recv(2048)
@@ -55,7 +63,7 @@ def _receive(sock: socket.socket) -> bytes:
 class _Raw:
     def __init__(self, port: int) -> None:
         self._sock = socket.create_connection(("127.0.0.1", port))
-        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _tune(self._sock)
         self._file = self._sock.makefile("rb", READ_BYTES)
 
     def round_trip(self, payload: bytes) -> None:

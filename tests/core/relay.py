@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable
 from typing import Final, Self
 
-from pynet_core.wire import Frame, FrameDecoder, encode
+from pynet_core.decoder import FrameDecoder
+from pynet_core.wire import Frame, encode
 
 BYTES: Final = 65536
 
@@ -82,10 +83,6 @@ class Relay:
                 self.down_bytes += len(data)
                 near.sendall(data)
         _cut(near, far)
-
-    def cut_all(self) -> None:
-        """Cut what is connected now; those who come back are passed on."""
-        _cut(*self._socks)
 
     def __enter__(self) -> Self:
         return self

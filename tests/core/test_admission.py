@@ -17,13 +17,14 @@ import pytest
 from pynet_core.admission import Admission, NotAdmitted, is_crowded
 from pynet_core.client import Client
 from pynet_core.controller import Controller, PairId
+from pynet_core.decoder import FrameDecoder
 from pynet_core.errors import LinkClosed, LinkError, PoolFull, Refused, SubroutineError
 from pynet_core.gateway import Gateway
 from pynet_core.keys import Identity
 from pynet_core.subroutines import Peer, caller
 from pynet_core.tls import Credentials
 from pynet_core.trust import Trusted, TrustStore
-from pynet_core.wire import WIRE_VERSION, Frame, FrameDecoder, Kind, encode
+from pynet_core.wire import WIRE_VERSION, Frame, Kind, encode
 from tests.core.loopback import (
     PATIENCE_S,
     Gate,

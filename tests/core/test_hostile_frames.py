@@ -11,6 +11,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pynet_core.decoder import FrameDecoder
 from pynet_core.errors import RemoteProtocolError
 from pynet_core.session import Session
 from pynet_core.wire import (
@@ -18,7 +19,6 @@ from pynet_core.wire import (
     CallReader,
     Flag,
     Frame,
-    FrameDecoder,
     Hello,
     Kind,
     unpack_body,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import re
 import struct
 from pathlib import Path
@@ -14,6 +15,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pynet_core.decoder import (
+    BUFFER_BYTES,
+    BUFFER_KEPT_BYTES,
+    OWN_BYTES,
+    OWN_SHARE,
+    OWN_SOON_BYTES,
+    FrameDecoder,
+)
 from pynet_core.errors import LocalProtocolError, RemoteProtocolError
 from pynet_core.items import pack_items
 from pynet_core.transfer.digest import digest_of
@@ -30,8 +39,6 @@ from pynet_core.transfer.messages import (
     Wanted,
 )
 from pynet_core.wire import (
-    BUFFER_BYTES,
-    BUFFER_KEPT_BYTES,
     HEADER_BYTES,
     MAGIC,
     MAX_CONTROL_BYTES,
@@ -43,7 +50,6 @@ from pynet_core.wire import (
     Failure,
     Flag,
     Frame,
-    FrameDecoder,
     Hello,
     Kind,
     Welcome,
@@ -330,10 +336,40 @@ def test_the_buffer_grows_with_what_has_come_and_a_large_one_is_given_back() -> 
     assert len(decoder.space()) < BUFFER_BYTES
     body = bytes(BUFFER_KEPT_BYTES)
     assert received_into_space(decoder, body, 1 << 20) == []
-    assert len(decoder.space()) <= len(body) + BUFFER_BYTES
+    assert len(decoder.space()) <= OWN_SHARE * len(body)
     (frame,) = received_into_space(decoder, bytes(MAX_ITEM_BYTES - len(body)), 1 << 20)
     assert len(frame.body) == MAX_ITEM_BYTES
-    assert len(decoder.space()) == BUFFER_BYTES
+    assert len(decoder.space()) == HEADER_BYTES  # another large one may follow: its body goes elsewhere
+    assert len(decoder.space()) <= BUFFER_KEPT_BYTES
+
+
+@pytest.mark.parametrize(
+    "sizes", [[OWN_BYTES], [OWN_BYTES + 1] * 3, [300_000, 5, 200_000], [OWN_SOON_BYTES + 1]]
+)
+@pytest.mark.parametrize("step", [1 + OWN_BYTES // 3, 299_999, 2**25])
+@pytest.mark.parametrize("in_place", [False, True])
+def test_large_bodies_arrive_whole_however_they_are_split(
+    sizes: list[int], step: int, in_place: bool
+) -> None:
+    sent = [Frame(int(Kind.ITEM), n, os.urandom(size), n, 1, n) for n, size in enumerate(sizes)]
+    data = b"".join(map(encode, sent))
+    decoder = FrameDecoder()
+    decoder.opening = False
+    got: list[Frame] = []
+    for at in range(0, len(data), step):
+        piece = data[at : at + step]
+        got += received_into_space(decoder, piece, 70_001) if in_place else decoder.feed(piece)
+        assert decoder.missing_bytes > 0
+    assert got == sent
+    decoder.end()
+
+
+def test_a_stream_that_stops_inside_a_large_body_is_told() -> None:
+    decoder = FrameDecoder()
+    decoder.opening = False
+    assert decoder.feed(header(OWN_BYTES + 1, Kind.ITEM) + bytes(7)) == []
+    with pytest.raises(RemoteProtocolError, match="closed 31 B into a frame"):
+        decoder.end()
 
 
 def test_a_call_without_arguments_is_remembered_and_no_others_are() -> None:

@@ -22,8 +22,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from pynet_core.decoder import FrameDecoder
 from pynet_core.errors import PynetError
-from pynet_core.wire import FrameDecoder, Kind, encode
+from pynet_core.wire import Kind, encode
 from tests.core.hostile_frames import Attack, Ending, attack, encoded
 from tests.core.loopback import PATIENCE_S, eventually
 from tests.system.frames_targets import TARGETS, Target
