@@ -19,7 +19,8 @@ from typing import Final, Literal
 from pynet_core.errors import LocalProtocolError, RemoteProtocolError
 from pynet_core.wire import Flag, Frame, Kind
 
-STREAM_WINDOW: Final = 1  # credited items in flight: then a thin link is one item stale, not seconds
+FIRST_CREDIT: Final = 1  # credited items in flight: then a thin link is one item stale, not seconds
+MAX_WINDOW: Final = 16  # what a controller may let it grow to: 30 Hz over half a second there and back
 
 
 class State(enum.Enum):
@@ -46,7 +47,7 @@ _Row = Mapping[int, State]  # kind: the state after it
 _Table = dict[State, _Row]
 _NOTHING: Final[_Row] = {}
 # On 3.11 a member of an enum class is found by a Python function; these are asked for with every frame.
-_ITEM: Final = Kind.ITEM
+_ITEM_KINDS: Final = frozenset({Kind.ITEM, Kind.ITEMS})
 _CREDIT: Final = Kind.CREDIT
 _CREDITED: Final = Flag.CREDITED
 
@@ -153,7 +154,7 @@ class Session:
         # Where the controller still believes to be when the gateway has just ended an operation:
         # until its next request, frames of that operation may arrive.
         self._believed = self._idle
-        self._in_flight = 0  # credited items sent (gateway) or received (controller), credit not yet returned
+        self._credit = FIRST_CREDIT  # as this end knows it
 
     @property
     def state(self) -> State:
@@ -162,7 +163,7 @@ class Session:
     @property
     def credit(self) -> int:
         """How many more credited items the gateway's end may send now."""
-        return STREAM_WINDOW - self._in_flight
+        return self._credit
 
     def send(self, frame: Frame) -> None:
         """We are about to send this.
@@ -178,19 +179,20 @@ class Session:
                 "one thing at a time, get another client for the other"
             )
         if after is here:
-            if kind == _ITEM:
-                if frame.flags & _CREDITED:
-                    if not self.credit:
-                        raise LocalProtocolError("no credit left for another item")
-                    self._in_flight += 1
+            if frame.flags & _CREDITED and kind in _ITEM_KINDS:
+                if not self._credit:
+                    raise LocalProtocolError("no credit left for another item")
+                self._credit -= 1
             elif kind == _CREDIT:
-                if frame.ident != 1 or not self._in_flight:
-                    raise LocalProtocolError("credit for an item that did not come")
-                self._in_flight -= 1
+                if not 0 < frame.ident <= MAX_WINDOW - self._credit:
+                    raise LocalProtocolError(
+                        f"cannot give credit {frame.ident}: {self._credit} is out, the window is {MAX_WINDOW}"
+                    )
+                self._credit += frame.ident
             return
         if here is self._idle:  # a new operation: nothing of the one before can arrive any more
             self._believed = here
-            self._in_flight = 0
+            self._credit = FIRST_CREDIT
         elif self._at_gateway and after is self._idle:
             self._believed = here
         self._here = after
@@ -207,7 +209,7 @@ class Session:
             return self._receive_more(frame, after)
         if here is self._idle:
             self._believed = here
-            self._in_flight = 0
+            self._credit = FIRST_CREDIT
         self._here = after
         return True
 
@@ -220,15 +222,16 @@ class Session:
                 crossed = self._believed.receives.get(kind)
             if crossed is None:
                 raise RemoteProtocolError(f"peer sent {Kind(kind).name} while {self.state.value}")
-        if kind == _ITEM:
-            if frame.flags & _CREDITED:
-                if not self.credit:
-                    raise RemoteProtocolError("peer sent an item without credit")
-                self._in_flight += 1
+        if frame.flags & _CREDITED and kind in _ITEM_KINDS:
+            if not self._credit:
+                raise RemoteProtocolError("peer sent an item without credit")
+            self._credit -= 1
         elif kind == _CREDIT:
-            if frame.ident != 1 or not self._in_flight:
-                raise RemoteProtocolError(f"peer gave credit {frame.ident} with {self._in_flight} in flight")
-            self._in_flight -= 1
+            if not 0 < frame.ident <= MAX_WINDOW - self._credit:
+                raise RemoteProtocolError(
+                    f"peer gave credit {frame.ident} with {self._credit} unused, the window is {MAX_WINDOW}"
+                )
+            self._credit += frame.ident
         if crossed is not None:
             self._believed = crossed
         return after is not None

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, Self
 
 from pynet_core.client import Client
 from pynet_core.controller import Controller
+from pynet_core.decoder import FrameDecoder
 from pynet_core.gateway import Gateway
 from pynet_core.wire import (
     MAGIC,
@@ -22,7 +23,6 @@ from pynet_core.wire import (
     WIRE_VERSION,
     Call,
     Frame,
-    FrameDecoder,
     Hello,
     Kind,
     Welcome,
@@ -206,6 +206,14 @@ class FakeGateway:
         peer = self.accept()
         assert peer.receive().kind == Kind.HELLO
         peer.send(welcome())
+        return peer
+
+    def accept_stream(self) -> RawPeer:
+        """Up to the STREAM that is asked for, and the ping before it."""
+        peer = self.accept_and_welcome()
+        assert peer.receive().kind == Kind.PING
+        peer.send(Frame(Kind.PONG))
+        assert peer.receive().kind == Kind.STREAM
         return peer
 
     def __enter__(self) -> Self:

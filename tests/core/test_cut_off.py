@@ -242,7 +242,8 @@ def use_sink(client: Client) -> None:
             sink.put(b"x")
 
 
-ITEMS = [Frame(Kind.ITEM, 0, b"abc"), Frame(Kind.ITEM, 1, b"", 7, Flag.CREDITED), Frame(Kind.END)]
+PONG = Frame(Kind.PONG)  # a stream begins with a ping
+ITEMS = [PONG, Frame(Kind.ITEM, 0, b"abc"), Frame(Kind.ITEM, 1, b"", 7, Flag.CREDITED), Frame(Kind.END)]
 ERROR = Frame(Kind.ERROR, 500, pack_body(Failure(error="ValueError", reason="broken")))
 
 
@@ -255,7 +256,7 @@ ERROR = Frame(Kind.ERROR, 500, pack_body(Failure(error="ValueError", reason="bro
         ([Frame(Kind.REPLY, 0, BUFFER)], ask_batch),
         ([Frame(Kind.REPLY)], ask_buffer),
         (ITEMS, ask_stream),
-        ([Frame(Kind.ITEM, 0, BUFFER), Frame(Kind.ITEM, 0, BUFFER)], ask_stream),
+        ([PONG, Frame(Kind.ITEM, 0, BUFFER), Frame(Kind.ITEM, 0, BUFFER)], ask_stream),
         (ITEMS, ask_subscription),
         (ITEMS, ask_iteration),
         ([Frame(Kind.REPLY), ERROR], use_sink),

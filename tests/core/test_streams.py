@@ -146,8 +146,7 @@ def test_what_a_callback_raises_comes_out_even_when_the_gateway_has_gone_meanwhi
     with FakeGateway() as fake:
 
         def one_item_then_gone() -> None:
-            peer = fake.accept_and_welcome()
-            peer.receive()
+            peer = fake.accept_stream()
             peer.send(Frame(Kind.ITEM))
             peer.reset()
 
