@@ -11,8 +11,7 @@ PynetError
 │   └── LocalProtocolError    we are about to; a bug on our side
 ├── SubroutineError           the far side ran our request and it failed
 ├── FilesError                some files did not arrive; `.failed` says why, `.arrived` is what did
-│   ├── FilesInterrupted      (also LinkClosed) the connection was lost half-way; reconnect and ask again
-│   └── FilesCancelled        whoever asked has changed its mind; ask again to go on
+│   └── FilesInterrupted      (also LinkClosed) the connection was lost half-way; reconnect and ask again
 ├── HardwareError             a device refused, vanished, or answered nonsense
 └── ConfigError               (also ValueError) a setting a person wrote is wrong
 """
@@ -21,8 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Final
-
-from pynet_core.transfer.options import Moved
 
 MAX_NAMED: Final = 100  # files in the message of a FilesError
 
@@ -81,11 +78,8 @@ class FilesError(PynetError):
 
     `failed` maps the path of each, where it comes from, to the reason.  What
     is in `arrived` is whole and verified: local paths of a download, and of an
-    upload the paths that were sent.  Of a tree `moved` says how much has
-    arrived, and `arrived` is empty: a million paths fill the memory.
+    upload the paths that were sent.
     """
-
-    moved: Moved | None = None
 
     def __init__(self, failed: Mapping[str, str], arrived: Sequence[str] = (), what: str = "") -> None:
         self.failed = dict(failed)
@@ -99,9 +93,6 @@ class FilesError(PynetError):
 
 
 class FilesInterrupted(FilesError, LinkClosed): ...
-
-
-class FilesCancelled(FilesError): ...
 
 
 class HardwareError(PynetError): ...

@@ -6,7 +6,7 @@ import itertools
 import time
 from typing import Any, Literal, NamedTuple
 
-from pynet_core.mailbox import Broadcast, Mailbox, Queue
+from pynet_core.mailbox import Broadcast, KeyedMailbox, Mailbox, Queue
 from pynet_core.payload import as_bytes
 
 Keep = Literal["every", "latest"]
@@ -20,11 +20,13 @@ class Item(NamedTuple):
     stamp_ns: int
 
 
-Subscriber = Mailbox[Item] | Queue[Item]
+Subscriber = Mailbox[Item] | KeyedMailbox[Item] | Queue[Item]
 
 
-def box_for(keep: Keep) -> Subscriber:
-    return Mailbox() if keep == "latest" else Queue()
+def box_for(keep: Keep, keyed: bool) -> Subscriber:
+    if keep == "every":
+        return Queue()
+    return KeyedMailbox() if keyed else Mailbox()
 
 
 class Feed:
@@ -51,9 +53,14 @@ class Feed:
         """End the stream of every subscriber; later ones end at once."""
         self._broadcast.close()
 
-    def subscribe(self, keep: Keep) -> Subscriber:
-        """A box that gets the newest item, or every item, from now on."""
-        box = box_for(keep)
+    @property
+    def is_heard(self) -> bool:
+        """Somebody is subscribed: what is put is not in vain."""
+        return self._broadcast.is_heard
+
+    def subscribe(self, keep: Keep, keyed: bool = False) -> Subscriber:
+        """A box that gets the newest item, that of each ident, or every item, from now on."""
+        box = box_for(keep, keyed)
         self._broadcast.add(box)
         return box
 

@@ -17,17 +17,20 @@ from typing import Any, Final
 
 from pynet_core.channel import PlainChannel
 from pynet_core.errors import PynetError
-from pynet_core.items import ITEM_EXTRA_BYTES, pack_items
+from pynet_core.items import (
+    GATHER_BELOW_BYTES,
+    GATHER_BYTES,
+    ITEM_EXTRA_BYTES,
+    MAX_IDENT,
+    pack_items,
+)
 from pynet_core.pump import UserCodeFailed, as_item
 from pynet_core.wire import Frame, Kind
 
 BURST_ITEMS: Final = 8  # of these in BURST_NS each goes out at once
 BURST_NS: Final = 1_000_000
 GATHER_NS: Final = 200_000  # how long the first of a frame waits for others, looked at every 8 items
-GATHER_BYTES: Final = 48 * 1024  # with one more item it still fits the 64 KiB of a control frame
-GATHER_BELOW_BYTES: Final = 8 * 1024  # larger ones gain nothing
 CANCEL_POLL_NS: Final = 1_000_000  # look at the socket at most this often
-MAX_IDENT: Final = 2**63 - 1
 
 _ITEM: Final = Kind.ITEM
 
@@ -82,7 +85,7 @@ class Gatherer:
                 _of_user(close)
 
     def _draw(self, generator: Iterator[Any]) -> None:
-        clock_ns, items = self._clock_ns, self._items
+        clock_ns, items, send = self._clock_ns, self._items, self._channel.send
         gathering = False
         burst = size = burst_ns = 0
         drawing = True  # whose fault an exception is
@@ -106,6 +109,8 @@ class Gatherer:
                 drawing = False
                 if gathering and len(body) < GATHER_BELOW_BYTES and ident <= MAX_IDENT:
                     items.append((ident, body))
+                    if self._flusher is None:
+                        self._start_flusher()
                     if len(items) == 1:  # asked afterwards: the other thread may have emptied it just before
                         self._since_ns, size = clock_ns(), 0
                         if self._has_paused:
@@ -125,10 +130,12 @@ class Gatherer:
                     if now_ns - burst_ns > BURST_NS:
                         burst, burst_ns = 0, now_ns
                     burst += 1
-                    self._flush(now_ns, Frame(_ITEM, ident, body, now_ns))
-                    if burst >= BURST_ITEMS and self._gathers:
-                        gathering = True
-                        self._start_flusher()
+                    frame = Frame(_ITEM, ident, body, now_ns)
+                    if self._flusher is None and now_ns - self._polled_ns <= CANCEL_POLL_NS:
+                        send(frame)
+                    else:
+                        self._flush(now_ns, frame)
+                    gathering = gathering or (burst >= BURST_ITEMS and self._gathers)
                 if self._cancelled:
                     return
                 drawing = True
@@ -167,11 +174,10 @@ class Gatherer:
                 self._channel.send(pack_items(gathered, self._since_ns))
 
     def _start_flusher(self) -> None:
-        if self._flusher is None:
-            self._flusher = threading.Thread(
-                target=self._flush_at_pauses, name=f"pynet flusher {self._name}", daemon=True
-            )
-            self._flusher.start()
+        self._flusher = threading.Thread(
+            target=self._flush_at_pauses, name=f"pynet flusher {self._name}", daemon=True
+        )
+        self._flusher.start()
 
     def _end_flusher(self) -> None:
         if self._flusher is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
 from pynet_core.admission import Admission, NotAdmitted
@@ -21,9 +21,10 @@ from pynet_core.errors import (
 )
 from pynet_core.gather import Gatherer
 from pynet_core.items import CAPABILITY
-from pynet_core.mailbox import TooSlow
+from pynet_core.mailbox import TooManyChannels, TooSlow
 from pynet_core.payload import as_bytes
 from pynet_core.pump import Pumps, TooManyUnheard, UserCodeFailed
+from pynet_core.pumped import send_pumped
 from pynet_core.subroutines import (
     MAX_NAME_CHARS,
     NotAllowed,
@@ -44,7 +45,6 @@ from pynet_core.wire import (
     Call,
     CallReader,
     Failure,
-    Flag,
     Frame,
     Hello,
     Kind,
@@ -56,7 +56,6 @@ from pynet_core.wire import (
 _log = logging.getLogger(__name__)
 
 OPENING_TIMEOUT_S: Final = 1.9  # from accept to HELLO; who is too slow has been told so within 2 s
-CREDIT_POLL_S: Final = 0.05  # a newest-only stream looks at its socket at least this often
 MAX_REASON_CHARS: Final = 4096
 
 # On 3.11 a member of an enum class is found by a Python function; these are asked for with every call.
@@ -148,7 +147,8 @@ class Handler:
             self._refuse(exc)
             raise
         set_caller(self.peer)
-        self._channel.carry(self.peer.purpose)
+        if self.peer.purpose in ("safety", "control"):
+            self._channel.give_up_soon()
         self._channel.opened()
         self._channel.send(Frame(Kind.WELCOME, 200, pack_body(welcome)))
 
@@ -198,8 +198,7 @@ class Handler:
         self.running = "files"
         try:
             if self._is_admin("reading and writing files"):
-                with self._channel.carrying_bulk():
-                    self._host.files.serve(frame, self._channel)
+                self._host.files.serve(frame, self._channel)
         except (LinkError, ProtocolError):
             raise
         except PynetError as exc:
@@ -267,57 +266,31 @@ class Handler:
                 set_caller(self.peer)  # in whichever thread the generator runs
             return subroutine.start(call.arguments, kwargs)
 
+        gathers = self.hello is not None and CAPABILITY in self.hello.capabilities
         try:
             if subroutine.shared and (call.arguments or kwargs):
                 self._fail(WrongUse(f"{subroutine.name!r} is shared by all; it takes no arguments"))
                 return
             if subroutine.shared or subroutine.keep == "latest":
-                self._stream_pumped(subroutine, start)
+                source, box = self._host.pumps.subscribe(subroutine, start)
+                try:
+                    send_pumped(self._channel, box, newest=subroutine.keep == "latest", gathers=gathers)
+                finally:
+                    source.unsubscribe(box)
             else:
-                gathers = self.hello is not None and CAPABILITY in self.hello.capabilities
                 Gatherer(self._channel, subroutine.name, gathers=gathers).run(start)
         except UserCodeFailed as exc:
             self._fail(exc.cause)
             return
-        except (TooSlow, TooManyUnheard, LocalProtocolError) as exc:  # Local: an item too large, or its ident
+        except (
+            TooSlow,
+            TooManyChannels,
+            TooManyUnheard,
+            LocalProtocolError,
+        ) as exc:  # Local: an item too large, or its ident
             self._fail(exc)
             return
         self._channel.send(Frame(Kind.END))
-
-    def _stream_pumped(self, subroutine: Subroutine, start: Callable[[], Iterator[Any]]) -> None:
-        """Items of a generator that runs in a pump: the newest for each credit, or each in turn."""
-        newest = subroutine.keep == "latest"
-        source, box = self._host.pumps.subscribe(subroutine, start)
-        if newest:
-            self._channel.keep_latest()
-        try:
-            while True:
-                if newest and not self._channel.session.credit:
-                    if self._channel.receive().kind == Kind.CANCEL:
-                        return
-                    continue
-                item = box.take(CREDIT_POLL_S)
-                while (frame := self._channel.poll()) is not None:
-                    if frame.kind == Kind.CANCEL:
-                        return
-                if item is None:
-                    if box.is_closed:
-                        return
-                    continue
-                self._channel.send(
-                    Frame(
-                        Kind.ITEM,
-                        item.ident,
-                        item.body,
-                        item.stamp_ns,
-                        Flag.CREDITED if newest else Flag.NONE,
-                        box.skipped,
-                    )
-                )
-        finally:
-            source.unsubscribe(box)
-            if newest:
-                self._channel.keep_every()
 
     def _fail(self, exc: BaseException) -> None:
         """Tell the peer in its words; the traceback stays here, in the log."""

@@ -5,7 +5,7 @@
     uint32 x n    sizes, if they differ
     the items, one after the other
 
-All have the stamp of the frame, which is that of the first.
+All have the stamp of the frame, which is that of the oldest.
 """
 
 from __future__ import annotations
@@ -16,16 +16,21 @@ from itertools import accumulate, chain, pairwise
 from typing import Final
 
 from pynet_core.errors import RemoteProtocolError
-from pynet_core.wire import Frame, Kind
+from pynet_core.wire import Flag, Frame, Kind
 
 CAPABILITY: Final = "items"  # of a controller that takes such frames, told in its HELLO
 ITEM_EXTRA_BYTES: Final = 12  # ident and size
+GATHER_BYTES: Final = 48 * 1024  # with one more item it still fits the 64 KiB of a control frame
+GATHER_BELOW_BYTES: Final = 8 * 1024  # larger ones gain nothing
+MAX_IDENT: Final = 2**63 - 1
 
 _SIZE: Final = struct.Struct("<I")
 _ITEMS: Final = Kind.ITEMS
 
 
-def pack_items(items: list[tuple[int, bytes]], stamp_ns: int) -> Frame:
+def pack_items(
+    items: list[tuple[int, bytes]], stamp_ns: int, flags: int = Flag.NONE, replaced: int = 0
+) -> Frame:
     """The frame that carries these, at least one; idents fit 64 bits."""
     idents, bodies = zip(*items, strict=True)
     count = len(items)
@@ -34,7 +39,7 @@ def pack_items(items: list[tuple[int, bytes]], stamp_ns: int) -> Frame:
         head = struct.pack(f"<I{count}q", sizes[0], *idents)
     else:
         head = struct.pack(f"<I{count}q{count}I", 0, *idents, *sizes)
-    return Frame(_ITEMS, count, head + b"".join(bodies), stamp_ns)
+    return Frame(_ITEMS, count, head + b"".join(bodies), stamp_ns, flags, replaced)
 
 
 def unpack_items(frame: Frame) -> Iterator[tuple[int, bytes]]:

@@ -1,9 +1,10 @@
-"""Hand-overs between threads: only the newest item, or all of them up to a limit; and one to many."""
+"""Hand-overs between threads: the newest item, or that of each channel, or all up to a limit; one to many."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Final, Generic, Protocol, TypeVar
 
 from pynet_core.errors import PynetError
@@ -12,16 +13,22 @@ T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 
 QUEUE_ITEMS: Final = 256  # of a subscriber that must see every item: 5 s of a 50 Hz stream
+MAX_CHANNELS: Final = 4096  # with an unread item each; a stream that counts up is no set of channels
 
 
 class TooSlow(PynetError):
     """A subscriber that must see every item fell QUEUE_ITEMS behind."""
 
 
+class TooManyChannels(PynetError):
+    """More than MAX_CHANNELS idents had an unread item at once."""
+
+
 class Box(Protocol[T_contra]):
     """What a Broadcast can put into."""
 
-    def put(self, item: T_contra) -> None: ...
+    def put(self, item: T_contra) -> object:
+        """Leave an item, without waiting; True when it is about to be too full."""
 
     def close(self, error: BaseException | None = None) -> None: ...
 
@@ -76,6 +83,10 @@ class Mailbox(Generic[T]):
                 raise self._error
             return None
 
+    def take_more(self, fits: Callable[[T], bool]) -> list[T]:
+        """What may go along with the item just taken: nothing."""
+        return []
+
     @property
     def is_closed(self) -> bool:
         """No item waits and none will come."""
@@ -89,6 +100,87 @@ class Mailbox(Generic[T]):
             self._changed.notify_all()
 
 
+class Channelled(Protocol):
+    """An item of the channel `ident`."""
+
+    @property
+    def ident(self) -> int: ...
+
+
+C = TypeVar("C", bound=Channelled)
+
+
+class KeyedMailbox(Generic[C]):
+    """A place for one item of each channel: a new item replaces an unread one of the same ident.
+
+    They are taken in the order in which their channels had something unread:
+    a busy one makes none wait.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._items: dict[int, tuple[C, int]] = {}  # ident: the item, and how many it has replaced
+        self._closed = False
+        self._error: BaseException | None = None
+        self.skipped = 0  # items replaced by those of the last take, and take_more
+
+    def put(self, item: C) -> None:
+        """Leave the newest item of its channel; one channel too many closes the box with TooManyChannels."""
+        with self._changed:
+            if self._closed:
+                return
+            before = self._items.get(item.ident)
+            if before is None and len(self._items) >= MAX_CHANNELS:
+                self._items.clear()
+                self._closed = True
+                self._error = TooManyChannels(f"gave over {MAX_CHANNELS} different idents; each is a channel")
+            else:
+                self._items[item.ident] = item, 0 if before is None else before[1] + 1
+            self._changed.notify()
+
+    def take(self, timeout_s: float | None = None) -> C | None:
+        """Wait for an unread item; None when `timeout_s` passes first or it was closed.
+
+        Raises:
+            BaseException: What `close` was given, once the last item has been read.
+        """
+        with self._changed:
+            if not (self._items or self._closed):
+                self._changed.wait_for(lambda: self._items or self._closed, timeout_s)
+            if self._items:
+                item, self.skipped = self._items.pop(next(iter(self._items)))
+                return item
+            if self._error is not None:
+                raise self._error
+            return None
+
+    def take_more(self, fits: Callable[[C], bool]) -> list[C]:
+        """Those of other channels, up to the first that does not fit."""
+        with self._changed:
+            more: list[C] = []
+            for item, replaced in self._items.values():
+                if not fits(item):
+                    break
+                more.append(item)
+                self.skipped += replaced
+            for item in more:
+                del self._items[item.ident]
+            return more
+
+    @property
+    def is_closed(self) -> bool:
+        """No item waits and none will come."""
+        with self._changed:
+            return self._closed and not self._items
+
+    def close(self, error: BaseException | None = None) -> None:
+        """No more items; readers get those that wait, then `error` if there is one."""
+        with self._changed:
+            if not self._closed:
+                self._closed, self._error = True, error
+            self._changed.notify_all()
+
+
 class Queue(Generic[T]):
     """Every item in order, up to QUEUE_ITEMS; whoever falls further behind gets TooSlow."""
 
@@ -99,18 +191,20 @@ class Queue(Generic[T]):
         self._error: BaseException | None = None
         self.skipped = 0  # always
 
-    def put(self, item: T) -> None:
-        """Add an item; one too many closes the queue with TooSlow."""
+    def put(self, item: T) -> bool:
+        """Add an item; one too many closes the queue with TooSlow.  True now and then from half full on."""
         with self._changed:
+            count = len(self._items)
             if self._closed:
-                return
-            if len(self._items) >= QUEUE_ITEMS:
+                return False
+            if count >= QUEUE_ITEMS:
                 self._items.clear()
                 self._closed = True
                 self._error = TooSlow(f"too slow: fell {QUEUE_ITEMS} items behind")
             else:
                 self._items.append(item)
             self._changed.notify()
+        return count >= QUEUE_ITEMS // 2 and not count & 31
 
     def take(self, timeout_s: float | None = None) -> T | None:
         """Wait for the next item; None when `timeout_s` passes first or it was closed.
@@ -126,6 +220,14 @@ class Queue(Generic[T]):
             if self._error is not None:
                 raise self._error
             return None
+
+    def take_more(self, fits: Callable[[T], bool]) -> list[T]:
+        """The next ones that are there, up to the first that does not fit."""
+        with self._changed:
+            more: list[T] = []
+            while self._items and fits(self._items[0]):
+                more.append(self._items.popleft())
+            return more
 
     @property
     def is_closed(self) -> bool:
@@ -149,10 +251,13 @@ class Broadcast(Generic[T]):
         self._boxes: tuple[Box[T], ...] = ()
         self._closed = False
 
-    def put(self, item: T) -> None:
-        """Give the item to every box there is now."""
+    def put(self, item: T) -> bool:
+        """Give the item to every box there is now; True when one of them is about to be too full."""
+        crowded = False
         for box in self._boxes:
-            box.put(item)
+            if box.put(item):
+                crowded = True
+        return crowded
 
     def subscribe(self) -> Mailbox[T]:
         """A new Mailbox that gets every item from now on."""

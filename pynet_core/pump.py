@@ -18,6 +18,8 @@ from pynet_core.subroutines import Subroutine
 _log = logging.getLogger(__name__)
 
 TAKE_OVER_S: Final = 2.0  # for a generator to close before the next of its name starts: one camera, one user
+# So long a generator pauses when a queue is half full, for whoever empties it to get at the GIL.
+BREATH_S: Final = 0.0005
 MAX_UNHEARD: Final = 16  # generators of their own that nobody listens to and that have not come back
 
 
@@ -103,7 +105,7 @@ class Pump:
 
     def subscribe(self) -> Subscriber | None:
         """A box that gets the newest item, or every item, from now on; None when the pump has ended."""
-        box = box_for(self.subroutine.keep)
+        box = box_for(self.subroutine.keep, self.subroutine.keyed)
         return box if self._broadcast.add(box) else None
 
     def unsubscribe(self, box: Subscriber) -> None:
@@ -132,7 +134,8 @@ class Pump:
         try:
             with contextlib.closing(items(self._start)) as produced:
                 for item in produced:
-                    self._broadcast.put(item)
+                    if self._broadcast.put(item):
+                        time.sleep(BREATH_S)
                     if self._broadcast.close_if_unheard():
                         break
         except UserCodeFailed as exc:
@@ -160,7 +163,7 @@ class Pumps:
         """
         feed = subroutine.function
         if isinstance(feed, Feed):
-            return feed, feed.subscribe(subroutine.keep)
+            return feed, feed.subscribe(subroutine.keep, subroutine.keyed)
         with self._lock:
             before = self._shared.get(subroutine.name) if subroutine.shared else None
             if before is not None and before.subroutine is not subroutine:

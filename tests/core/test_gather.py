@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from pynet_core.client import Client
 from pynet_core.errors import LinkClosed, RemoteProtocolError, SubroutineError
 from pynet_core.gateway import Gateway
-from pynet_core.gather import BURST_ITEMS, GATHER_BELOW_BYTES
-from pynet_core.items import pack_items, unpack_items
+from pynet_core.gather import BURST_ITEMS
+from pynet_core.items import GATHER_BELOW_BYTES, pack_items, unpack_items
 from pynet_core.wire import MAX_CONTROL_BYTES, Frame, Kind, encode
 from tests.core.loopback import (
     PATIENCE_S,
@@ -264,15 +264,20 @@ def test_a_stop_in_the_middle_of_a_rush_ends_a_subscription(gateway: Gateway, cl
 )
 def test_a_gateway_that_sends_broken_items_loses_the_pair(body: bytes) -> None:
     with FakeGateway() as fake:
-        peers: list[RawPeer] = []
-        thread = threading.Thread(target=lambda: peers.append(fake.accept_and_welcome()))
+        done = threading.Event()
+
+        def send_it() -> None:
+            with fake.accept_stream() as peer:
+                peer.sock.sendall(encode(Frame(Kind.ITEMS, 1, body)))
+                done.wait(PATIENCE_S)
+
+        thread = threading.Thread(target=send_it)
         thread.start()
         client = controller_of(fake).get_client()
+        with pytest.raises(RemoteProtocolError, match="items"):
+            client.get_subroutine_stream("x", lambda *_: None)
+        assert not client.connected
+        with pytest.raises(LinkClosed):
+            client.ping()
+        done.set()
         thread.join()
-        with peers[0] as peer:
-            peer.sock.sendall(encode(Frame(Kind.ITEMS, 1, body)))
-            with pytest.raises(RemoteProtocolError, match="items"):
-                client.get_subroutine_stream("x", lambda *_: None)
-            assert not client.connected
-            with pytest.raises(LinkClosed):
-                client.ping()
