@@ -75,6 +75,17 @@ class CameraConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PathConfig:
+    """What has to be measured of a car before it follows paths; of the simulated car it is known anyway."""
+
+    # Of the middle of the axle that has the encoders, at full steering.  0 is not known.
+    turning_radius_m: Annotated[float, Meta(ge=0.0, le=20.0)] = 0.0
+    # How far it rolls from 1 m/s when the motor is switched off, on the smoothest floor.  0 is not known.
+    roll_m: Annotated[float, Meta(ge=0.0, le=5.0)] = 0.0
+    lens_m: Annotated[float, Meta(ge=-2.0, le=2.0)] = 0.2  # the camera's, ahead of that axle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentConfig:
     name: Name = "pynet car"
     board: Literal["auto", "simulated", "pi"] = "auto"
@@ -83,6 +94,7 @@ class AgentConfig:
     proximity: ProximityConfig = field(default_factory=ProximityConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     camera: CameraConfig = field(default_factory=CameraConfig)
+    path: PathConfig = field(default_factory=PathConfig)
     sensors: Mapping[str, Settings] = field(default_factory=dict)  # [sensors.NAME], by plugin name
 
 

@@ -3,6 +3,8 @@
 Five states, one lease, and the age of the newest command on the guardian's own
 clock.  A command is fresh when it *answers* a Status we stamped recently: TCP
 delivers a two-second-old burst as if it were new, so arrival proves nothing.
+A path is a command too, the newest of either kind drives; it lives longer, for
+it says where it ends, and it arms nothing.
 """
 
 from __future__ import annotations
@@ -13,9 +15,11 @@ from typing import Final
 
 from pi_agent.link import Labelled, PeerGone, Request, Result
 from pynet_car.messages import (
+    PATH_LIFESPAN_NS,
     Arm,
     Disarm,
     DriveCommand,
+    DrivePath,
     EStop,
     Event,
     Lease,
@@ -49,12 +53,13 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one step decided.  Throttle and steering are 0.0 in every state but ARMED."""
+    """What one step decided.  Throttle and steering are 0.0 in every state but ARMED, and beside a path."""
 
     throttle: float
     steering: float
     results: tuple[Result, ...]
     events: tuple[Event, ...]
+    path: DrivePath | None = None  # to be followed; in ARMED only
 
 
 class Failsafe:
@@ -75,7 +80,7 @@ class Failsafe:
         self._stamp_ns = -1  # newest now_ns a Status can have carried
         self.holder: Holder | None = None
         self._kept_ns = 0  # last sign that the holder still drives
-        self._newest: DriveCommand | None = None  # by seq, of the holder's session
+        self._newest: DriveCommand | DrivePath | None = None  # by seq, of the holder's session
         self._answerable = False  # it answers a Status we sent, since the lease was granted
         self._events: list[Event] = []
         self.commands = self.refused = self.failsafe_trips = self.e_stops = 0
@@ -83,8 +88,8 @@ class Failsafe:
     # what the guardian reads for its Status; as of the last step
 
     @property
-    def command(self) -> DriveCommand | None:
-        """The newest command of the lease's session, fresh or not."""
+    def command(self) -> DriveCommand | DrivePath | None:
+        """The newest command or path of the lease's session, fresh or not."""
         return self._newest
 
     @property
@@ -124,6 +129,10 @@ class Failsafe:
         self._drop_lease(now_ns, "the worker process died")
         self._disarm(now_ns, "the worker process died")
 
+    def stuck(self, now_ns: int) -> None:
+        """The motor drives on a path, and nothing says that the car moves: somebody has to look at it."""
+        self._disarm(now_ns, "the motor drove and the encoders counted nothing")
+
     def step(
         self, now_ns: int, requests: Iterable[Request] = (), commands: Iterable[Labelled] = ()
     ) -> Outcome:
@@ -135,9 +144,12 @@ class Failsafe:
         self._settle(now_ns)
         self._stamp_ns = now_ns
         events, self._events = tuple(self._events), []
-        command = self._newest
-        if self.state is State.ARMED and command is not None:
-            return Outcome(command.throttle, command.steering, results, events)
+        if self.state is State.ARMED:
+            match self._newest:
+                case DriveCommand(throttle=throttle, steering=steering):
+                    return Outcome(throttle, steering, results, events)
+                case DrivePath() as path:
+                    return Outcome(0.0, 0.0, results, events, path)
         return Outcome(0.0, 0.0, results, events)
 
     # time
@@ -159,7 +171,7 @@ class Failsafe:
             if self.state is State.ARMED:
                 self._trip(now_ns)
             return
-        is_neutral = abs(command.throttle) <= NEUTRAL_THROTTLE
+        is_neutral = isinstance(command, DriveCommand) and abs(command.throttle) <= NEUTRAL_THROTTLE
         in_state_ns = now_ns - self._since_ns
         if self.state is State.FAILSAFE and (in_state_ns <= RESUME_NS or is_neutral):
             self._enter(State.ARMED, now_ns, "")
@@ -172,15 +184,22 @@ class Failsafe:
 
     def _trip(self, now_ns: int) -> None:
         age_ms = (now_ns - self._newest.answers_ns) / NS_PER_MS if self._newest else -1.0
-        limit_ms = self._lifespan_ns // NS_PER_MS
-        self._enter(State.FAILSAFE, now_ns, "no fresh command")
+        what = "path" if isinstance(self._newest, DrivePath) else "command"
+        self._enter(State.FAILSAFE, now_ns, f"no fresh {what}")
         self.failsafe_trips += 1
-        text = f"Failsafe: the newest command is {age_ms:.0f} ms old, limit {limit_ms} ms."
+        limit_ms = self._limit_ns(self._newest) // NS_PER_MS
+        text = f"Failsafe: the newest {what} is {age_ms:.0f} ms old, limit {limit_ms} ms."
         self._tell(now_ns, Severity.WARNING, "failsafe_on", text)
 
     def _is_fresh(self, now_ns: int) -> bool:
         command = self._newest
-        return command is not None and self._answerable and now_ns - command.answers_ns <= self._lifespan_ns
+        if command is None or not self._answerable:
+            return False
+        return now_ns - command.answers_ns <= self._limit_ns(command)
+
+    def _limit_ns(self, command: DriveCommand | DrivePath | None) -> int:
+        """How old it may be."""
+        return PATH_LIFESPAN_NS if isinstance(command, DrivePath) else self._lifespan_ns
 
     # commands
 
@@ -195,6 +214,10 @@ class Failsafe:
         self._newest = command
         # A stamp from before the lease, or one we never put out, is a replay or a lie; it never gets better.
         self._answerable = holder.granted_ns <= command.answers_ns <= self._stamp_ns
+        if isinstance(
+            command, DrivePath
+        ):  # a picture may be younger than our newest Status, but not than now
+            self._answerable = holder.granted_ns <= command.answers_ns and command.t_capture_ns <= now_ns
         if self._is_fresh(now_ns):
             self._kept_ns = now_ns
         else:

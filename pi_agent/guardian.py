@@ -17,12 +17,14 @@ from msgspec import Struct
 
 from pi_agent.config import AgentConfig, bearing_rad
 from pi_agent.diary import Diary
-from pi_agent.failsafe import NS_PER_MS, Failsafe
+from pi_agent.failsafe import NS_PER_MS, Failsafe, Outcome
+from pi_agent.following import Follower
 from pi_agent.link import CameraSeen, GuardianLink, Labelled, Request, WorkerAlive, WorkerReady
 from pi_agent.mixing import NEUTRAL, Limits, Outputs, mix
 from pi_agent.ports import Drivetrain
 from pynet_car.messages import (
     Counters,
+    DrivePath,
     EStop,
     Event,
     Odometry,
@@ -34,6 +36,7 @@ from pynet_car.messages import (
     Status,
     Verdict,
 )
+from pynet_car.path import Course
 from pynet_car.reflex import Head, Sight, is_blind, known_velocity_mps, limit, look
 from pynet_core.errors import LinkClosed
 
@@ -77,6 +80,8 @@ class Guardian:
         self._channels = frozenset(head.channel for head in self._heads)
         self._odometry_period_s = config.encoder.period_s
         self._has_camera = config.camera.enabled
+        self._follower = Follower(config)
+        self._course: Course | None = None  # of this tick; None where no path drives
         self._boot = mint()
         self._outputs = NEUTRAL
         self._sight = Sight(False, False, "")
@@ -98,6 +103,7 @@ class Guardian:
         self._readings: dict[str, Reading] = {}
         self._odometry: Odometry | None = None
         self._camera_ns: int | None = None
+        self._follower.forget()
 
     @property
     def summary(self) -> str:
@@ -134,17 +140,17 @@ class Guardian:
         self._late_ticks += dt_ns > LATE_NS
         requests, commands = self._drain(now_ns)
         outcome = self._failsafe.step(now_ns, requests, commands)
-        throttle = self._reflex(outcome.throttle, now_ns)
+        velocity_mps = known_velocity_mps(self._odometry, period_s=self._odometry_period_s, now_ns=now_ns)
+        wish, steering = self._steer(outcome, velocity_mps, now_ns)
+        throttle = self._reflex(wish, velocity_mps, now_ns)
+        mixed = mix(
+            self._outputs, throttle=throttle, steering=steering, limits=self._limits, dt_s=dt_ns / 1e9
+        )
         if self._failsafe.state is State.ARMED:
-            self._put_out(
-                mix(
-                    self._outputs,
-                    throttle=throttle,
-                    steering=outcome.steering,
-                    limits=self._limits,
-                    dt_s=dt_ns / 1e9,
-                )
-            )
+            # A path that says stop means now: it has counted on rolling from here.
+            self._put_out(mixed if wish or not self._course else Outputs(0.0, mixed.steering))
+        elif self._failsafe.state is State.FAILSAFE and isinstance(self._failsafe.command, DrivePath):
+            self._put_out(Outputs(0.0, mixed.steering))  # it rolls out on the path it was on
         else:
             self._put_out(NEUTRAL)
         self._keep_e_stop()
@@ -190,6 +196,7 @@ class Guardian:
                             self._readings[reading.channel] = reading
                 case Odometry():
                     self._odometry = message
+                    self._follower.hear(message)
                 case CameraSeen(captured_ns=captured_ns):
                     self._camera_ns = captured_ns
                 case WorkerReady(port=port):
@@ -207,15 +214,30 @@ class Guardian:
 
     # decide
 
-    def _reflex(self, wish: float, now_ns: int) -> float:
+    def _steer(self, outcome: Outcome, velocity_mps: float | None, now_ns: int) -> tuple[float, float]:
+        """(throttle, steering) of the command, or of the path, that drives."""
+        self._course = None
+        newest = self._failsafe.command
+        if outcome.path is not None:
+            duty = self._outputs.duty
+            course = self._follower.follow(outcome.path, velocity_mps=velocity_mps, duty=duty, now_ns=now_ns)
+            self._course = course
+            if course.is_stuck:
+                self._failsafe.stuck(now_ns)
+                return 0.0, 0.0
+            return course.throttle, course.steering
+        if self._failsafe.state is State.FAILSAFE and isinstance(newest, DrivePath):
+            return 0.0, self._follower.roll_out(newest, velocity_mps=velocity_mps, now_ns=now_ns)
+        return outcome.throttle, outcome.steering
+
+    def _reflex(self, wish: float, velocity_mps: float | None, now_ns: int) -> float:
         """The throttle that the sensors leave of this wish; also what the Status says of it."""
-        velocity_mps = known_velocity_mps(self._odometry, period_s=self._odometry_period_s, now_ns=now_ns)
         self._sight = look(self._heads, self._readings, velocity_mps=velocity_mps, now_ns=now_ns)
         blind = is_blind(self._camera_ns, now_ns)
         # Who drives a car without a camera is looking at it.
         creep = blind and self._has_camera
         throttle = limit(wish, self._sight, creep=creep, velocity_mps=velocity_mps)
-        reasons = [self._sight.reason]
+        reasons = [self._course.reason if self._course else "", self._sight.reason]
         holder = self._failsafe.holder
         if blind and holder is not None and holder.priority is Priority.NETWORK:
             throttle = 0.0
@@ -225,8 +247,11 @@ class Guardian:
             reasons.append("The camera is stalled: creeping.")
         self._limit_reason = " ".join(filter(None, reasons))
         self._verdict = self._failsafe.verdict
-        if self._verdict is Verdict.TAKEN and (throttle != wish or abs(wish) > self._limits.max_throttle):
-            self._verdict = Verdict.LIMITED
+        if self._verdict is Verdict.TAKEN:
+            if self._course and self._course.verdict is not Verdict.TAKEN:
+                self._verdict = self._course.verdict
+            elif throttle != wish or abs(wish) > self._limits.max_throttle:
+                self._verdict = Verdict.LIMITED
         return throttle
 
     # out
@@ -273,6 +298,7 @@ class Guardian:
             steering=self._outputs.steering,
             blocked_forward=self._sight.blocked_forward,
             blocked_backward=self._sight.blocked_backward,
+            path_left_m=self._course.left_m if self._course else -1.0,
             lifespan_ms=self._lifespan_ms,
             counters=Counters(
                 ticks=self._ticks,

@@ -19,6 +19,7 @@ from pynet_car.messages import (
     Arm,
     Disarm,
     DriveCommand,
+    DrivePath,
     EStop,
     Event,
     Lease,
@@ -48,10 +49,10 @@ class Request(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Labelled(Struct, frozen=True, kw_only=True, tag=True):
-    """A DriveCommand as it came, labelled by the worker with who sent it."""
+    """A command or a path as it came, labelled by the worker with who sent it."""
 
     peer: str
-    command: DriveCommand
+    command: DriveCommand | DrivePath
 
 
 class CameraSeen(Struct, frozen=True, kw_only=True, tag=True):

@@ -21,11 +21,13 @@ from msgspec import Struct
 from pi_agent.link import CameraSeen, GuardianLink, Labelled, PeerGone, Request, Result
 from pi_agent.report import Pulse
 from pynet_car.messages import (
+    PATH_LIFESPAN_NS,
     Arm,
     CameraFrame,
     Description,
     Disarm,
     DriveCommand,
+    DrivePath,
     EStop,
     Event,
     Lease,
@@ -93,7 +95,8 @@ class Offers:
         for name, feed in self._streams.items():
             gateway.add_subroutine(name, feed, keep="every" if name == "events" else "latest")
         for name, subroutine in {
-            "drive": self._drive,
+            "drive": self._drive(DriveCommand, "drive"),
+            "path": self._drive(DrivePath, "path"),
             "lease": self._lease,
             "arm": self._arm,
             "release": self._ask_for(Release()),
@@ -163,21 +166,28 @@ class Offers:
 
     # Subroutines; each in its peer's handler thread.
 
-    def _drive(self, buffer: bytes = b"") -> int:
-        """Hand one command over; the verdict is what the newest Status lets expect."""
-        command = _decode(buffer, DriveCommand, "drive")
-        peer = caller()
-        self._note_drive_pair(peer)
-        if not self._link.send(Labelled(peer=peer.controller_id, command=command)):
-            return Verdict.STALE  # the guardian hangs; by its next tick this command is old
-        return self._expect(command, peer)
+    def _drive(self, kind: type[DriveCommand] | type[DrivePath], name: str) -> Callable[..., int]:
+        def drive(buffer: bytes = b"") -> int:
+            """Hand one command over; the verdict is what the newest Status lets expect."""
+            command = _decode(buffer, kind, name)
+            peer = caller()
+            self._note_drive_pair(peer)
+            if not self._link.send(Labelled(peer=peer.controller_id, command=command)):
+                return Verdict.STALE  # the guardian hangs; by its next tick this command is old
+            return self._expect(command, peer)
 
-    def _expect(self, command: DriveCommand, peer: Peer) -> Verdict:
+        return drive
+
+    def _expect(self, command: DriveCommand | DrivePath, peer: Peer) -> Verdict:
         status = self._status
         if status is None or status.holder != peer.controller_id or status.session != command.session:
             return Verdict.NO_LEASE
-        if time.monotonic_ns() - command.answers_ns > status.lifespan_ms * 1_000_000:
+        is_path = isinstance(command, DrivePath)
+        lifespan_ns = PATH_LIFESPAN_NS if is_path else status.lifespan_ms * 1_000_000
+        if time.monotonic_ns() - command.answers_ns > lifespan_ns:
             return Verdict.STALE
+        if is_path and status.path_left_m >= 0.0 and status.verdict is Verdict.LIMITED:
+            return Verdict.LIMITED  # as the path before was: what holds this car back will do so still
         return Verdict.TAKEN if status.state is State.ARMED else Verdict.DISARMED
 
     def _lease(self, buffer: bytes = b"") -> int:

@@ -27,6 +27,7 @@ from typing import Final, Literal
 
 from pi_agent.camera import CameraFeed, LateCamera
 from pi_agent.config import AgentConfig, board_model, is_simulated, load_config
+from pi_agent.following import top_speed_mps
 from pi_agent.journal import set_up_logging
 from pi_agent.link import GuardianLink, ToWorker, WorkerAlive, WorkerReady
 from pi_agent.offers import OWN_NAMES, GuardianSilent, Offers
@@ -38,7 +39,6 @@ from pi_agent.sensors.running import SensorRunner
 from pi_agent.simulated.lens import SimulatedLens
 from pi_agent.simulated.wiring import wire
 from pynet_car.messages import Description, StreamInfo
-from pynet_car.world.car import CAR_SPEC
 from pynet_core.admission import EVERYWHERE, is_loopback
 from pynet_core.errors import ConfigError, LinkClosed, PynetError
 from pynet_core.gateway import Gateway
@@ -171,7 +171,7 @@ class Worker:
             streams=(*camera, *(sensor.info for sensor in self._sensors), *self._broken),
             max_throttle=self._config.drive.max_throttle,
             lifespan_ms=self._config.drive.lifespan_ms,
-            top_speed_mps=self._top_speed_mps(),
+            top_speed_mps=top_speed_mps(self._config),
             version=importlib.metadata.version("pynet-swarm"),
         )
 
@@ -197,13 +197,6 @@ class Worker:
             ),
             peers={name: pairs for name, pairs in dict(self._offers.peers).items() if pairs},
         )
-
-    def _top_speed_mps(self) -> float:
-        """As the settings say; of the simulated car it is known anyway.  0 is not known."""
-        drive = self._config.drive
-        if drive.top_speed_mps or not self._simulated:
-            return drive.top_speed_mps
-        return round(CAR_SPEC.steady_mps(drive.max_throttle), 2)
 
 
 def _identity_for(

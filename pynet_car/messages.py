@@ -19,6 +19,12 @@ Ns = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # the car's monotonic clock
 Seq = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 DEFAULT_PORT: Final = 1857
+PATH_LIFESPAN_NS: Final = 1_500_000_000  # from t_capture: what a picture showed is no longer so
+PATH_REACH_M: Final = 3.0  # and so far no path is driven, however long it is
+PATH_MAX_POINTS: Final = 64  # one every 5 cm
+PATH_MAX_GAP_M: Final = 1.0  # between two of them: what lies between is a guess
+PATH_MIN_GAP_M: Final = 0.001  # nearer, and they have no direction
+PATH_MAX_MPS: Final = 20.0
 ABSENT: Final = "absent: "  # begins the state of a stream that is not missed
 
 
@@ -91,13 +97,47 @@ class PathPoint(Struct, frozen=True, array_like=True):
 
 
 class DrivePath(Struct, frozen=True, kw_only=True, tag=True):
-    """A path to follow, from where the camera was at `t_capture_ns`.  Reserved: no agent takes it yet."""
+    """A path to follow, from where the camera was at `t_capture_ns`, in order.
+
+    It begins at the camera, whether or not there is a point.  `answers_ns` is
+    the stamp of the oldest of all it was made from, the picture's or an older
+    one; `session` and `seq` are those of DriveCommands, in one count with them.
+    """
 
     session: Seq
     seq: Seq
     points: tuple[PathPoint, ...]
     t_capture_ns: Ns
     answers_ns: Ns
+
+    def __post_init__(self) -> None:
+        """Nothing of a path is driven that is not good as a whole."""
+        if not 2 <= len(self.points) <= PATH_MAX_POINTS:
+            raise ValueError(f"points must be 2 to {PATH_MAX_POINTS}, got {len(self.points)}")
+        if self.answers_ns > self.t_capture_ns:
+            raise ValueError(
+                f"answers_ns {self.answers_ns} is after t_capture_ns {self.t_capture_ns}: "
+                "it is the oldest stamp of all, the picture's too"
+            )
+        here, ahead = (0.0, 0.0), (1.0, 0.0)
+        for i, point in enumerate(self.points):
+            # A NaN fails every comparison, so each of these asks for what is good.
+            if not 0.0 <= point.speed_mps <= PATH_MAX_MPS:
+                raise ValueError(
+                    f"points[{i}]: speed_mps must be in [0, {PATH_MAX_MPS:g}], got {point.speed_mps}"
+                )
+            step = (point.x_m - here[0], point.y_m - here[1])
+            gap_m = math.hypot(*step)
+            if not gap_m <= PATH_MAX_GAP_M:
+                whence = f"points[{i - 1}]" if i else "the camera"
+                raise ValueError(f"points[{i}] is {gap_m:g} m from {whence}, allowed is {PATH_MAX_GAP_M:g} m")
+            if gap_m < PATH_MIN_GAP_M:
+                if i == 0:
+                    continue  # a path may begin with where the camera is
+                raise ValueError(f"points[{i}] lies on points[{i - 1}]")
+            if step[0] * ahead[0] + step[1] * ahead[1] <= 0.0:
+                raise ValueError(f"points[{i}] leads back: the car drives forward")
+            here, ahead = (point.x_m, point.y_m), step
 
 
 class Lease(Struct, frozen=True, kw_only=True, tag=True):
@@ -134,7 +174,7 @@ class Counters(Struct, frozen=True, kw_only=True):
 
     ticks: int = 0
     late_ticks: int = 0  # came more than 20 ms after the one before
-    commands: int = 0  # distinct DriveCommands of the lease's session
+    commands: int = 0  # distinct DriveCommands and DrivePaths of the lease's session
     refused: int = 0  # no lease, old session, stale, repeated seq does not count
     failsafe_trips: int = 0
     e_stops: int = 0
@@ -158,6 +198,7 @@ class Status(Struct, frozen=True, kw_only=True, tag=True):
     steering: float = 0.0  # put out now, [-1, 1]
     blocked_forward: bool = False  # a sensor that looks ahead is close, faulty or stale
     blocked_backward: bool = False
+    path_left_m: float = -1.0  # of the path it follows; -1 when it follows none
     lifespan_ms: int = 200
     counters: Counters = Counters()
 

@@ -11,11 +11,15 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from pynet_car.messages import PathPoint
 from pynet_car.world import DEFAULT_SEED
 from pynet_car.world.board import Pose
 from pynet_car.world.car import CAR_SPEC, CarSpec
 from pynet_car.world.track import Track
 
+LENS_M: Final = 0.10  # of the simulated camera, ahead of the car's centre
+PATH_M: Final = 3.0  # no longer path is driven
+_POINT_M: Final = 0.15
 _LATERAL_MPS2: Final = 2.6  # a third of the grip
 _BRAKING_MPS2: Final = 1.5
 _PREVIEW_M: Final = 1.6
@@ -47,15 +51,29 @@ class Teacher:
         self._integral = 0.0
         self._last_ns = 0
 
+    def path(self, pose: Pose, *, lens_m: float = LENS_M, length_m: float = PATH_M) -> tuple[PathPoint, ...]:
+        """The centre line ahead of the camera, which is `lens_m` ahead of the car's centre, with speeds."""
+        c, s = math.cos(pose.heading_rad), math.sin(pose.heading_rad)
+        lens_x, lens_y = pose.x_m + lens_m * c, pose.y_m + lens_m * s
+        points = []
+        for ahead_m in np.arange(_POINT_M, length_m + _POINT_M / 2, _POINT_M).tolist():
+            arc_m = pose.arc_m + lens_m + ahead_m
+            x, y, _ = self._track.point(arc_m)
+            dx, dy = x - lens_x, y - lens_y
+            points.append(PathPoint(c * dx + s * dy, c * dy - s * dx, self._allowed_mps(arc_m)))
+        return tuple(points)
+
     def __call__(self, pose: Pose) -> Wish:
         dt_s = min(_MAX_DT_S, max(0.0, (pose.ns - self._last_ns) / 1e9))
         self._last_ns = pose.ns
-        return Wish(self._throttle(self._target_mps(pose), pose.velocity_mps, dt_s), self._steering(pose))
+        return Wish(
+            self._throttle(self._allowed_mps(pose.arc_m), pose.velocity_mps, dt_s), self._steering(pose)
+        )
 
-    def _target_mps(self, pose: Pose) -> float:
-        """As fast as every bend in sight allows, given that the car may still brake before it."""
+    def _allowed_mps(self, arc_m: float) -> float:
+        """As fast as every bend in sight of here allows, given that the car may still brake before it."""
         ahead = np.arange(0.0, _PREVIEW_M, 0.1)
-        samples = np.round((pose.arc_m + ahead) / self._track.spacing_m).astype(int) % self._track.count
+        samples = np.round((arc_m + ahead) / self._track.spacing_m).astype(int) % self._track.count
         bends = np.maximum(np.abs(self._track.curvature[samples]), 0.05)
         allowed = np.sqrt(_LATERAL_MPS2 / bends + 2 * _BRAKING_MPS2 * ahead)
         return min(self._max_speed_mps, max(_SLOWEST_MPS, float(allowed.min())))

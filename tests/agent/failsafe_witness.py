@@ -12,9 +12,21 @@ from dataclasses import dataclass
 
 from pi_agent.failsafe import Outcome
 from pi_agent.link import Labelled, PeerGone, Request, Result
-from pynet_car.messages import Arm, Disarm, EStop, Lease, Release, Reset, State, Verdict
+from pynet_car.messages import (
+    Arm,
+    Disarm,
+    DriveCommand,
+    DrivePath,
+    EStop,
+    Lease,
+    Release,
+    Reset,
+    State,
+    Verdict,
+)
 
 MS = 1_000_000
+PATH_LIFESPAN_NS = 1500 * MS  # the promise; not what the code under test takes it to be
 
 # Where one step may lead.  Going through two states in it is allowed (reset and arm in one tick),
 # being ARMED without a step spent in ARMING or FAILSAFE is not.
@@ -63,9 +75,12 @@ class Witness:
         self._check_results(step.requests, step.outcome.results)
         self._check_states(step)
         self._check_rank(here)
+        wish = step.outcome.throttle, step.outcome.steering
+        if step.state is not State.ARMED or step.outcome.path is not None:
+            assert wish == (0.0, 0.0)
         if step.state is not State.ARMED:
-            assert (step.outcome.throttle, step.outcome.steering) == (0.0, 0.0)
-        if (step.outcome.throttle, step.outcome.steering) != (0.0, 0.0):
+            assert step.outcome.path is None
+        if wish != (0.0, 0.0) or step.outcome.path is not None:
             assert self._may_move(here), "motion that nothing in the record allows"
 
     def _check_results(self, requests: Sequence[Request], results: Sequence[Result]) -> None:
@@ -117,7 +132,6 @@ class Witness:
         return asked[-1]
 
     def _may_move(self, here: int) -> bool:
-        throttle, steering = self._steps[here].outcome.throttle, self._steps[here].outcome.steering
         if not self._sessions:
             return False
         session, granted = self._sessions[-1]
@@ -126,9 +140,17 @@ class Witness:
         return (
             self._holds_lease(peer, session, granted, here)
             and newest is not None
-            and (newest.command.throttle, newest.command.steering) == (throttle, steering)
+            and self._is_what_drives(newest.command, self._steps[here].outcome)
             and self._is_fresh(newest, granted, here)
             and any(self._was_armed(peer, session, granted, arm, here) for arm in range(granted, here))
+        )
+
+    def _is_what_drives(self, command: DriveCommand | DrivePath, outcome: Outcome) -> bool:
+        if isinstance(command, DrivePath):
+            return outcome.path == command
+        return outcome.path is None and (command.throttle, command.steering) == (
+            outcome.throttle,
+            outcome.steering,
         )
 
     def _holds_lease(self, peer: str, session: int, granted: int, here: int) -> bool:
@@ -163,10 +185,15 @@ class Witness:
         return best
 
     def _is_fresh(self, labelled: Labelled, granted: int, here: int) -> bool:
-        answers = labelled.command.answers_ns
+        command = labelled.command
         arrived = next(i for i, step in enumerate(self._steps) if labelled in step.commands)
-        was_put_out = self._steps[granted].now <= answers <= self._steps[arrived - 1].now
-        return was_put_out and 0 <= self._steps[here].now - answers <= self._lifespan_ns
+        newest, lifespan_ns = self._steps[arrived - 1].now, self._lifespan_ns
+        if isinstance(command, DrivePath):
+            newest, lifespan_ns = self._steps[arrived].now, PATH_LIFESPAN_NS
+            if not command.answers_ns <= command.t_capture_ns <= newest:
+                return False
+        was_put_out = self._steps[granted].now <= command.answers_ns <= newest
+        return was_put_out and 0 <= self._steps[here].now - command.answers_ns <= lifespan_ns
 
     def _was_armed(self, peer: str, session: int, granted: int, arm: int, here: int) -> bool:
         """Armed at step `arm` by this peer, shown a centred stick within 1 s, and nothing ended it since."""
@@ -188,7 +215,7 @@ class Witness:
             if (
                 newest is not None
                 and self._is_fresh(newest, granted, centred)
-                and abs(newest.command.throttle) <= 0.02
+                and _is_neutral(newest)
                 and newest.command.answers_ns >= began
                 and self._steps[centred].now - began <= 1000 * MS
             ):
@@ -205,6 +232,10 @@ class Witness:
                 return False
             if not self._is_fresh(newest, granted, index):
                 lost = now if lost is None else lost
-            elif lost is not None and (now - lost <= 500 * MS or abs(newest.command.throttle) <= 0.02):
+            elif lost is not None and (now - lost <= 500 * MS or _is_neutral(newest)):
                 lost = None
         return lost is None
+
+
+def _is_neutral(labelled: Labelled) -> bool:
+    return isinstance(labelled.command, DriveCommand) and abs(labelled.command.throttle) <= 0.02

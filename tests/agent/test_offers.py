@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import msgspec
 import pytest
 from msgspec import Struct
 
@@ -20,10 +21,12 @@ from pynet_car.messages import (
     Description,
     Disarm,
     DriveCommand,
+    DrivePath,
     EStop,
     Event,
     Lease,
     Odometry,
+    PathPoint,
     Priority,
     Release,
     Reset,
@@ -328,7 +331,7 @@ def drain(sock: socket.socket) -> None:
         pass
 
 
-@pytest.mark.parametrize("name", ["drive", "arm", "lease"])
+@pytest.mark.parametrize("name", ["drive", "path", "arm", "lease"])
 @pytest.mark.parametrize(
     "buffer",
     [b"\x00", b"nonsense", encode(EVENT), encode(command()) + b"x"],
@@ -386,6 +389,44 @@ def test_the_answer_to_a_command_is_what_the_newest_status_lets_expect(
     rig.until_heard(Labelled)  # handed over whatever the answer: the guardian decides
 
 
+def path(answers_ns: int) -> DrivePath:
+    points = (PathPoint(0.5, 0.0, 1.0), PathPoint(1.0, 0.1, 1.0))
+    return DrivePath(session=7, seq=3, points=points, t_capture_ns=answers_ns, answers_ns=answers_ns)
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "changes", "verdict"),
+    [
+        (0, {}, Verdict.TAKEN),
+        (1400, {}, Verdict.TAKEN),
+        (1600, {}, Verdict.STALE),
+        (0, {"state": State.DISARMED}, Verdict.DISARMED),
+        (0, {"session": 8}, Verdict.NO_LEASE),
+        (0, {"verdict": Verdict.LIMITED, "path_left_m": 0.0}, Verdict.LIMITED),
+        (0, {"verdict": Verdict.LIMITED}, Verdict.TAKEN),  # of a command
+    ],
+)
+def test_a_path_is_handed_over_and_answered_by_its_own_lifespan(
+    rig: Rig, age_ms: int, changes: dict[str, object], verdict: Verdict
+) -> None:
+    sent = path(time.monotonic_ns() - age_ms * 1_000_000)
+    rig.show(status(rig, **changes))
+    with rig.client() as client:
+        assert client.send_subroutine_batch("path", encode(sent)) == verdict
+        assert rig.until_heard(Labelled) == [Labelled(peer=rig.controller.id, command=sent)]
+    assert isinstance(rig.until_heard(Request)[0], Request), "the pair that brought it is a drive pair"
+
+
+def test_a_bad_path_reaches_nobody_and_its_sender_reads_why(rig: Rig) -> None:
+    raw = msgspec.msgpack.encode(
+        {"type": "DrivePath", "session": 7, "seq": 3, "points": [(0.5, 0.0, -1.0)] * 2, "t_capture_ns": 1}
+        | {"answers_ns": 1}
+    )
+    with rig.client() as client, pytest.raises(SubroutineError, match=r"points\[0\]: speed_mps must be in"):
+        client.send_subroutine_batch("path", raw)
+    assert rig.heard == []
+
+
 def test_before_the_first_status_nobody_has_a_lease(rig: Rig) -> None:
     with rig.client() as client:
         assert client.send_subroutine_batch("drive", encode(command())) == Verdict.NO_LEASE
@@ -432,5 +473,5 @@ def test_describe_gives_the_description(rig: Rig) -> None:
 def test_roles_are_as_promised_and_every_own_name_is_reserved(rig: Rig) -> None:
     roles = {name: rig.gateway.registry._by_name[name].role.name for name in rig.gateway.registry._by_name}
     drivers = {name for name, role in roles.items() if role == "DRIVER"}
-    assert drivers == {"drive", "lease", "release", "arm", "disarm", "reset"}
+    assert drivers == {"drive", "path", "lease", "release", "arm", "disarm", "reset"}
     assert set(roles) - {"proximity", "encoder", "battery"} <= OWN_NAMES
