@@ -103,6 +103,7 @@ class Gateway:
         *,
         shared: bool = False,
         keep: Keep = "every",
+        keyed: bool = False,
         role: str = "viewer",
     ) -> None:
         """Offer a function or generator function under a name; a later one of that name replaces it.
@@ -110,13 +111,14 @@ class Gateway:
         A `Feed` in its place is a stream for all that other threads put into.
         `shared`: one generator feeds all subscribers.  `keep='latest'`: a slow
         subscriber skips to the newest item; `'every'`: it gets each one, or
-        an error when a shared stream leaves it 256 behind.
+        an error when a shared stream leaves it 256 behind.  `keyed`, with
+        `'latest'`: idents are channels, and it gets the newest item of each.
         `role`: viewer, driver or admin, the least a caller must be.
 
         Raises:
             ValueError, TypeError: What is wrong with the arguments.
         """
-        self.registry.add(name, subroutine, shared=shared, keep=keep, role=role)
+        self.registry.add(name, subroutine, shared=shared, keep=keep, role=role, keyed=keyed)
 
     def remove_subroutine(self, name: str) -> None:
         """Offer it no longer; calls and streams that run go on.

@@ -19,11 +19,12 @@ SMOOTHING: Final = 8  # a new value counts for one part of so many
 
 
 class Window:
-    """Of one stream; `rtt_ns` is what a small message takes there and back."""
+    """Of one stream; `rtt_ns` is what a small message has taken there and back."""
 
     def __init__(self, rtt_ns: int) -> None:
-        self._rtt_ns = rtt_ns
+        self._rtt_ns: float = rtt_ns
         self.size = 1
+        self._alone_ns = 0  # the shortest wait while the window was 1
         # When each credit left that no item has come for; 0: the one that a stream begins with.
         self._given_ns: deque[int] = deque([0])
         self._waits_ns: deque[int] = deque(maxlen=SEEN_ITEMS)  # from credit to item
@@ -54,10 +55,16 @@ class Window:
         if len(self._waits_ns) < SEEN_ITEMS or not self._period_ns:
             return 1
         shortest_ns = min(self._waits_ns)
-        rtt_ns = min(self._rtt_ns, shortest_ns)
+        if self.size == 1:
+            self._alone_ns = shortest_ns
+        each_ns = shortest_ns / self.size
+        if shortest_ns > self._alone_ns + 1.25 * self._period_ns and each_ns > 1.25 * self._busy_ns:
+            # They queue in the link: the ping has taken longer than a small message takes as a rule.
+            self._rtt_ns = min(self._rtt_ns, max(0.0, self._alone_ns - each_ns))
+        rtt_ns = min(self._rtt_ns, self._alone_ns)
         # What takes longest sets the pace: the source, the consumer, or the link, for which the wait is
         # longer than a small message's by the time that an item takes through it.
-        pace_ns = max(self._period_ns, self._busy_ns, shortest_ns - rtt_ns, 1)
+        pace_ns = max(self._period_ns, self._busy_ns, self._alone_ns - rtt_ns, 1)
         return min(MAX_WINDOW, 1 + int(rtt_ns / pace_ns))
 
 

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pynet_core.mailbox import QUEUE_ITEMS, Broadcast, Mailbox, Queue, TooSlow
+from pynet_core.feed import Item
+from pynet_core.mailbox import (
+    MAX_CHANNELS,
+    QUEUE_ITEMS,
+    Broadcast,
+    KeyedMailbox,
+    Mailbox,
+    Queue,
+    TooManyChannels,
+    TooSlow,
+)
 from tests.core.loopback import PATIENCE_S
 
 BOXES: list[type[Mailbox[Any]] | type[Queue[Any]]] = [Mailbox, Queue]
@@ -223,3 +233,63 @@ def test_a_broadcast_that_nobody_hears_ends_and_one_that_is_heard_does_not() -> 
     broadcast.remove(box)
     assert broadcast.close_if_unheard()
     assert not broadcast.add(Mailbox())
+
+
+# KeyedMailbox
+
+
+def of_channel(ident: int, number: int) -> Item:
+    return Item(ident, b"", number)
+
+
+@given(st.lists(st.none() | st.integers(0, 3), max_size=60))  # None: take one, else: put into that channel
+def test_a_keyed_mailbox_gives_the_newest_of_each_channel_and_lets_none_wait_twice(
+    steps: list[int | None],
+) -> None:
+    box: KeyedMailbox[Item] = KeyedMailbox()
+    unread: dict[int, list[int]] = {}
+    for number, step in enumerate(steps):
+        if step is not None:
+            box.put(of_channel(step, number))
+            unread.setdefault(step, []).append(number)
+        elif unread:
+            channel = next(iter(unread))  # the one that has had something unread for longest
+            numbers = unread.pop(channel)
+            assert box.take(0) == of_channel(channel, numbers[-1])
+            assert box.skipped == len(numbers) - 1
+        else:
+            assert box.take(0) is None
+
+
+def test_what_fits_is_taken_along_and_what_it_replaced_is_counted() -> None:
+    box: KeyedMailbox[Item] = KeyedMailbox()
+    for channel, number in ((1, 0), (2, 1), (1, 2), (3, 3), (2, 4), (2, 5), (3, 6)):
+        box.put(of_channel(channel, number))
+    assert box.take(0) == of_channel(1, 2)
+    assert box.take_more(lambda item: item.ident < 3) == [of_channel(2, 5)]
+    assert box.skipped == 1 + 2
+    assert box.take(0) == of_channel(3, 6)
+    assert box.skipped == 1
+
+
+def test_idents_that_count_up_are_no_channels() -> None:
+    box: KeyedMailbox[Item] = KeyedMailbox()
+    for number in range(MAX_CHANNELS + 1):
+        box.put(of_channel(number, number))
+    with pytest.raises(TooManyChannels, match="4096 different idents"):
+        box.take(0)
+
+
+def test_a_queue_gives_along_what_fits_in_order() -> None:
+    box: Queue[int] = Queue()
+    for number in range(5):
+        box.put(number)
+    assert box.take(0) == 0
+    assert box.take_more(lambda number: number < 3) == [1, 2]
+    assert box.take(0) == 3
+
+
+def test_a_queue_that_is_half_full_says_so_now_and_then() -> None:
+    box: Queue[int] = Queue()
+    crowded = [number for number in range(QUEUE_ITEMS) if box.put(number)]
+    assert crowded == [128, 160, 192, 224]
