@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from benchmarks.peers import peers_python
+
 ROOT: Final = Path(__file__).parent.parent
-PEERS: Final = ROOT / ".venv-peers"
-PACKAGES: Final = ("pyzmq", "pynetwork==2.4", "tqdm")  # the last: the ancestor imports it and does not say so
 TURN_S: Final = 0.4  # of each contestant in each test and round
 LIMIT_S: Final = 15.0  # for one turn
 _CORES: Final = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
@@ -217,23 +217,6 @@ def contestants_with(peers: bool) -> Iterator[list[Contestant]]:
         if peers and (python := peers_python()):
             found += [Contestant(name, python, {}, folder) for name in ("pyzmq", "pynetwork")]
         yield [stack.enter_context(contestant) for contestant in found]
-
-
-def peers_python() -> Path | None:
-    """A Python that has the peers' libraries, made when there is none; None when that fails."""
-    python, done = PEERS / "bin/python", PEERS / "done"
-    if done.is_file() and done.read_text() == str(PACKAGES):
-        return python
-    try:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", PEERS], check=True)
-        subprocess.run(
-            [python, "-m", "pip", "install", "-qq", "--disable-pip-version-check", *PACKAGES], check=True
-        )
-    except (OSError, subprocess.CalledProcessError) as exc:
-        print(f"without peers, they cannot be installed: {exc}", file=sys.stderr)
-        return None
-    done.write_text(str(PACKAGES))
-    return python
 
 
 def main(argv: Sequence[str]) -> None:

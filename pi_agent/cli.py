@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import metadata
@@ -18,7 +17,8 @@ from pi_agent.config import check_config
 from pi_agent.places import found_config, found_state_dir
 from pi_agent.procs import EXIT_CONFIG
 from pi_agent.sensors.loading import GROUP
-from pynet_core.errors import ConfigError, PynetError
+from pynet_core.cli_frame import EXIT_FAILED, json_option, run
+from pynet_core.errors import ConfigError
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -41,12 +41,13 @@ agent.add_command(status)
 @click.option("--state-dir", type=_FOLDER, help="where the robot's identity and list of devices are kept")
 @click.option("--role", type=click.Choice(["viewer", "driver", "admin"]), default="driver", show_default=True)
 @click.option("--port", type=int, help="to pair on")
-def pair(state_dir: Path | None, role: str, port: int | None) -> None:
+@json_option()
+def pair(state_dir: Path | None, role: str, port: int | None, as_json: bool) -> None:
     """Let another device in by a code, while the agent runs or not."""
     # Here: cryptography takes longer to import than all the rest, and only this verb needs it.
     from pynet_core.cli_pair import serve_pairing
 
-    serve_pairing(state_dir or found_state_dir(), role, port)
+    serve_pairing(state_dir or found_state_dir(), role, port, as_json=as_json)
 
 
 @agent.group("config")
@@ -56,7 +57,7 @@ def config_() -> None:
 
 @config_.command()
 @click.argument("file", type=_FILE, required=False)
-@click.option("--json", "as_json", is_flag=True, help="for programs: a list of {file, line, key, text}")
+@json_option("for programs: a list of {file, line, key, text}")
 def check(file: Path | None, as_json: bool) -> None:
     """Name everything that is wrong in FILE, by default the service's own; exit code 1 if anything is."""
     file = file or found_config()
@@ -80,17 +81,11 @@ def check(file: Path | None, as_json: bool) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one verb; returns its exit code: 0 done, 1 not, 2 wrong use, 78 wrong settings."""
-    try:
-        code = agent.main(list(arguments), prog_name="pynet-agent", standalone_mode=False)
-    except click.ClickException as exc:
-        exc.show()
-        return exc.exit_code
-    except click.Abort:
-        return 130  # Ctrl-C, as a shell has it
-    except SystemExit as exc:
-        return int(exc.code or 0)
-    except PynetError as exc:
-        print(f"agent: {exc}", file=sys.stderr, flush=True)
-        return EXIT_CONFIG if isinstance(exc, ConfigError) else 1
-    return code if isinstance(code, int) else 0
+    """Run one verb; returns its exit code: as `pynet`'s, and 78 for wrong settings."""
+    return run(
+        agent,
+        arguments,
+        "pynet-agent",
+        speaker="agent",
+        code_of=lambda exc: EXIT_CONFIG if isinstance(exc, ConfigError) else EXIT_FAILED,
+    )

@@ -17,14 +17,13 @@ from pi_agent.doctor.finding import Finding, Level
 from pi_agent.doctor.gathering import gather
 from pi_agent.doctor.mending import mend_wifi
 from pi_agent.places import found_config, found_runtime_dir, found_state_dir
+from pynet_core.cli_frame import json_option
 
 _WIDTH = 100
 
 
 @click.command(short_help="What is wrong on this machine, and what to type.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="for programs: a list of {level, check, what, where, fix}"
-)
+@json_option("for programs: a list of {level, check, what, where, fix}")
 @click.option(
     "--fix", type=click.Choice(["wifi"]), help="switch off Wi-Fi power save, now and for good; as root"
 )

@@ -22,6 +22,7 @@ from pi_agent.selftest.entry import door_of
 from pi_agent.selftest.observer import Observer
 from pi_agent.selftest.outputs import load_writes, readers
 from pi_agent.selftest.stops import STOPS, Examiner, Stop, Trial, free_robot, table, why_not
+from pynet_core.cli_frame import json_option
 from pynet_core.errors import HardwareError
 
 CONSENT: Final = "wheels up"
@@ -41,7 +42,7 @@ _FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 )
 @click.option("--runtime-dir", type=_FOLDER, help="of the agent, if it is no service")
 @click.option("--state-dir", type=_FOLDER)
-@click.option("--json", "as_json", is_flag=True, help="for programs")
+@json_option("for programs")
 def selftest(
     turn: bool,
     stop: bool,

@@ -14,6 +14,7 @@ import msgspec
 from pi_agent.places import LOCK_FILE, SERVICE, found_runtime_dir
 from pi_agent.report import Report, StreamReport, ask_report, lock_holder
 from pynet_car.messages import Status
+from pynet_core.cli_frame import json_option
 from pynet_core.errors import LinkError, PynetError
 
 WATCH_S: Final = 1.0
@@ -28,7 +29,7 @@ _CLEAR: Final = "\033[H\033[J"
     type=click.Path(path_type=Path, file_okay=False),
     help="of the agent, if it is no service",
 )
-@click.option("--json", "as_json", is_flag=True, help="for programs: the whole report, one line")
+@json_option("for programs: the whole report, one line")
 @click.option("--watch", is_flag=True, help="again each second, until Ctrl-C")
 def status(runtime_dir: Path | None, as_json: bool, watch: bool) -> None:
     """Say how the agent on this machine is; exit code 1 when none answers."""

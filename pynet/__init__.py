@@ -10,11 +10,12 @@ from pynet.backend2 import (
     str_to_bytes,
     to_bytes,
 )
-from pynet_core.client import Batch, Client, Pong, Sink
+from pynet_core.client import Batch, Client, Pong, Reconnection, Sink
 from pynet_core.controller import Controller, PairId
 from pynet_core.errors import (
     ConfigError,
     DeadlineExceeded,
+    FilesCancelled,
     FilesError,
     FilesInterrupted,
     LinkClosed,
@@ -30,10 +31,12 @@ from pynet_core.errors import (
 from pynet_core.feed import Feed
 from pynet_core.gateway import Gateway
 from pynet_core.keys import Identity
+from pynet_core.offering import Offering
 from pynet_core.payload import pack, payload, unpack
 from pynet_core.subroutines import Peer, caller
 from pynet_core.subscription import StreamStats, Subscription
 from pynet_core.transfer.asking import Files
+from pynet_core.transfer.options import Found, Moved, Options, TreeProgress
 from pynet_core.transfer.plan import Progress
 from pynet_core.trust import Trusted, TrustStore
 
@@ -46,13 +49,18 @@ __all__ = [
     "DeadlineExceeded",
     "Feed",
     "Files",
+    "FilesCancelled",
     "FilesError",
     "FilesInterrupted",
+    "Found",
     "Gateway",
     "Identity",
     "LinkClosed",
     "LinkError",
     "LocalProtocolError",
+    "Moved",
+    "Offering",
+    "Options",
     "PairId",
     "Peer",
     "Pong",
@@ -60,12 +68,14 @@ __all__ = [
     "Progress",
     "ProtocolError",
     "PynetError",
+    "Reconnection",
     "Refused",
     "RemoteProtocolError",
     "Sink",
     "StreamStats",
     "SubroutineError",
     "Subscription",
+    "TreeProgress",
     "TrustStore",
     "Trusted",
     "bytes_to_int",

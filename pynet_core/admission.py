@@ -11,10 +11,10 @@ from pynet_core.clock import Deadline
 from pynet_core.keys import Identity
 from pynet_core.subroutines import Peer
 from pynet_core.tls import Credentials, TlsChannel, device_credentials, given_credentials
+from pynet_core.traffic import PURPOSES
 from pynet_core.trust import Trusted, TrustStore
 from pynet_core.wire import MAX_NAME_CHARS, Hello
 
-PURPOSES: Final = ("safety", "control", "stream", "bulk")
 MAX_UNPROVEN: Final = 16  # connections that are not open yet; each lives 2 s at most
 MAX_UNPROVEN_PER_ADDRESS: Final = 4  # so that one machine cannot take them all; not of this machine's own
 OWNER_BYTES: Final = 8  # of a controller id: the beginning of its device's fingerprint

@@ -1,7 +1,4 @@
-"""One socket behind send and receive: frames in, frames out, every OSError translated once.
-
-Linux-only socket options live here and are skipped elsewhere.
-"""
+"""One socket behind send and receive: frames in, frames out, every OSError translated once."""
 
 from __future__ import annotations
 
@@ -12,13 +9,23 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
 from pynet_core.clock import Deadline
 from pynet_core.decoder import OWN_BYTES, OWN_SOON_BYTES, FrameDecoder
 from pynet_core.errors import DeadlineExceeded, LinkClosed, LinkError, RemoteProtocolError
 from pynet_core.session import Session
+from pynet_core.traffic import (
+    IMPATIENT,
+    Pacer,
+    give_up,
+    hold_as_needed,
+    hold_little,
+    mark,
+    pacer_for,
+    tune,
+)
 from pynet_core.wire import Frame, encode_header
 
 if sys.platform == "linux":
@@ -27,12 +34,6 @@ if sys.platform == "linux":
 RECEIVE_BYTES: Final = 2 * 1024  # a reply; a large bytes object per call costs more than a second recv
 LEFTOVER_BYTES: Final = 64 * 1024  # read at a time of what nobody wants any more
 JOIN_BELOW_BYTES: Final = 16 * 1024  # header + body in one bytes object up to here, two in one sendmsg above
-LATEST_SNDBUF_BYTES: Final = 64 * 1024  # a stale item waits in the mailbox, not in the kernel
-LATEST_USER_TIMEOUT_MS: Final = 4000
-KEEPALIVE_S: Final = 1  # idle, and between probes
-KEEPALIVE_PROBES: Final = 3
-LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
-UNPACED: Final = b"cubic"  # there bbr's pacing only costs; other links keep what the host has chosen
 TYPE_BYTES: Final = 3  # tell a TLS record from a frame: behind its type would be a length over all limits
 
 _Argument = TypeVar("_Argument")
@@ -41,7 +42,6 @@ _Received = TypeVar("_Received")
 _NEVER: Final = Deadline(None, "peer")
 _DONTWAIT: Final = getattr(socket, "MSG_DONTWAIT", 0)
 _SIOCOUTQNSD: Final = 0x894B  # Linux: bytes in the send queue that have not been sent yet
-_SO_BUF_LOCK: Final = 72  # Linux 5.14: 0 lets the kernel size the buffers by itself again
 
 
 class PlainChannel:
@@ -54,12 +54,14 @@ class PlainChannel:
         self._sock = sock
         self._decoder = FrameDecoder()
         self._much_comes = False  # so it is received into the decoder's own buffer
-        self._user_timeout_ms = 0
+        self._purpose = "stream"
+        self._pacer: Pacer | None = None  # of bulk
+        self._keeps_latest = False
         self._aborted = False
         self.is_closed = False  # at this end
         self._closing = threading.Lock()  # or abort could hit the socket that got this one's number next
         self.session = session
-        _tune(sock)
+        tune(sock)
 
     def begins_with_tls(self, deadline: Deadline) -> bool:
         """Wait for the peer's first bytes: True when they are TLS, else they can be received as frames.
@@ -87,22 +89,41 @@ class PlainChannel:
         """WELCOME has passed: bodies may be large from now on."""
         self._decoder.opening = False
 
+    def carry(self, purpose: str) -> None:
+        """What this pair is for: its packets say so, an urgent one gives a dead link up soon, bulk yields."""
+        self._purpose = purpose
+        mark(self._sock, purpose)
+        give_up(self._sock, soon=purpose in IMPATIENT)
+        if self._pacer is not None:
+            self._pacer.end()
+        self._pacer = pacer_for(self._sock) if purpose == "bulk" else None
+
+    @contextlib.contextmanager
+    def carrying_bulk(self) -> Iterator[None]:
+        """Files pass in here, whatever else the pair is for."""
+        purpose = self._purpose
+        if purpose == "bulk":
+            yield
+            return
+        self.carry("bulk")
+        try:
+            yield
+        finally:
+            self.carry(purpose)
+
     def keep_latest(self) -> None:
-        """Newest-only items follow: hold little in the kernel, give a dead link up soon."""
-        _set(self._sock, socket.SOL_SOCKET, "SO_SNDBUF", LATEST_SNDBUF_BYTES)
-        _set(self._sock, socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", LATEST_USER_TIMEOUT_MS)
+        """Newest-only items pass: hold little in the kernel, give a dead link up soon.  Idempotent."""
+        if not self._keeps_latest:
+            self._keeps_latest = True
+            hold_little(self._sock)
+            give_up(self._sock, soon=True)
 
     def keep_every(self) -> None:
-        """They are over: take back what `keep_latest` has set."""
-        if sys.platform == "linux":
-            with contextlib.suppress(OSError):
-                self._sock.setsockopt(socket.SOL_SOCKET, _SO_BUF_LOCK, 0)
-        _set(self._sock, socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", self._user_timeout_ms)
-
-    def give_up_soon(self) -> None:
-        """Unacknowledged for 4 s means gone.  Not for readers that may pause: it would cut them."""
-        self._user_timeout_ms = LATEST_USER_TIMEOUT_MS
-        _set(self._sock, socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", self._user_timeout_ms)
+        """They are over: take back what `keep_latest` has set.  Idempotent."""
+        if self._keeps_latest:
+            self._keeps_latest = False
+            hold_as_needed(self._sock)
+            give_up(self._sock, soon=self._purpose in IMPATIENT)
 
     def send(self, frame: Frame) -> None:
         """Send one frame; waits while the peer does not read.
@@ -115,6 +136,10 @@ class PlainChannel:
         try:
             header = encode_header(frame, length)
             self.session.send(frame)
+            if self._pacer is not None:
+                self._pacer.send(header + frame.body[:JOIN_BELOW_BYTES])
+                self._pacer.send(memoryview(frame.body)[JOIN_BELOW_BYTES:])
+                return
             if length < JOIN_BELOW_BYTES:
                 self._sock.sendall(header + frame.body)
                 return
@@ -304,32 +329,6 @@ class PlainChannel:
         with self._closing:
             self.is_closed = True
             self._sock.close()
-
-
-def _tune(sock: socket.socket) -> None:
-    sock.settimeout(None)
-    _set(sock, socket.IPPROTO_TCP, "TCP_NODELAY", 1)
-    _set(sock, socket.SOL_SOCKET, "SO_KEEPALIVE", 1)
-    _set(sock, socket.IPPROTO_TCP, "TCP_KEEPIDLE", KEEPALIVE_S)
-    _set(sock, socket.IPPROTO_TCP, "TCP_KEEPINTVL", KEEPALIVE_S)
-    _set(sock, socket.IPPROTO_TCP, "TCP_KEEPCNT", KEEPALIVE_PROBES)
-    if _is_loopback(sock):
-        _set(sock, socket.IPPROTO_TCP, "TCP_CONGESTION", UNPACED)
-
-
-def _is_loopback(sock: socket.socket) -> bool:
-    try:
-        address = sock.getpeername()
-    except OSError:  # it has gone already
-        return False
-    return isinstance(address, tuple) and address[0] in LOOPBACK
-
-
-def _set(sock: socket.socket, level: int, option: str, value: int | bytes) -> None:
-    number = getattr(socket, option, None)
-    if number is not None:
-        with contextlib.suppress(OSError):
-            sock.setsockopt(level, number, value)
 
 
 def words(exc: OSError | ValueError) -> str:

@@ -3,39 +3,48 @@
 from __future__ import annotations
 
 import importlib.metadata
-import statistics
 import sys
-import time
 from typing import Final
 
 import click
 
-from pynet_core.controller import Controller
-from pynet_core.errors import PynetError
-from pynet_core.gateway import DEFAULT_PORT
+from pynet_core.cli_frame import run
 
 VERBS: Final = "pynet.commands"
-PING_PERIOD_S: Final = 0.1
 
 
 class Verbs(click.Group):
     """Finds its commands among the installed packages; a broken one costs only itself."""
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return sorted(entry.name for entry in importlib.metadata.entry_points(group=VERBS))
+        return sorted({entry.name for entry in importlib.metadata.entry_points(group=VERBS)})
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         for entry in importlib.metadata.entry_points(group=VERBS, name=name):
             try:
                 command = entry.load()
             except Exception as exc:  # somebody's plugin: say which, and go on without it
-                raise click.ClickException(
-                    f"the verb {name!r} of {entry.value} does not load: {exc}"
-                ) from exc
+                return _broken(name, f"the verb {name!r} of {entry.value} does not load: {exc}")
             if isinstance(command, click.Command):
                 return command
-            raise click.ClickException(f"verb {name!r} of {entry.value} is no click command")
+            return _broken(name, f"the verb {name!r} of {entry.value} is no click command")
         return None
+
+
+def _broken(name: str, why: str) -> click.Command:
+    """Stands where a verb should: the list of verbs goes on, and using it says what is wrong."""
+
+    def refuse() -> None:
+        raise click.ClickException(why)
+
+    takes_all = {"ignore_unknown_options": True, "allow_extra_args": True}
+    return click.Command(
+        name,
+        callback=refuse,
+        short_help="(does not load)",
+        add_help_option=False,
+        context_settings=takes_all,
+    )
 
 
 @click.group(cls=Verbs)
@@ -44,28 +53,6 @@ def pynet() -> None:
     """Socket swarms: ask gateways from the command line."""
 
 
-@click.command()
-@click.argument("host", default="")
-@click.option("--port", default=DEFAULT_PORT, show_default=True)
-@click.option("--count", default=10, show_default=True, type=click.IntRange(min=1))
-def ping(host: str, port: int, count: int) -> None:
-    """Measure the round trip to the gateway on HOST (this machine by default)."""
-    times_ms = []
-    with Controller(host, port).get_client() as client:
-        for number in range(count):
-            if number:
-                time.sleep(PING_PERIOD_S)
-            pong = client.ping()
-            times_ms.append(pong.rtt_ns / 1e6)
-    click.echo(
-        f"{count} pings to {host or 'this machine'} port {port}: "
-        f"min {min(times_ms):.3f} ms, median {statistics.median(times_ms):.3f} ms, max {max(times_ms):.3f} ms"
-    )
-
-
 def main() -> None:
-    try:
-        pynet()
-    except PynetError as exc:
-        print(f"pynet: {exc}", file=sys.stderr)
-        sys.exit(1)
+    """The program `pynet`."""
+    sys.exit(run(pynet, sys.argv[1:], "pynet"))

@@ -8,6 +8,8 @@ from typing import Final
 
 import click
 
+from pynet_core.cli_frame import json_option, tell
+from pynet_core.cli_key import device_record
 from pynet_core.errors import DeadlineExceeded
 from pynet_core.keys import Identity, home
 from pynet_core.pairing import clean_code, spoken
@@ -28,21 +30,25 @@ PAIRED_ROLES: Final = ("viewer", "driver", "admin")
     help="what the other device may do here, with --serve",
 )
 @click.option("--port", default=PAIRING_PORT, show_default=True)
-def pair(host: str | None, serve: bool, role: str, port: int) -> None:
+@json_option()
+def pair(host: str | None, serve: bool, role: str, port: int, as_json: bool) -> None:
     """Pair with the gateway on HOST; there, run `pynet pair --serve`, which shows the code to type here."""
     if serve == (host is not None):
         raise click.UsageError("say either --serve, here, or the HOST that shows a code")
     if host is None:
-        serve_pairing(home(), role, port)
+        serve_pairing(home(), role, port, as_json=as_json)
         return
-    identity, trust = _credentials(home())
-    code = click.prompt("Code", value_proc=_code)
+    identity, trust = _credentials(home(), as_json)
+    code = click.prompt("Code", value_proc=_code, err=as_json)
     paired = ask_pairing(identity, trust, host, code, name=socket.gethostname(), port=port)
     gateway = paired.gateway
+    if as_json:
+        tell({**device_record(gateway), "our_role": paired.role})
+        return
     click.echo(f"paired: {gateway.name} is trusted as {gateway.role}, this device there as {paired.role}")
 
 
-def serve_pairing(folder: Path, role: str, port: int | None = None) -> None:
+def serve_pairing(folder: Path, role: str, port: int | None = None, *, as_json: bool = False) -> None:
     """Show a code on the terminal and wait for a device; identity and list are kept in `folder`.
 
     Raises:
@@ -51,25 +57,31 @@ def serve_pairing(folder: Path, role: str, port: int | None = None) -> None:
     """
 
     def show(code: str, port: int) -> None:
+        if as_json:
+            tell({"code": code, "host": socket.gethostname(), "port": port, "open_s": OPEN_S})
+            return
         where = socket.gethostname() if port == PAIRING_PORT else f"{socket.gethostname()} --port {port}"
         click.echo(f"On the other device, within {OPEN_S:g} s, in the window or by:  pynet pair {where}")
         click.echo(f"Code:  {spoken(code)}")
 
-    identity, trust = _credentials(folder)
+    identity, trust = _credentials(folder, as_json)
     try:
         device = host_pairing(
             identity, trust, show, name=socket.gethostname(), role=role, port=port or PAIRING_PORT
         )
     except DeadlineExceeded as exc:
         raise DeadlineExceeded("nobody came to pair; run it again for a new code") from exc
+    if as_json:
+        tell(device_record(device))
+        return
     click.echo(f"paired: {device.name} is trusted as {device.role}, fingerprint {device.fingerprint}")
 
 
-def _credentials(folder: Path) -> tuple[Identity, TrustStore]:
+def _credentials(folder: Path, as_json: bool) -> tuple[Identity, TrustStore]:
     identity = Identity.load(folder)
     if identity is None:
         identity = Identity.new()
-        click.echo(f"made {identity.save(folder)}")
+        click.echo(f"made {identity.save(folder)}", err=as_json)
     return identity, TrustStore(folder / TRUST_FILE)
 
 

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 
 from pynet_core.channel import PlainChannel
 from pynet_core.clock import Deadline
-from pynet_core.errors import DeadlineExceeded, LinkError, ProtocolError
-from pynet_core.exchange import Exchange, check
+from pynet_core.errors import DeadlineExceeded, LinkError, ProtocolError, PynetError
+from pynet_core.exchange import check
+from pynet_core.offering import LISTING, Offering, unpack_offerings
+from pynet_core.pair import STOP_TIMEOUT_S, Pair
+from pynet_core.pair import Pong as Pong  # what ping returns
+from pynet_core.redial import Redial
 from pynet_core.session import State
 from pynet_core.sink import CONTROL_UNSENT_BYTES, SINK_UNSENT_BYTES
 from pynet_core.sink import Sink as Sink  # what open_buffer returns
 from pynet_core.subscription import Subscription
+from pynet_core.traffic import IMPATIENT
 from pynet_core.transfer.asking import Files, OnProgress, Stopped, StrPath, download, query_for, upload
 from pynet_core.window import Window
 from pynet_core.wire import Flag, Frame, Kind
 
+_log = logging.getLogger(__name__)
+
 CANCEL_TIMEOUT_S: Final = 10.0  # an ended stream ends at its next item: a slow sensor may take that long
-STOP_TIMEOUT_S: Final = 0.5  # the same, for a Subscription that is stopped
 STOP_POLL_S: Final = 0.05
 PONG_NS: Final = 60_000_000_000  # a stream begins with a ping if the last is older: clocks drift apart
 
@@ -41,86 +47,51 @@ class Batch(bytes):
     ident: int = 0
 
 
-class Pong(NamedTuple):
-    """The answer to a ping."""
+class Reconnection(NamedTuple):
+    """A pair that was lost and is open again."""
 
-    message: str
-    rtt_ns: int
-    offset_ns: int  # gateway's monotonic clock minus ours, +- rtt_ns / 2
+    error: LinkError  # how it was lost
+    away_s: float  # from when that was noticed
 
 
-class Client:
+class Client(Pair):
     """One pair with a gateway; made by `Controller.get_client`.
 
     One operation at a time, from one thread at a time: open another client
     for what is to run beside it.  A failing subroutine costs the call, not the pair.
 
-    `timeout_s` is how long a call or ping may wait for its answer; None, the
-    default, is for ever: a dead peer is told by TCP within 4 s.  An answer
-    that comes too late would be taken for the next one's, so the pair is closed.
+    `timeout_s` is how long a call or ping may take; None, the default, is for
+    ever: a dead peer is told by TCP within 4 s.  An answer that comes too late
+    would be taken for the next one's, so the pair is closed.
     `cancel_timeout_s` is how long a stream that the callback has ended may take
     to its next item, and so to its end; past it the generator counts as stuck.
     """
 
     def __init__(
-        self, channel: PlainChannel, purpose: str, *, verbose: bool = False, download_dir: str = ""
+        self,
+        channel: PlainChannel,
+        purpose: str,
+        *,
+        redial: Redial | None = None,
+        reconnect: bool = False,
+        verbose: bool = False,
+        download_dir: str = "",
     ) -> None:
-        self._channel = channel
-        self._exchange = Exchange(channel)
+        super().__init__(channel, redial, reconnect=reconnect, verbose=verbose)
         self._download_dir = download_dir
         self._purpose = purpose
-        self._verbose = verbose
-        self._subscriptions: list[Subscription] = []
         self.cancel_timeout_s = CANCEL_TIMEOUT_S
-        self._pong: Pong | None = None  # the newest,
-        self._pong_ns = 0  # and when it came
         self.stamp_ns = 0  # gateway's clock when the newest stream item was yielded
         self.replaced = 0  # items skipped on newest-only streams since this pair was opened
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    @property
-    def connected(self) -> bool:
-        """False once the pair is closed or has been lost; a lost one is noticed when it is used."""
-        return self._exchange.is_open
-
-    @property
-    def timeout_s(self) -> float | None:
-        return self._exchange.timeout_s
-
-    @timeout_s.setter
-    def timeout_s(self, timeout_s: float | None) -> None:
-        self._exchange.timeout_s = timeout_s
-
-    def ping(self, message: str = "ping") -> Pong:
-        """Ask for an echo: is it alive, how far, and how far apart are the clocks.
+    def list_subroutines(self) -> list[Offering]:
+        """What the gateway offers, by name; `.allowed` says whether our role may use it.
 
         Raises:
-            LinkError: The connection is gone.
+            SubroutineError: 404, this gateway is of a version that cannot tell.
+            LinkError, RemoteProtocolError: The connection is gone.
         """
-        pong = self._ping(message)
-        if self._verbose:
-            print(f"Response from Handler: {pong.message} ({pong.rtt_ns / 1e6:.2f} ms)")
-        return pong
-
-    def _ping(self, message: str) -> Pong:
-        sent_ns = time.monotonic_ns()
-        self._exchange.send(Frame(Kind.PING, 0, str(message).encode()))
-        frame = self._exchange.answer()
-        back_ns = time.monotonic_ns()
-        self._pong_ns = back_ns
-        self._pong = Pong(
-            frame.body.decode(errors="replace"),
-            back_ns - sent_ns,
-            frame.stamp_ns - (sent_ns + back_ns) // 2,
-        )
-        return self._pong
+        return unpack_offerings(self.get_subroutine_batch(LISTING))
 
     def _recent_pong(self) -> Pong:
         if self._pong is None or time.monotonic_ns() - self._pong_ns > PONG_NS:
@@ -160,8 +131,8 @@ class Client:
             LinkError: The connection is gone.
         """
         self._exchange.call(Kind.SINK, name, arguments, kwargs)
-        unsent = CONTROL_UNSENT_BYTES if self._purpose in ("safety", "control") else SINK_UNSENT_BYTES
-        return Sink(self._channel, name, unsent)
+        unsent = CONTROL_UNSENT_BYTES if self._purpose in IMPATIENT else SINK_UNSENT_BYTES
+        return Sink(self._channel, name, unsent, self._exchange.remaining_s)
 
     def get_subroutine_stream(
         self,
@@ -191,6 +162,7 @@ class Client:
         callback: StreamCallback | None = None,
         arguments: list[Any] = _NO_ARGUMENTS,
         on_end: Callable[[BaseException | None], object] | None = None,
+        on_reconnect: Callable[[Reconnection], object] | None = None,
         **kwargs: Any,
     ) -> Subscription:
         """Receive a stream in a thread of its own; this pair is its until `stop`.
@@ -198,10 +170,22 @@ class Client:
         With a callback it is called in that thread.  Without, iterate:
         `for ident, buffer in subscription`.  `on_end(error)` is called once,
         in that thread, when the stream has ended for any reason.
+
+        A client that reconnects asks for the stream again when the pair was
+        lost, and calls `on_reconnect(reconnection)` before its first item: a
+        generator of its own begins anew, and what a shared one has given in
+        between is lost.
         """
 
         def draw(on_item: StreamCallback, stopping: threading.Event) -> None:
-            self._stream(name, on_item, arguments, kwargs, stopping)
+            while True:
+                try:
+                    self._stream(name, on_item, arguments, kwargs, stopping)
+                    return
+                except LinkError as exc:
+                    if self.connected or not self._resumes(stopping):  # the first: the callback's own
+                        raise
+                    self._resume(name, exc, stopping, on_reconnect)
 
         self._subscriptions = [earlier for earlier in self._subscriptions if not earlier.has_ended]
         self._subscriptions.append(Subscription(name, self, draw, callback, on_end))
@@ -257,50 +241,16 @@ class Client:
     @contextlib.contextmanager
     def _files_moving(self) -> Iterator[None]:
         """However it ends, the pair is then free for other things, or closed."""
-        self._exchange.check_open()
+        self._exchange.begin()
         try:
-            yield
+            left_s = self._exchange.deadline_left_s()
+            with self._exchange.cut_after(left_s, "the files"), self._channel.carrying_bulk():
+                yield
         except Stopped as exc:
             raise exc.cause from None
         finally:
             if self._channel.session.state is not State.IDLE:
                 self._exchange.cut()
-
-    def close_handler(self) -> None:
-        """Close this pair and give its place in the gateway's pool back; idempotent."""
-        self.close()
-
-    def close(self) -> None:
-        """Stop its subscriptions, close the pair, wait up to 1 s for its place to be free.  Idempotent."""
-        for subscription in self._subscriptions:
-            subscription.stop()
-        if not self.connected:
-            return
-        try:
-            self._channel.send(Frame(Kind.CLOSE_HANDLER))
-            self._exchange.await_close()
-        except (LinkError, ProtocolError):
-            pass  # in the middle of something: it is simply cut
-        finally:
-            self._exchange.cut()
-
-    def abort(self) -> None:
-        """Cut the connection now, from any thread; whoever waits in it gets LinkClosed."""
-        self._channel.abort()
-
-    def close_gateway(self) -> None:
-        """Stop the whole gateway; needs role admin.  It has stopped listening when this returns.
-
-        Raises:
-            SubroutineError: Not allowed.
-            LinkError: The connection is gone.
-        """
-        self._exchange.send(Frame(Kind.CLOSE_GATEWAY))
-        check(self._exchange.answer(), "close_gateway")
-        try:
-            self._exchange.await_close()
-        finally:
-            self._exchange.cut()
 
     def _stream(
         self,
@@ -310,11 +260,30 @@ class Client:
         kwargs: dict[str, Any],
         stopping: threading.Event | None = None,
     ) -> bool:
-        """True when the generator ended by itself, False when the callback or `stopping` ended it."""
+        """True when the generator ended by itself, False when we ended it."""
+        self._is_cancelled = False
         window = Window(self._recent_pong().rtt_ns)
         self._exchange.request(Kind.STREAM, name, arguments, kwargs)
+        self._streamer = threading.get_ident()
+        self._stream_over.clear()
+        try:
+            return self._draw(name, callback, stopping, window)
+        finally:
+            self._channel.keep_every()
+            self._streamer = 0
+            self._stream_over.set()
+
+    def _draw(
+        self, name: str, callback: StreamCallback, stopping: threading.Event | None, window: Window
+    ) -> bool:
+        # Of a subscription only `stop` decides when it ends.
+        deadline = self._exchange.deadline if stopping is None else None
         while True:
-            frame = self._next(stopping)
+            try:
+                frame = self._next(stopping, deadline)
+            except DeadlineExceeded:
+                self._cancel(name, self.cancel_timeout_s)
+                raise
             if frame is None:
                 self._cancel(name, STOP_TIMEOUT_S)
                 return False
@@ -343,16 +312,39 @@ class Client:
             if wanted is False:
                 self._cancel(name, self.cancel_timeout_s)
                 return False
-            if credited and (credit := window.consumed(time.monotonic_ns())):
-                self._exchange.send(Frame(Kind.CREDIT, credit))
+            if credited:
+                self._channel.keep_latest()
+                if credit := window.consumed(time.monotonic_ns()):
+                    self._exchange.send(Frame(Kind.CREDIT, credit))
 
-    def _next(self, stopping: threading.Event | None) -> Frame | None:
-        """The next frame of a stream; None once `stopping` is set."""
-        if stopping is None:
-            return self._exchange.receive()
-        while not stopping.is_set():
+    def _resumes(self, stopping: threading.Event) -> bool:
+        return self._exchange.reconnects and not (stopping.is_set() or self._is_cancelled)
+
+    def _resume(
+        self,
+        name: str,
+        lost: LinkError,
+        stopping: threading.Event,
+        on_reconnect: Callable[[Reconnection], object] | None,
+    ) -> None:
+        since = time.monotonic()
+        try:
+            self._exchange.reopen(self.reconnect_timeout_s, stopping)
+        except PynetError as exc:
+            raise exc from lost
+        away_s = time.monotonic() - since
+        _log.warning("stream %r begins anew, its pair was lost for %.1f s: %s", name, away_s, lost)
+        if on_reconnect is not None:
+            on_reconnect(Reconnection(lost, away_s))
+
+    def _next(self, stopping: threading.Event | None, deadline: Deadline | None) -> Frame | None:
+        """The next frame of a stream; None once `stopping` is set, or it is cancelled."""
+        while not (self._is_cancelled or (stopping is not None and stopping.is_set())):
+            left_s = None if deadline is None else deadline.remaining_s()
+            if stopping is not None:
+                left_s = STOP_POLL_S
             try:
-                return self._exchange.receive(STOP_POLL_S)
+                return self._exchange.receive(left_s)
             except DeadlineExceeded:
                 continue
         return None

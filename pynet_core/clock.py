@@ -15,6 +15,10 @@ class Deadline:
         self._at = None if timeout_s is None else time.monotonic() + timeout_s
         self._what = what
 
+    def ends_after(self, other: Deadline) -> bool:
+        """It is the later of the two."""
+        return other._at is not None and (self._at is None or self._at > other._at)
+
     def remaining_s(self) -> float | None:
         """Seconds left, more than 0; None when there is no end.
 

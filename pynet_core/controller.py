@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from pynet_core.admission import HOW_TO_OPEN, OWNER_BYTES, is_loopback
@@ -21,8 +23,13 @@ from pynet_core.errors import (
 )
 from pynet_core.items import CAPABILITY
 from pynet_core.keys import Identity
+from pynet_core.offering import Offering
+from pynet_core.redial import Redial
 from pynet_core.session import Session
 from pynet_core.tls import Credentials, SpeaksPlain, TlsChannel, device_credentials, given_credentials
+from pynet_core.traffic import PURPOSES
+from pynet_core.transfer.asking import StrPath
+from pynet_core.transfer.options import DEFAULTS, Found, Moved, OnTreeProgress, Options
 from pynet_core.trust import TrustStore
 from pynet_core.wire import (
     MAGIC,
@@ -95,25 +102,50 @@ class Controller:
         purpose: str = "stream",
         pair: PairId | None = None,
         timeout_s: float = CONNECT_TIMEOUT_S,
+        reconnect: bool = False,
     ) -> Client:
         """Open a pair, with the controller's own gateway or with ('host', port).
 
         `purpose`: safety, control, stream or bulk.  `pair`: of an earlier
         client, which this one then replaces at the gateway.
 
+        With `reconnect`, a client whose pair was lost opens it anew when it is
+        next used, trying for `client.reconnect_timeout_s`.  The call that was
+        on its way raises, for it may have been done or not: that is the
+        caller's to judge.  Subscriptions go on by themselves.
+
         Raises:
-            ValueError: That is no port.
+            ValueError: That is no port, or no purpose.
             PoolFull: Every place in the gateway's pool is taken.
             Refused: It said no, or one end does not trust the other; `.code` and the text say why.
             ConfigError: This device's identity or its list of trusted devices is not fit for use.
             LinkError: No gateway there, or no answer within `timeout_s`.
             RemoteProtocolError: What answers there is no pynet gateway.
         """
+        pair = pair or PairId()
+
+        def open_pair(timeout_s: float) -> PlainChannel:
+            return self._open_pair(gateway, purpose, pair, timeout_s)
+
+        return Client(
+            open_pair(timeout_s),
+            purpose,
+            redial=Redial(open_pair, timeout_s),
+            reconnect=reconnect,
+            verbose=self.verbose,
+            download_dir=self.download_dir,
+        )
+
+    def _open_pair(
+        self, gateway: tuple[str, int] | None, purpose: str, pair: PairId, timeout_s: float
+    ) -> PlainChannel:
+        """One try, to WELCOME."""
         host, port = gateway or (self.gateway_ip, self.port)
         if not isinstance(port, int) or not 0 < port <= 65535:  # getaddrinfo takes 67393 for 1857
             raise ValueError(f"port must be 1 to 65535, got {port!r}")
+        if purpose not in PURPOSES:
+            raise ValueError(f"purpose must be one of {', '.join(PURPOSES)}, got {purpose!r}")
         where = f"{host or 'this machine'} port {port}"
-        pair = pair or PairId()
         pair.attempt += 1
         sock = _connect(host or "127.0.0.1", port, where, timeout_s)
         deadline = Deadline(timeout_s, f"the gateway at {where}")
@@ -121,6 +153,7 @@ class Controller:
             credentials = self._credentials_for(sock, where)
             channel_type = PlainChannel if credentials is None else TlsChannel
             channel = channel_type(sock, Session("controller"))
+            channel.carry(purpose)
             fingerprint = "" if credentials is None else _prove(channel, credentials, deadline)
             controller_id = self._id_for(credentials)
             if gateway is None:
@@ -147,11 +180,77 @@ class Controller:
             sock.close()
             raise
         channel.opened()
-        if purpose in ("safety", "control"):
-            channel.give_up_soon()
         if self.verbose:
             print(f"Connected to gateway at {where}")
-        return Client(channel, purpose, verbose=self.verbose, download_dir=self.download_dir)
+        return channel
+
+    def get_files(
+        self,
+        source: StrPath | Sequence[StrPath],
+        into: StrPath = "",
+        *,
+        files: Sequence[StrPath] = (),
+        regex: str = "",
+        pairs: int | None = None,
+        options: Options = DEFAULTS,
+        gateways: Sequence[tuple[str, int]] | None = None,
+        on_progress: OnTreeProgress | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Moved:
+        """Copy files and whole folders of the gateway's machine into folder `into`, over many pairs.
+
+        As with rsync, `logs` lands as a folder of that name and `logs/` as
+        what is in it.  `files` narrows it to these paths below a `source` that
+        ends with `/`, `regex` to files whose full path it matches from the
+        beginning.  `pairs`: how many connections, of purpose bulk; None finds
+        out what is fastest.  `gateways` are several that have the same tree.
+        `on_progress` is called in a thread of ours, one call at a time; what
+        it raises comes out here.  The same call again goes on where one was
+        broken off.
+
+        Raises:
+            FilesError: Some did not arrive: `.failed` says why, `.moved` counts the others.
+            FilesCancelled: `cancel` was set.
+            SubroutineError: The gateway refuses, or cannot list the source.
+            LinkError: No connection; if it was lost in the middle, a FilesInterrupted.
+            ValueError, TypeError: What is wrong with the arguments, or an option that is not built yet.
+        """
+        raise NotImplementedError
+
+    def put_files(
+        self,
+        sources: StrPath | Sequence[StrPath],
+        dirname: StrPath = "",
+        *,
+        pairs: int | None = None,
+        options: Options = DEFAULTS,
+        on_progress: OnTreeProgress | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Moved:
+        """Copy files and whole folders into the gateway's download folder, or folder `dirname` in it.
+
+        All else is as in `get_files`.
+        """
+        raise NotImplementedError
+
+    def list_files(
+        self, source: StrPath | Sequence[StrPath], *, regex: str = "", options: Options = DEFAULTS
+    ) -> Iterator[Found]:
+        """What `get_files` would move, folders before what is in them, while it is being found.
+
+        Raises:
+            As `get_files`, at the first step.
+        """
+        raise NotImplementedError
+
+    def list_subroutines(self, gateway: tuple[str, int] | None = None) -> list[Offering]:
+        """What a gateway offers, over a pair that is opened for it.
+
+        Raises:
+            As `get_client` and `Client.list_subroutines`.
+        """
+        with self.get_client(gateway) as client:
+            return client.list_subroutines()
 
     def close_gateway(self) -> None:
         """Stop the whole gateway; needs role admin.  It has stopped listening when this returns.

@@ -11,7 +11,8 @@ PynetError
 │   └── LocalProtocolError    we are about to; a bug on our side
 ├── SubroutineError           the far side ran our request and it failed
 ├── FilesError                some files did not arrive; `.failed` says why, `.arrived` is what did
-│   └── FilesInterrupted      (also LinkClosed) the connection was lost half-way; reconnect and ask again
+│   ├── FilesInterrupted      (also LinkClosed) the connection was lost half-way; reconnect and ask again
+│   └── FilesCancelled        whoever asked has changed its mind; ask again to go on
 ├── HardwareError             a device refused, vanished, or answered nonsense
 └── ConfigError               (also ValueError) a setting a person wrote is wrong
 """
@@ -20,6 +21,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Final
+
+from pynet_core.transfer.options import Moved
 
 MAX_NAMED: Final = 100  # files in the message of a FilesError
 
@@ -78,8 +81,11 @@ class FilesError(PynetError):
 
     `failed` maps the path of each, where it comes from, to the reason.  What
     is in `arrived` is whole and verified: local paths of a download, and of an
-    upload the paths that were sent.
+    upload the paths that were sent.  Of a tree `moved` says how much has
+    arrived, and `arrived` is empty: a million paths fill the memory.
     """
+
+    moved: Moved | None = None
 
     def __init__(self, failed: Mapping[str, str], arrived: Sequence[str] = (), what: str = "") -> None:
         self.failed = dict(failed)
@@ -93,6 +99,9 @@ class FilesError(PynetError):
 
 
 class FilesInterrupted(FilesError, LinkClosed): ...
+
+
+class FilesCancelled(FilesError): ...
 
 
 class HardwareError(PynetError): ...

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from typing import Any, Final
 
 from pynet_core.channel import PlainChannel
+from pynet_core.clock import Deadline
 from pynet_core.errors import (
     DeadlineExceeded,
+    FilesInterrupted,
     LinkClosed,
     LinkError,
     LocalProtocolError,
@@ -17,10 +20,15 @@ from pynet_core.errors import (
 )
 from pynet_core.items import unpack_items
 from pynet_core.payload import as_buffer
+from pynet_core.redial import Redial
+from pynet_core.session import State
 from pynet_core.wire import MAX_SEEN_CALLS, Call, Failure, Frame, Kind, pack_call, unpack_body
 
 CLOSE_TIMEOUT_S: Final = 1.0
 ANSWER: Final = "the gateway's answer"
+TAKING: Final = "the gateway to take the request"
+SENT_AT_ONCE_BYTES: Final = 2 * 1024  # the kernel takes these from an idle pair even if the link stands still
+RECONNECT_TIMEOUT_S: Final = 30.0
 
 _ERROR: Final = Kind.ERROR  # on 3.11 a member of an enum class is found by a Python function
 
@@ -28,17 +36,85 @@ _ERROR: Final = Kind.ERROR  # on 3.11 a member of an enum class is found by a Py
 class Exchange:
     """Sends requests and reads their answers; whatever leaves the pair in doubt closes it.
 
-    `timeout_s` is how long an answer may take, None for ever.
+    `timeout_s` is how long a request and its answer may take, None for ever,
+    and `deadline` when all must be done.  With `reconnects` a pair that has
+    been lost is opened anew when the next thing is asked for.
     """
 
-    def __init__(self, channel: PlainChannel) -> None:
-        self._channel = channel
+    def __init__(self, channel: PlainChannel, redial: Redial | None = None) -> None:
+        self.channel = channel
+        self._redial = redial
         self._bare: dict[str, bytes] = {}  # name: the Call without arguments, which is the same each time
         self.timeout_s: float | None = None
+        self.deadline: Deadline | None = None
+        self.reconnects = False
+        self.reconnect_timeout_s: float | None = RECONNECT_TIMEOUT_S
+        self.reconnections = 0
+        self.is_done = False  # closed for good
 
     @property
     def is_open(self) -> bool:
-        return not self._channel.is_closed
+        return not self.channel.is_closed
+
+    def begin(self) -> PlainChannel:
+        """The channel for the next operation, opened anew if it must and may be.
+
+        Raises:
+            LinkError: The pair is closed, or cannot be opened again.
+            DeadlineExceeded: The deadline has passed.
+        """
+        channel = self.channel
+        if self.reconnects and not self.is_done:
+            # In between nothing was on its way, and nothing is lost with it.
+            if not channel.is_closed and channel.session.state is State.IDLE and channel.peer_has_gone():
+                self.cut()
+            if channel.is_closed:
+                self.reopen(self.reconnect_timeout_s)
+        self.check_open()
+        return self.channel
+
+    def reopen(self, within_s: float | None, stopping: threading.Event | None = None) -> None:
+        """Open the pair anew under the same id, in `within_s` or when the deadline comes; 0 is one try.
+
+        Raises:
+            LinkError: It cannot be, is closed for good, or `stopping` has been set.
+        """
+        if self._redial is None or self.is_done:
+            self.check_open()
+            return
+        left_s = self.deadline_left_s()
+        if left_s is not None:
+            within_s = left_s if within_s is None else min(within_s, left_s)
+        self.cut()
+        self.channel = self._redial(within_s, stopping)
+        self.reconnections += 1
+        if self.is_done:  # closed meanwhile
+            self.cut()
+            self.check_open()
+
+    def give_up(self) -> None:
+        """Stop trying to open it; any thread."""
+        if self._redial is not None:
+            self._redial.give_up()
+
+    def remaining_s(self) -> float | None:
+        """How long the next step may take: what `timeout_s` and `deadline` leave of it.
+
+        Raises:
+            DeadlineExceeded: The deadline has passed.
+        """
+        left_s = self.deadline_left_s()
+        if left_s is None:
+            return self.timeout_s
+        return left_s if self.timeout_s is None else min(left_s, self.timeout_s)
+
+    def deadline_left_s(self) -> float | None:
+        """Seconds, more than 0; None without one.
+
+        Raises:
+            DeadlineExceeded: It has passed.
+        """
+        return None if self.deadline is None else self.deadline.remaining_s()
 
     def call(
         self, kind: Kind, name: str, arguments: list[Any], kwargs: dict[str, Any], buffer: Any = None
@@ -50,12 +126,17 @@ class Exchange:
             LinkError: The connection is gone, or nothing came in time.
         """
         frame = self._request_frame(kind, name, arguments, kwargs, buffer)
-        channel = self._channel
-        if channel.is_closed:
-            self.check_open()
+        channel = self.channel
+        if channel.is_closed or self.reconnects:
+            channel = self.begin()
+        timeout_s = self.timeout_s if self.deadline is None else self.remaining_s()
         try:
-            channel.send(frame)
-            answer = channel.receive(self.timeout_s, ANSWER)
+            if timeout_s is None or len(frame.body) <= SENT_AT_ONCE_BYTES:
+                channel.send(frame)
+            else:
+                with self.cut_after(timeout_s, TAKING):
+                    channel.send(frame)
+            answer = channel.receive(timeout_s, ANSWER)
         except LocalProtocolError:  # nothing was sent
             raise
         # Gone, late, or interrupted (Ctrl-C) who knows where in a frame: of no more use.  A late answer
@@ -77,7 +158,11 @@ class Exchange:
             TypeError, ValueError: The buffer cannot; nothing was sent.
             LinkError: The connection is gone.
         """
-        self.send(self._request_frame(kind, name, arguments, kwargs, buffer))
+        frame = self._request_frame(kind, name, arguments, kwargs, buffer)
+        self.begin()
+        timeout_s = self.remaining_s()
+        with self.cut_after(None if len(frame.body) <= SENT_AT_ONCE_BYTES else timeout_s, TAKING):
+            self.send(frame)
 
     def _request_frame(
         self, kind: Kind, name: str, arguments: list[Any], kwargs: dict[str, Any], buffer: Any
@@ -98,7 +183,7 @@ class Exchange:
         """
         self.check_open()
         try:
-            self._channel.send(frame)
+            self.channel.send(frame)
         except LocalProtocolError:  # nothing was sent
             raise
         except BaseException:  # gone, or interrupted: as above
@@ -112,7 +197,7 @@ class Exchange:
             DeadlineExceeded: Nothing within `timeout_s`.
             LinkError, RemoteProtocolError: The connection is gone.
         """
-        channel = self._channel
+        channel = self.channel
         if channel.is_closed:
             self.check_open()
         try:
@@ -134,7 +219,7 @@ class Exchange:
     def answer(self) -> Frame:
         """Wait for the answer.  A late one would pass for the next one's, so being late closes the pair."""
         try:
-            return self.receive(self.timeout_s)
+            return self.receive(self.remaining_s())
         except DeadlineExceeded:
             self.cut()
             raise
@@ -143,15 +228,53 @@ class Exchange:
         if not self.is_open:
             raise LinkClosed("this pair is closed; get another client")
 
+    @contextlib.contextmanager
+    def cut_after(self, timeout_s: float | None, what: str) -> Iterator[None]:
+        """Cut the pair if this is not done in time, whatever it is waiting in.
+
+        Raises:
+            DeadlineExceeded: It was.
+        """
+        if timeout_s is None:
+            yield
+            return
+        channel, lock = self.channel, threading.Lock()
+        is_late = is_done = False
+
+        def cut() -> None:
+            nonlocal is_late
+            with lock:
+                if not is_done:
+                    is_late = True
+                    channel.abort()
+
+        timer = threading.Timer(timeout_s, cut)
+        timer.name, timer.daemon = "pynet deadline", True
+        timer.start()
+        try:
+            yield
+        except LinkClosed as exc:
+            if not is_late:
+                raise
+            late = f"{what}: not done within {timeout_s:g} s"
+            if isinstance(exc, FilesInterrupted):  # which says what has arrived
+                exc.add_note(late)
+                raise
+            raise DeadlineExceeded(late) from exc
+        finally:
+            with lock:
+                is_done = True
+            timer.cancel()
+
     def await_close(self) -> None:
         """The gateway closes when it has freed the place."""
         with contextlib.suppress(LinkError):
-            self._channel.receive(CLOSE_TIMEOUT_S, "the gateway's close")
+            self.channel.receive(CLOSE_TIMEOUT_S, "the gateway's close")
 
     def cut(self) -> None:
         """Close the connection; idempotent."""
-        self._channel.abort()  # wakes a thread that waits in it, which close alone does not
-        self._channel.close()
+        self.channel.abort()  # wakes a thread that waits in it, which close alone does not
+        self.channel.close()
 
 
 def check(frame: Frame, name: str) -> None:

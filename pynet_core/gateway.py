@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import socket
@@ -10,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, TypeVar, overload
 
 from pynet_core.admission import MAX_UNPROVEN, Admission, NotAdmitted, choose_host, is_crowded
 from pynet_core.channel import PlainChannel
@@ -18,6 +17,7 @@ from pynet_core.errors import LinkError
 from pynet_core.feed import Feed, Keep
 from pynet_core.handler import Handler
 from pynet_core.keys import Identity
+from pynet_core.listening import listen, wake_and_close
 from pynet_core.pump import Pumps
 from pynet_core.session import Session
 from pynet_core.subroutines import Peer, Registry
@@ -34,6 +34,7 @@ MAX_STUCK: Final = 16  # threads left behind in a subroutine whose peer has gone
 WATCH_PERIOD_S: Final = 0.5
 STOP_WAIT_S: Final = 2.0
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 OnPair = Callable[[Peer, Literal["opened", "closed"]], object]
 
 
@@ -120,6 +121,31 @@ class Gateway:
         """
         self.registry.add(name, subroutine, shared=shared, keep=keep, role=role, keyed=keyed)
 
+    @overload
+    def subroutine(self, function: _Function) -> _Function: ...
+
+    @overload
+    def subroutine(
+        self, *, name: str = "", shared: bool = False, keep: Keep = "every", role: str = "viewer"
+    ) -> Callable[[_Function], _Function]: ...
+
+    def subroutine(self, function: Any = None, *, name: str = "", **options: Any) -> Any:
+        """`add_subroutine` as a decorator, by the function's own name unless `name` gives another.
+
+        `@gw.subroutine`, or with options `@gw.subroutine(shared=True, role="driver")`.
+
+        Raises:
+            ValueError, TypeError: As `add_subroutine`.
+        """
+        if isinstance(function, str):
+            raise TypeError(f"write @gw.subroutine(name={function!r})")
+
+        def add(function: Any) -> Any:
+            self.add_subroutine(name or getattr(function, "__name__", ""), function, **options)
+            return function
+
+        return add if function is None else add(function)
+
     def remove_subroutine(self, name: str) -> None:
         """Offer it no longer; calls and streams that run go on.
 
@@ -140,7 +166,7 @@ class Gateway:
         """
         if self.is_running:
             raise LinkError(f"this gateway already listens on port {self.port}")
-        self._listener = _listen(self.host, self.port)
+        self._listener = listen(self.host, self.port)
         self.port = self._listener.getsockname()[1]
         self._stopping.clear()
         self._stopped.clear()
@@ -178,7 +204,7 @@ class Gateway:
     def _stop(self, listener: socket.socket) -> list[str]:
         end = time.monotonic() + STOP_WAIT_S
         self._stopping.set()
-        _wake_and_close(listener)
+        wake_and_close(listener)
         for thread in self._threads:
             if thread is not threading.current_thread():  # on_pair may stop us
                 thread.join(_left_s(end))  # no new handlers after this
@@ -347,25 +373,5 @@ class Gateway:
         )
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(128)
-    except OSError as exc:
-        listener.close()
-        raise LinkError(
-            f"cannot listen on {host} port {port}: {exc.strerror}; choose another port or stop who has it"
-        ) from exc
-    return listener
-
-
 def _left_s(end_s: float) -> float:
     return max(0.0, end_s - time.monotonic())
-
-
-def _wake_and_close(listener: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        listener.shutdown(socket.SHUT_RDWR)  # wakes accept() on Linux
-    listener.close()

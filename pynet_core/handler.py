@@ -147,8 +147,7 @@ class Handler:
             self._refuse(exc)
             raise
         set_caller(self.peer)
-        if self.peer.purpose in ("safety", "control"):
-            self._channel.give_up_soon()
+        self._channel.carry(self.peer.purpose)
         self._channel.opened()
         self._channel.send(Frame(Kind.WELCOME, 200, pack_body(welcome)))
 
@@ -198,7 +197,8 @@ class Handler:
         self.running = "files"
         try:
             if self._is_admin("reading and writing files"):
-                self._host.files.serve(frame, self._channel)
+                with self._channel.carrying_bulk():
+                    self._host.files.serve(frame, self._channel)
         except (LinkError, ProtocolError):
             raise
         except PynetError as exc:

@@ -155,6 +155,21 @@ def unpack(buffer: bytes, kind: type[_T] | None = None) -> Any:
         raise ValueError(f"what came is no {name!r}: {exc}") from exc
 
 
+def fields_of(buffer: bytes) -> tuple[str, dict[str, Any]]:
+    """Name and fields of any payload, registered here or not; nothing is checked against its type.
+
+    Raises:
+        ValueError: The bytes are no payload.
+    """
+    name, body = _split(buffer)
+    try:
+        return name, msgspec.msgpack.decode(body, type=dict[str, Any])
+    except RecursionError as exc:
+        raise ValueError(f"the {name!r} that came is nested too deep") from exc
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise ValueError(f"what came as {name!r} has no fields: {exc}") from exc
+
+
 def _split(buffer: bytes) -> tuple[str, memoryview]:
     """The name, and the fields behind it."""
     start = len(MARK) + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -21,10 +22,17 @@ class Sink:
     not sent, so that what arrives is never old.  One thread at a time.
     """
 
-    def __init__(self, channel: PlainChannel, name: str, max_unsent_bytes: int) -> None:
+    def __init__(
+        self,
+        channel: PlainChannel,
+        name: str,
+        max_unsent_bytes: int,
+        remaining_s: Callable[[], float | None] = lambda: None,
+    ) -> None:
         self._channel = channel
         self._name = name
         self._max_unsent_bytes = max_unsent_bytes
+        self._remaining_s = remaining_s  # for the last answer
         self._is_open = True
         self.dropped = 0
 
@@ -68,7 +76,7 @@ class Sink:
             last = self._channel.poll()
             if last is None:
                 self._channel.send(Frame(Kind.END))
-                last = self._channel.receive()
+                last = self._channel.receive(self._remaining_s(), f"the end of sink {self._name!r}")
         except BaseException:
             self._drop()
             raise

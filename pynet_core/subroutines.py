@@ -12,8 +12,10 @@ from typing import Any, Final
 
 from pynet_core.errors import PynetError
 from pynet_core.feed import Feed, Keep
+from pynet_core.offering import LISTING, Offering, first_paragraph, pack_offerings, signature_of
 
 MAX_NAME_CHARS: Final = 256
+OUR_PREFIX: Final = "pynet."  # names that gateways keep for themselves
 
 
 class Role(enum.IntEnum):
@@ -95,6 +97,20 @@ class Subroutine:
     is_generator: bool
     keyed: bool = False  # the newest item of each ident
 
+    def offering(self, has: Role) -> Offering:
+        """It as one of this role may use it."""
+        function = self.function
+        return Offering(
+            name=self.name,
+            kind="stream" if self.is_generator else "function",
+            signature="()" if isinstance(function, Feed) else signature_of(function),
+            doc="" if isinstance(function, Feed) else first_paragraph(function),
+            role=self.role.name.lower(),
+            allowed=has >= self.role,
+            shared=self.shared,
+            keep=self.keep,
+        )
+
     def start(self, arguments: list[Any], kwargs: dict[str, Any]) -> Iterator[Any]:
         """The generator of one stream.
 
@@ -125,6 +141,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._by_name: dict[str, Subroutine] = {}
+        self._listing = Subroutine(LISTING, self._list, False, "every", Role.VIEWER, False)
 
     def add(
         self,
@@ -143,6 +160,8 @@ class Registry:
         """
         if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_CHARS:
             raise ValueError(f"a subroutine's name is 1 to {MAX_NAME_CHARS} characters, got {name!r}")
+        if name.startswith(OUR_PREFIX):
+            raise ValueError(f"names that begin with {OUR_PREFIX!r} are the gateway's own, got {name!r}")
         is_feed = isinstance(function, Feed)
         if not is_feed and not callable(function):
             raise TypeError(f"subroutine {name!r} is not callable but {type(function).__name__}")
@@ -178,12 +197,20 @@ class Registry:
         Raises:
             UnknownSubroutine, NotAllowed
         """
-        found = self._by_name.get(name)
+        found = self._by_name.get(name) or (self._listing if name == LISTING else None)
         if found is None:
             raise UnknownSubroutine(f"no subroutine {name[:MAX_NAME_CHARS]!r} is registered")
         if _ROLES[peer.role] < found.role:
             raise NotAllowed(f"{name!r} needs role {found.role.name.lower()}, {peer.name} is {peer.role}")
         return found
+
+    def offerings(self, role: str) -> list[Offering]:
+        """All of them by name, each marked with whether one of this role may use it."""
+        has = _ROLES[role]
+        return [each.offering(has) for _, each in sorted(self._by_name.copy().items())]
+
+    def _list(self) -> bytes:
+        return pack_offerings(self.offerings(caller().role))
 
 
 def _is_generator_function(function: Any) -> bool:

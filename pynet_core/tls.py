@@ -263,8 +263,9 @@ class TlsChannel(PlainChannel):
         return frame
 
     def _put(self, sealed: bytes) -> None:
+        send = self._sock.sendall if self._pacer is None else self._pacer.send
         try:
-            self._sock.sendall(sealed)
+            send(sealed)
         except OSError as exc:
             raise LinkClosed(f"connection lost while sending: {words(exc)}") from exc
 

@@ -48,6 +48,7 @@ FENCES: Final[dict[str, tuple[str, ...]]] = {
     "cv2": ("desktop_app/*", "pynet_car/world/*"),
     "simplejpeg": ("desktop_app/*", "pynet_car/world/*"),
     "cryptography": ("pynet_core/certificate.py",),
+    "rich": ("pynet_core/cli_table.py",),  # imports slowly: only where tables are drawn
     "spake2": ("pynet_core/pairing.py",),
     "regex": ("pynet_core/transfer/pattern.py",),  # `re` cannot be stopped: a peer's patterns go through it
     "xxhash": ("pynet_core/transfer/digest.py",),  # which knows what to do without it

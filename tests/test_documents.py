@@ -98,7 +98,7 @@ def test_a_command_line_is_one_that_exists(page: Path, line: str) -> None:
         done = subprocess.run(["bash", "-euc", f"{line}; env"], capture_output=True, text=True, check=True)
         assert re.search(f"^{line.split()[1].partition('=')[0]}=.{{16,}}$", done.stdout, re.MULTILINE)
         return
-    command, *words = shlex.split(line.removeprefix("sudo "))
+    command, *words = shlex.split(re.split(r" [|>] ", line.removeprefix("sudo "))[0])
     match command:
         case "./run":
             check_run(words)
@@ -106,6 +106,9 @@ def test_a_command_line_is_one_that_exists(page: Path, line: str) -> None:
             check_click(cli.pynet, words)
         case "pynet-agent":
             check_click(pi_agent.cli.agent, words)
+        case "eval":  # of what another command writes
+            (inner,) = re.findall(r"\$\((.+)\)", line)
+            test_a_command_line_is_one_that_exists(page, inner)
         case "systemctl" | "journalctl":
             assert words[-1] in SERVICES
         case "nano":
@@ -140,7 +143,8 @@ def check_run(words: list[str]) -> None:
 
 def check_click(command: click.Command, words: list[str]) -> None:
     """With --help click reads all the others too, and does nothing."""
-    shown = CliRunner().invoke(command, [*words, "--help"])
+    end = words.index("--") if "--" in words else len(words)
+    shown = CliRunner().invoke(command, [*words[:end], "--help", *words[end:]])
     assert shown.exit_code == 0, shown.output
 
 

@@ -84,6 +84,10 @@ class Relay:
                 near.sendall(data)
         _cut(near, far)
 
+    def cut_all(self) -> None:
+        """Cut what is connected now; those who come back are passed on."""
+        _cut(*self._socks)
+
     def __enter__(self) -> Self:
         return self
 

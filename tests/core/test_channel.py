@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import pytest
 
-from pynet_core.channel import LATEST_USER_TIMEOUT_MS, PlainChannel
+from pynet_core.channel import PlainChannel
 from pynet_core.errors import DeadlineExceeded, LinkClosed, LocalProtocolError, RemoteProtocolError
 from pynet_core.session import Session, State
 from pynet_core.tls import TlsChannel
@@ -420,25 +420,7 @@ def test_a_closed_channel_says_so(pair: tuple[PlainChannel, PlainChannel]) -> No
             look()
 
 
-# Socket options
-
-
-@linux_only
-@pytest.mark.parametrize("gives_up_soon", [False, True])
-def test_a_newest_only_stream_gives_a_dead_link_up_soon_and_what_follows_only_where_it_should(
-    tcp_pair: tuple[PlainChannel, PlainChannel], gives_up_soon: bool
-) -> None:
-    gateway = tcp_pair[1]
-
-    def user_timeout_ms() -> int:
-        return gateway._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
-
-    if gives_up_soon:
-        gateway.give_up_soon()
-    gateway.keep_latest()
-    assert user_timeout_ms() == LATEST_USER_TIMEOUT_MS
-    gateway.keep_every()
-    assert user_timeout_ms() == (LATEST_USER_TIMEOUT_MS if gives_up_soon else 0)
+# Socket options: the others are in test_traffic.py
 
 
 @linux_only
@@ -464,11 +446,3 @@ def test_after_a_newest_only_stream_the_kernel_sizes_the_buffer_again(
     assert buffered_bytes() <= 2 * 64 * 1024
     gateway.keep_every()
     assert buffered_bytes() > 4 * 64 * 1024
-
-
-@linux_only
-def test_every_connection_is_probed_and_sends_at_once(tcp_pair: tuple[PlainChannel, PlainChannel]) -> None:
-    for channel in tcp_pair:
-        assert channel._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-        assert channel._sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-        assert channel._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 1

@@ -19,10 +19,10 @@ import pytest
 
 from pynet_core.client import Client
 from pynet_core.controller import Controller, PairId
-from pynet_core.errors import DeadlineExceeded, LinkClosed, LinkError, PoolFull, Refused, SubroutineError
+from pynet_core.errors import DeadlineExceeded, LinkClosed, LinkError, PoolFull, SubroutineError
 from pynet_core.gateway import MAX_STUCK, Gateway
 from pynet_core.subroutines import Peer, caller
-from pynet_core.wire import Frame, Kind
+from pynet_core.wire import Failure, Frame, Kind, unpack_body
 from tests.core.loopback import (
     PATIENCE_S,
     Gate,
@@ -323,12 +323,15 @@ def test_every_purpose_opens_a_pair(purpose: str) -> None:
 
 
 def test_a_purpose_that_is_none_is_refused_with_those_there_are() -> None:
+    words = "purpose must be one of safety, control, stream, bulk, got 'fun'"
     with serving() as gateway:
-        with pytest.raises(
-            Refused, match="purpose must be one of safety, control, stream, bulk, got 'fun'"
-        ) as e:
+        with RawPeer.connect(gateway.port) as peer:
+            peer.send(hello(purpose="fun"))
+            refusal = peer.receive()
+        assert refusal.ident == 500
+        assert words in unpack_body(refusal.body, Failure).reason
+        with pytest.raises(ValueError, match=words):
             controller_of(gateway).get_client(purpose="fun")
-        assert e.value.code == 500
         assert not gateway._live
 
 

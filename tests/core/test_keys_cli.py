@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from pynet_core.cli import pynet
 from pynet_core.errors import ConfigError
 from pynet_core.keys import Identity
 from pynet_core.trust import TrustStore
+from tests.core.shell import json_keys
 
 
 class Device:
@@ -114,3 +116,16 @@ def test_a_person_is_told_when_pynet_key_takes_the_place_of_the_identity(
     laptop.says("new")
     monkeypatch.setenv("PYNET_KEY", "sixteen letters or more")
     assert "PYNET_KEY is set" in laptop.types("show").stderr
+
+
+def test_with_json_every_verb_says_what_the_page_promises(laptop: Device, car: Device) -> None:
+    made = json.loads(laptop.says("new", "--json"))
+    assert made == json.loads(laptop.says("show", "--json"))
+    assert [set(made)] == json_keys("pynet key new") == json_keys("pynet key show")
+    device = {"name": "laptop", "role": "driver", "fingerprint": made["fingerprint"]}
+    named = ("--name", "laptop", "--role", "driver", "--json")
+    assert json.loads(car.says("trust", made["certificate"], *named)) == device
+    assert json.loads(car.says("list", "--json")) == device
+    assert json.loads(car.says("revoke", "laptop", "--json")) == device
+    for verb in ("trust", "list", "revoke"):
+        assert json_keys(f"pynet key {verb}") == [set(device)]

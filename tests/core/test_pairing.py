@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -37,6 +39,7 @@ from pynet_core.pairing import (
 from pynet_core.pairing_link import MAX_GUESSES, ask_pairing, host_pairing
 from pynet_core.trust import Trusted, TrustStore
 from tests.core.loopback import PATIENCE_S, eventually, serving
+from tests.core.shell import json_keys, started
 from tests.core.trusting import CAR, LAPTOP, STRANGER, TABLET
 
 CODE = "48217730"
@@ -447,3 +450,18 @@ def test_pynet_pair_serve_shows_a_code_and_what_to_type_over_there(home: Path, f
     assert paired.role == "viewer"
     assert last == f"paired: laptop is trusted as viewer, fingerprint {LAPTOP.fingerprint}\n"
     assert TrustStore(home / "trusted").devices == (Trusted("viewer", "laptop", LAPTOP.certificate),)
+
+
+@pytest.mark.slow
+def test_both_ends_of_a_pairing_speak_json(home: Path, tmp_path: Path, free_port: int) -> None:
+    there = {**os.environ, "PYNET_HOME": str(tmp_path / "there")}
+    with started("pair", "--serve", "--port", free_port, "--json", env=there) as serving:
+        assert serving.stdout is not None
+        code = json.loads(serving.stdout.readline())
+        words = ["pair", "127.0.0.1", "--port", str(free_port), "--json"]
+        asked = CliRunner().invoke(pynet, words, input=f"{code['code']}\n")
+        paired = json.loads(serving.stdout.readline())
+    ours = json.loads(asked.stdout)
+    assert (ours["role"], ours["our_role"], paired["role"]) == ("gateway", "driver", "driver")
+    device, shown = json_keys("pynet pair")
+    assert (set(ours), set(paired), set(code)) == (device, device - {"our_role"}, shown)

@@ -38,9 +38,9 @@ To = Literal["robot", "driver"]
 class Link:
     """Both devices and the relay, until `with` ends.  Belongs to one thread."""
 
-    def __init__(self, robot: Path, driver: Path) -> None:
-        """The two namespaces: files like /run/netns/NAME or /proc/PID/ns/net."""
-        self._robot, self._driver = robot, driver
+    def __init__(self, robot: Path, driver: Path, *, mtu: int = 1500) -> None:
+        """The two namespaces: files like /run/netns/NAME or /proc/PID/ns/net; `mtu` in bytes."""
+        self._robot, self._driver, self._mtu = robot, driver, mtu
         self._order = Order(Way(), Way())
         self._ending = contextlib.ExitStack()
 
@@ -48,7 +48,10 @@ class Link:
         with contextlib.ExitStack() as ending:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             ours.settimeout(ANSWER_S)
-            ends = [_make_end(self._robot, ROBOT_IP), _make_end(self._driver, DRIVER_IP)]
+            ends = [
+                _make_end(self._robot, ROBOT_IP, self._mtu),
+                _make_end(self._driver, DRIVER_IP, self._mtu),
+            ]
             passed = [*ends, theirs.fileno()]
             command = [sys.executable, "-m", "tests.system.relay", *map(str, passed)]
             ending.callback(subprocess.Popen(command, pass_fds=passed).wait)
@@ -103,7 +106,7 @@ def _enter(namespace: int) -> None:
         raise OSError(ctypes.get_errno(), "setns")
 
 
-def _make_end(namespace: Path, address: str) -> int:
+def _make_end(namespace: Path, address: str, mtu: int) -> int:
     """A device in there; what is written to the file descriptor returned comes out of it."""
     with inside(namespace):
         tun = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
@@ -111,7 +114,7 @@ def _make_end(namespace: Path, address: str) -> int:
     for arguments in (
         ("link", "set", "lo", "up"),
         ("addr", "add", f"{address}/24", "dev", DEVICE),
-        ("link", "set", DEVICE, "up"),
+        ("link", "set", DEVICE, "mtu", str(mtu), "up"),
     ):
         subprocess.run(
             ["nsenter", f"--net={namespace}", "ip", *arguments], check=True, capture_output=True, text=True

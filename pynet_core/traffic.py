@@ -1,0 +1,194 @@
+"""What kind of traffic a connection carries, said to kernels and networks; what TCP says of the way.
+
+Options of sockets that not every system has live here.  What is missing is
+skipped and never an error: then the traffic is as any other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from pynet_core.pacing import Window
+
+if sys.platform == "linux":
+    import fcntl
+
+PURPOSES: Final = ("safety", "control", "stream", "bulk")  # from the most urgent to the least
+IMPATIENT: Final = frozenset({"safety", "control"})  # few bytes, for which 4 s without an answer are the end
+LATEST_SNDBUF_BYTES: Final = 64 * 1024  # a stale item waits in the mailbox, not in the kernel
+IMPATIENT_MS: Final = 4000
+KEEPALIVE_S: Final = 1  # idle, and between probes
+KEEPALIVE_PROBES: Final = 3
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
+UNPACED: Final = b"cubic"  # there bbr's pacing only costs; other links keep what the host has chosen
+LEAST_WAIT_S: Final = 0.0001  # for bytes of bulk to arrive: it is how long a way without a queue takes
+MOST_WAIT_S: Final = 0.01
+
+_SO_BUF_LOCK: Final = 72  # Linux 5.14: 0 lets the kernel size the buffers by itself again
+_SO_MAX_PACING_RATE: Final = 47  # Linux
+_SIOCOUTQ: Final = 0x5411  # Linux: bytes in the send queue that the peer has not acknowledged
+_TCP_INFO: Final = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
+_INFO: Final = struct.Struct("=B67xI")  # state, smoothed round trip in us
+_TRAVELS: Final = frozenset({1, 8})  # ESTABLISHED, CLOSE_WAIT: what is sent may still be acknowledged
+
+
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """`tos` is for routers and access points, `priority` for queues of this machine."""
+
+    tos: int
+    priority: int
+
+
+# Wi-Fi sends CS6 and EF as voice, AF41 as video, CS1 as background.  Linux's priorities are names, no ranks:
+# 6 is interactive and goes first, 4 goes with the rest and 2 last; 5 would go with 2, and 7 needs root.
+_MARKS: Final = {
+    "safety": _Marks(0xC0, 6),  # CS6
+    "control": _Marks(0xB8, 6),  # EF
+    "stream": _Marks(0x88, 4),  # AF41
+    "bulk": _Marks(0x20, 2),  # CS1
+}
+
+
+def tune(sock: socket.socket) -> None:
+    """What every connection needs: no waiting to send, and the news when its peer has gone."""
+    sock.settimeout(None)
+    _set(sock, socket.IPPROTO_TCP, "TCP_NODELAY", 1)
+    _set(sock, socket.SOL_SOCKET, "SO_KEEPALIVE", 1)
+    _set(sock, socket.IPPROTO_TCP, "TCP_KEEPIDLE", KEEPALIVE_S)
+    _set(sock, socket.IPPROTO_TCP, "TCP_KEEPINTVL", KEEPALIVE_S)
+    _set(sock, socket.IPPROTO_TCP, "TCP_KEEPCNT", KEEPALIVE_PROBES)
+    if _is_loopback(sock):
+        _set(sock, socket.IPPROTO_TCP, "TCP_CONGESTION", UNPACED)
+
+
+def _is_loopback(sock: socket.socket) -> bool:
+    try:
+        address = sock.getpeername()
+    except OSError:  # it has gone already
+        return False
+    return isinstance(address, tuple) and address[0] in LOOPBACK
+
+
+def mark(sock: socket.socket, purpose: str) -> None:
+    """From now on its packets say what they are for."""
+    marks = _MARKS[purpose]
+    # Both: a socket of IPv6 may have a peer of IPv4.
+    _set(sock, socket.IPPROTO_IP, "IP_TOS", marks.tos)
+    _set(sock, socket.IPPROTO_IPV6, "IPV6_TCLASS", marks.tos)
+    _set(sock, socket.SOL_SOCKET, "SO_PRIORITY", marks.priority)  # last: IP_TOS sets it too
+
+
+def give_up(sock: socket.socket, *, soon: bool) -> None:
+    """Whether 4 s without an acknowledgement end the connection.
+
+    Not for who sends to a reader that may pause: it would be cut.
+    """
+    _set(sock, socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", IMPATIENT_MS if soon else 0)
+
+
+def hold_little(sock: socket.socket) -> None:
+    """Hold only the newest items in the kernel."""
+    _set(sock, socket.SOL_SOCKET, "SO_SNDBUF", LATEST_SNDBUF_BYTES)
+
+
+def hold_as_needed(sock: socket.socket) -> None:
+    """The kernel sizes its buffers again."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, _SO_BUF_LOCK, 0)
+
+
+def _set(sock: socket.socket, level: int, option: str, value: int | bytes) -> None:
+    number = getattr(socket, option, None)
+    if number is not None:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(level, number, value)
+
+
+def _set_rate(sock: socket.socket, rate: float) -> None:
+    """At most so many bytes a second; 0 is no limit."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, _SO_MAX_PACING_RATE, struct.pack("=Q", int(rate) or 2**64 - 1))
+
+
+class Pacer:
+    """Sends bulk no faster than leaves room for what is more urgent.
+
+    TCP itself measures the round trip, with each acknowledgement and in the
+    kernel: no pair of its own, and no busy Python at the other end, which
+    pings would take for a busy link.  Belongs to the thread that sends.
+    """
+
+    def __init__(self, sock: socket.socket, clock: Callable[[], float] = time.monotonic) -> None:
+        self._sock = sock
+        self._clock = clock
+        self._sent = 0
+        self._rate = 0.0  # that the kernel was told, bytes a second
+        self.window = Window()
+
+    def send(self, data: bytes | memoryview) -> None:
+        """Send all of it; raises OSError as the socket does."""
+        left = memoryview(data)
+        while left:
+            size = min(len(left), self.window.slice_bytes)
+            self._wait_for(size)
+            self._sock.sendall(left[:size])
+            self._sent += size
+            left = left[size:]
+
+    def end(self) -> None:
+        """What follows goes as fast as it likes."""
+        self._tell_rate(0.0)
+
+    def _wait_for(self, size: int) -> None:
+        """Until so much may be sent: most of what was sent before has arrived."""
+        was_full = False
+        while True:
+            state, rtt_us = _heard_by_tcp(self._sock)
+            if state not in _TRAVELS:
+                return  # nothing will arrive: sending says why
+            under_way = self._under_way()
+            self.window.heard(
+                rtt_us / 1e6, self._clock(), sent=self._sent, under_way=under_way, was_full=was_full
+            )
+            if under_way + size <= self.window.bytes:
+                self._tell_rate(self.window.bytes_per_s)
+                return
+            was_full = True
+            time.sleep(min(max(LEAST_WAIT_S, rtt_us / 8e6), MOST_WAIT_S))
+
+    def _tell_rate(self, rate: float) -> None:
+        """The kernel spaces packets out; not every little change is worth a call."""
+        if abs(rate - self._rate) > self._rate / 16:
+            self._rate = rate
+            _set_rate(self._sock, rate)
+
+    def _under_way(self) -> int:
+        count: int = struct.unpack("i", fcntl.ioctl(self._sock, _SIOCOUTQ, b"\0\0\0\0"))[0]
+        return count
+
+
+def pacer_for(sock: socket.socket) -> Pacer | None:
+    """None where TCP does not say how the way is: there bulk goes like anything else."""
+    if _TCP_INFO is None:
+        return None
+    try:
+        _heard_by_tcp(sock)
+    except OSError:  # no TCP, or gone: sending says so
+        return None
+    return Pacer(sock)
+
+
+def _heard_by_tcp(sock: socket.socket) -> tuple[int, int]:
+    """State and smoothed round trip in us of a connection."""
+    assert _TCP_INFO is not None
+    state, rtt_us = _INFO.unpack(sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _INFO.size))
+    return state, rtt_us
