@@ -6,11 +6,12 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from benchmarks import files, messages, round_trip, tls, window
+from benchmarks import files, links, messages, round_trip, tls, window
 
 # name: (what it measures, its main(argv))
 BENCHMARKS: Final[dict[str, tuple[str, Callable[[Sequence[str]], None]]]] = {
     "files": ("trees of files against rsync's daemon, tar, scp, rclone and others; links", files.main),
+    "links": ("pictures and commands over thin, busy and poor links; as root, --peers: pyzmq", links.main),
     "messages": ("calls and streams against raw sockets, --peers: pyzmq, pynetwork 2.4", messages.main),
     "round_trip": ("a no-op buffer call against raw Python sockets", round_trip.main),
     "tls": ("what TLS costs: round trip, 40 KB items, files, opening a pair", tls.main),

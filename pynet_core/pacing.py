@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Final
 
-RISE_S: Final = 0.02  # of the round trip that bulk may cause: swings stay below the 50 ms a command may wait
+RISE_S: Final = 0.015  # of the round trip that bulk may cause: swings stay below the 50 ms a command may wait
 FIRST_BYTES: Final = 8 * 1024  # half of what TCP sends at first, knowing nothing
 LEAST_BYTES: Final = 3 * 1024  # two packets: on their way whatever happens, so bulk never starves
 MOST_BYTES: Final = 16 * 1024 * 1024

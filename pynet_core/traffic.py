@@ -35,7 +35,7 @@ _SO_BUF_LOCK: Final = 72  # Linux 5.14: 0 lets the kernel size the buffers by it
 _SO_MAX_PACING_RATE: Final = 47  # Linux
 _SIOCOUTQ: Final = 0x5411  # Linux: bytes in the send queue that the peer has not acknowledged
 _TCP_INFO: Final = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
-_INFO: Final = struct.Struct("=B67xI")  # state, smoothed round trip in us
+_INFO: Final = struct.Struct("=B67xI72xI")  # state, smoothed round trip in us, bytes not sent yet: Linux 4.6
 _TRAVELS: Final = frozenset({1, 8})  # ESTABLISHED, CLOSE_WAIT: what is sent may still be acknowledged
 
 
@@ -152,7 +152,7 @@ class Pacer:
         """Until so much may be sent: most of what was sent before has arrived."""
         was_full = False
         while True:
-            state, rtt_us = _heard_by_tcp(self._sock)
+            state, rtt_us, unsent = _heard_by_tcp(self._sock)
             if state not in _TRAVELS:
                 return  # nothing will arrive: sending says why
             under_way = self._under_way()
@@ -162,7 +162,8 @@ class Pacer:
             if under_way + size <= self.window.bytes:
                 self._tell_rate(self.window.bytes_per_s)
                 return
-            was_full = True
+            # What waits in the kernel waits for something else: a larger window would change nothing.
+            was_full = unsent < self.window.bytes // 2
             time.sleep(min(max(LEAST_WAIT_S, rtt_us / 8e6), MOST_WAIT_S))
 
     def _tell_rate(self, rate: float) -> None:
@@ -182,13 +183,13 @@ def pacer_for(sock: socket.socket) -> Pacer | None:
         return None
     try:
         _heard_by_tcp(sock)
-    except OSError:  # no TCP, or gone: sending says so
+    except (OSError, struct.error):  # no TCP, gone, or an old kernel that says less
         return None
     return Pacer(sock)
 
 
-def _heard_by_tcp(sock: socket.socket) -> tuple[int, int]:
-    """State and smoothed round trip in us of a connection."""
+def _heard_by_tcp(sock: socket.socket) -> tuple[int, int, int]:
+    """State, smoothed round trip in us, and bytes that have not been sent yet, of a connection."""
     assert _TCP_INFO is not None
-    state, rtt_us = _INFO.unpack(sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _INFO.size))
-    return state, rtt_us
+    state, rtt_us, unsent = _INFO.unpack(sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _INFO.size))
+    return state, rtt_us, unsent
