@@ -30,7 +30,6 @@ _log = logging.getLogger(__name__)
 
 CANCEL_TIMEOUT_S: Final = 10.0  # an ended stream ends at its next item: a slow sensor may take that long
 STOP_POLL_S: Final = 0.05
-PONG_NS: Final = 60_000_000_000  # a stream begins with a ping if the last is older: clocks drift apart
 
 StreamCallback = Callable[[str, int, bytes], object]
 _BATCH: Final = Kind.BATCH  # on 3.11 a member of an enum class is found by a Python function
@@ -92,11 +91,6 @@ class Client(Pair):
             LinkError, RemoteProtocolError: The connection is gone.
         """
         return unpack_offerings(self.get_subroutine_batch(LISTING))
-
-    def _recent_pong(self) -> Pong:
-        if self._pong is None or time.monotonic_ns() - self._pong_ns > PONG_NS:
-            return self._ping("")
-        return self._pong
 
     def get_subroutine_batch(self, name: str, arguments: list[Any] = _NO_ARGUMENTS, **kwargs: Any) -> Batch:
         """Call a function on the gateway; returns the bytes it returns, with their ident.

@@ -18,6 +18,7 @@ from pynet_core.session import State
 from pynet_core.subscription import Subscription
 from pynet_core.wire import Frame, Kind
 
+PONG_NS: Final = 60_000_000_000  # a stream begins with a ping if the last is older: clocks drift apart
 STOP_TIMEOUT_S: Final = 0.5  # for a stream to end that another thread has ended
 
 
@@ -42,9 +43,9 @@ class Pair:
         self._exchange = Exchange(channel, redial)
         self._exchange.reconnects = reconnect
         self._verbose = verbose
-        self._subscriptions: list[Subscription] = []
         self._pong: Pong | None = None  # the newest,
         self._pong_ns = 0  # and when it came
+        self._subscriptions: list[Subscription] = []
         self._is_cancelled = False  # what runs now
         self._streamer = 0  # the thread that runs a stream; 0 when none does
         self._stream_over = threading.Event()
@@ -130,6 +131,11 @@ class Pair:
             back_ns - sent_ns,
             frame.stamp_ns - (sent_ns + back_ns) // 2,
         )
+        return self._pong
+
+    def _recent_pong(self) -> Pong:
+        if self._pong is None or time.monotonic_ns() - self._pong_ns > PONG_NS:
+            return self._ping("")
         return self._pong
 
     def reopen(self, within_s: float | None = 0.0) -> None:
