@@ -33,8 +33,10 @@ from pynet_core.gateway import Gateway
 from pynet_core.keys import Identity
 from pynet_core.offering import Offering
 from pynet_core.payload import pack, payload, unpack
+from pynet_core.shares import OutOfOrder
 from pynet_core.subroutines import Peer, caller
 from pynet_core.subscription import StreamStats, Subscription
+from pynet_core.swarm import Results, Swarm, SwarmProgress
 from pynet_core.transfer.asking import Files
 from pynet_core.transfer.options import Found, Moved, Options, TreeProgress
 from pynet_core.transfer.plan import Progress
@@ -61,6 +63,7 @@ __all__ = [
     "Moved",
     "Offering",
     "Options",
+    "OutOfOrder",
     "PairId",
     "Peer",
     "Pong",
@@ -71,10 +74,13 @@ __all__ = [
     "Reconnection",
     "Refused",
     "RemoteProtocolError",
+    "Results",
     "Sink",
     "StreamStats",
     "SubroutineError",
     "Subscription",
+    "Swarm",
+    "SwarmProgress",
     "TreeProgress",
     "TrustStore",
     "Trusted",

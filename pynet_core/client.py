@@ -44,6 +44,7 @@ class Batch(bytes):
     """What a batch function returned; `ident` is what it gave along, 0 when nothing."""
 
     ident: int = 0
+    number: int = 0  # from a swarm: which of what that was given this is the result of
 
 
 class Reconnection(NamedTuple):
@@ -184,6 +185,17 @@ class Client(Pair):
         self._subscriptions = [earlier for earlier in self._subscriptions if not earlier.has_ended]
         self._subscriptions.append(Subscription(name, self, draw, callback, on_end))
         return self._subscriptions[-1]
+
+    def draw(
+        self,
+        name: str,
+        callback: StreamCallback,
+        arguments: list[Any],
+        kwargs: dict[str, Any],
+        stopping: threading.Event,
+    ) -> bool:
+        """`get_subroutine_stream` until `stopping` is set; True when the generator ended by itself."""
+        return self._stream(name, callback, arguments, kwargs, stopping)
 
     def get_files_from_gateway(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket
 import threading
@@ -26,6 +27,7 @@ from pynet_core.keys import Identity
 from pynet_core.offering import Offering
 from pynet_core.redial import Redial
 from pynet_core.session import Session
+from pynet_core.swarm import Swarm, open_swarm
 from pynet_core.tls import Credentials, SpeaksPlain, TlsChannel, device_credentials, given_credentials
 from pynet_core.traffic import PURPOSES
 from pynet_core.transfer.asking import StrPath
@@ -242,6 +244,33 @@ class Controller:
             As `get_files`, at the first step.
         """
         raise NotImplementedError
+
+    def get_swarm(
+        self,
+        n: int,
+        gateways: Sequence[tuple[str, int]] | None = None,
+        *,
+        at_least: int | None = None,
+        purpose: str = "stream",
+        timeout_s: float = CONNECT_TIMEOUT_S,
+        reconnect: bool = False,
+    ) -> Swarm:
+        """Open `n` pairs with the controller's own gateway, or with each of `gateways`, to be used as one.
+
+        When one cannot be opened, none stays open; with `at_least` so many, of
+        all, are enough, and `len(swarm)` says how many there are.
+
+        Raises:
+            PoolFull: A gateway has too few places left.
+            ValueError, LinkError, PynetError: As `get_client`.
+        """
+        return open_swarm(
+            functools.partial(self.get_client, purpose=purpose, timeout_s=timeout_s),
+            n,
+            gateways,
+            at_least=at_least,
+            reconnect=reconnect,
+        )
 
     def list_subroutines(self, gateway: tuple[str, int] | None = None) -> list[Offering]:
         """What a gateway offers, over a pair that is opened for it.

@@ -63,15 +63,18 @@ class Exchange:
             LinkError: The pair is closed, or cannot be opened again.
             DeadlineExceeded: The deadline has passed.
         """
-        channel = self.channel
         if self.reconnects and not self.is_done:
-            # In between nothing was on its way, and nothing is lost with it.
-            if not channel.is_closed and channel.session.state is State.IDLE and channel.peer_has_gone():
-                self.cut()
-            if channel.is_closed:
+            self.notice_loss()
+            if not self.is_open:
                 self.reopen(self.reconnect_timeout_s)
         self.check_open()
         return self.channel
+
+    def notice_loss(self) -> None:
+        """Close a pair that was lost while nothing was on its way, so that nothing is lost with it."""
+        channel = self.channel
+        if not channel.is_closed and channel.session.state is State.IDLE and channel.peer_has_gone():
+            self.cut()
 
     def reopen(self, within_s: float | None, stopping: threading.Event | None = None) -> None:
         """Open the pair anew under the same id, in `within_s` or when the deadline comes; 0 is one try.

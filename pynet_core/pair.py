@@ -44,7 +44,8 @@ class Pair:
         self._exchange.reconnects = reconnect
         self._verbose = verbose
         self._pong: Pong | None = None  # the newest,
-        self._pong_ns = 0  # and when it came
+        self._pong_ns = 0  # when it came,
+        self._pong_channel: PlainChannel | None = None  # and by which connection
         self._subscriptions: list[Subscription] = []
         self._is_cancelled = False  # what runs now
         self._streamer = 0  # the thread that runs a stream; 0 when none does
@@ -67,6 +68,10 @@ class Pair:
     def connected(self) -> bool:
         """False once the pair is closed or has been lost; a lost one is noticed when it is used."""
         return self._exchange.is_open
+
+    def peer_has_gone(self) -> bool:
+        """The gateway has closed, or the network has, even if that was not noticed yet.  Any thread."""
+        return not self.connected or self._channel.peer_has_gone()
 
     @property
     def reconnections(self) -> int:
@@ -120,12 +125,12 @@ class Pair:
         return pong
 
     def _ping(self, message: str) -> Pong:
-        self._exchange.begin()
+        channel = self._exchange.begin()
         sent_ns = time.monotonic_ns()
         self._exchange.send(Frame(Kind.PING, 0, str(message).encode()))
         frame = self._exchange.answer()
         back_ns = time.monotonic_ns()
-        self._pong_ns = back_ns
+        self._pong_ns, self._pong_channel = back_ns, channel
         self._pong = Pong(
             frame.body.decode(errors="replace"),
             back_ns - sent_ns,
@@ -134,21 +139,22 @@ class Pair:
         return self._pong
 
     def _recent_pong(self) -> Pong:
-        if self._pong is None or time.monotonic_ns() - self._pong_ns > PONG_NS:
-            return self._ping("")
-        return self._pong
+        channel = self._exchange.begin()  # opened anew, it may lead elsewhere
+        is_old = channel is not self._pong_channel or time.monotonic_ns() - self._pong_ns > PONG_NS
+        return self._ping("") if self._pong is None or is_old else self._pong
 
-    def reopen(self, within_s: float | None = 0.0) -> None:
+    def reopen(self, within_s: float | None = 0.0, stopping: threading.Event | None = None) -> None:
         """Open a pair that was lost anew, under the same id: one try, or more for `within_s`, None for ever.
 
-        The pauses between tries grow from 0.1 to 5 s.
+        The pauses between tries grow from 0.1 to 5 s; `stopping` ends them.
 
         Raises:
             LinkError: It cannot be, or was closed.
             PynetError: As `Controller.get_client`.
         """
+        self._exchange.notice_loss()
         if not self.connected:
-            self._exchange.reopen(within_s)
+            self._exchange.reopen(within_s, stopping)
 
     def cancel(self) -> bool:
         """End what this pair does now, from any thread; False when it does nothing.

@@ -11,8 +11,10 @@ import pytest
 
 from pynet_core.client import Client
 from pynet_core.clock import Deadline
+from pynet_core.controller import Controller
 from pynet_core.errors import DeadlineExceeded, FilesInterrupted, LinkClosed, PynetError
 from pynet_core.gateway import Gateway
+from pynet_core.wire import Frame, Kind
 from tests.core.loopback import (
     PATIENCE_S,
     FakeGateway,
@@ -135,9 +137,13 @@ def test_a_peer_that_does_not_read_the_request_cannot_hold_a_call_for_ever(kind:
         made: list[Client] = []
         opening = threading.Thread(target=lambda: made.append(controller_of(fake).get_client()))
         opening.start()
-        with fake.accept_and_welcome():
+        with fake.accept_and_welcome() as peer:
             opening.join(PATIENCE_S)
             client = made[0]
+            pinging = threading.Thread(target=client.ping)  # without a recent one a stream begins with it
+            pinging.start()
+            peer.send(Frame(Kind.PONG, 0, peer.receive().body))
+            pinging.join(PATIENCE_S)
             client.timeout_s = 0.2 if limit == "timeout" else None
             fill_the_kernel_for(client)
             asks: dict[str, Callable[[], object]] = {
@@ -186,7 +192,8 @@ def test_files_that_miss_the_deadline_are_interrupted_and_come_with_the_next_cal
 ) -> None:
     file = tmp_path / "large"
     file.write_bytes(bytes(3_000_000))
-    with Relay(gateway.port, stall_down=1_000_000) as relay, controller_of(relay).get_client() as client:
+    with Relay(gateway.port, stall_down=1_000_000) as relay:
+        client = Controller(port=relay.port, download_dir=str(tmp_path / "here")).get_client()
         with pytest.raises(FilesInterrupted) as caught, client.deadline(0.3):
             client.get_files_from_gateway(files=[file])
         assert "the files: not done within" in caught.value.__notes__[0]

@@ -7,6 +7,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -135,11 +136,12 @@ def test_a_call_that_was_on_its_way_raises_and_the_next_one_reconnects(gateway: 
         gate.open()
 
 
-def test_every_kind_of_call_reconnects(gateway: Gateway) -> None:
+def test_every_kind_of_call_reconnects(gateway: Gateway, tmp_path: Path) -> None:
     gateway.add_subroutine("f", lambda **_: 5)
     gateway.add_subroutine("g", lambda: iter([b"x"]))
     gateway.add_subroutine("stream", Ticker())
-    with controller_of(gateway).get_client(reconnect=True) as client:
+    controller = Controller(port=gateway.port, download_dir=str(tmp_path))
+    with controller.get_client(reconnect=True) as client:
         cut(client)
         assert client.ping().message == "ping"
         cut(client)

@@ -1,0 +1,98 @@
+"""One stream that many pairs draw, a share each: what has come, and which item is next.  No threads."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from pynet_core.errors import PynetError
+
+MAX_AHEAD: Final = 32  # items of one share that wait for those of the others
+
+
+class OutOfOrder(PynetError):
+    """A share's idents do not rise, so nobody can tell what comes next, or what has come already."""
+
+
+class Share:
+    """What one of several generators gives: those items that are its own."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.items: deque[tuple[int, bytes]] = deque()
+        self.newest = -1  # ident; generators give none below 0
+        self.taken_over_at = -1  # what the pair before has brought, and this one brings again
+        self.is_over = False
+        self.error: Exception | None = None
+
+    def is_new(self, name: str, ident: int) -> bool:
+        """False for an item that an earlier pair has brought.
+
+        Raises:
+            OutOfOrder: Neither.
+        """
+        if ident <= self.taken_over_at:
+            return False
+        if ident <= self.newest:
+            raise OutOfOrder(
+                f"share {self.number} of {name!r} gave ident {ident} after {self.newest}: the idents of a "
+                "share must rise, for by them items are put in order, and known when a share is begun again"
+            )
+        return True
+
+    def put(self, ident: int, body: bytes) -> None:
+        """One has come."""
+        self.items.append((ident, body))
+        self.newest = ident
+
+
+class Shares:
+    """The items of all shares, one after the other: by ident, or as they have come."""
+
+    def __init__(self, count: int, *, ordered: bool) -> None:
+        self.shares = [Share(number) for number in range(count)]
+        self._ordered = ordered
+        self._turn = 0  # unordered: whose items are looked at first
+
+    @property
+    def are_over(self) -> bool:
+        """All have ended, and all their items have been taken."""
+        return all(share.is_over and not share.items for share in self.shares)
+
+    def holds_up(self) -> Share | None:
+        """The share for whose next item all others wait; None when there is one to take, or all are over."""
+        for share in self.shares:
+            if not share.items and not share.is_over:
+                return share
+        return None
+
+    def take(self) -> tuple[int, bytes] | None:
+        """The next item; None when it has not come yet, or none will.
+
+        Raises:
+            Exception: What has ended a share, behind its items.
+        """
+        if not self._ordered:
+            return self._take_any()
+        first: Share | None = None
+        for share in self.shares:
+            if not share.items:
+                if share.error is not None:
+                    raise share.error
+                if not share.is_over:
+                    return None  # its next may be the one
+            elif first is None or share.items[0][0] < first.items[0][0]:
+                first = share
+        return None if first is None else first.items.popleft()
+
+    def _take_any(self) -> tuple[int, bytes] | None:
+        count = len(self.shares)
+        for step in range(count):
+            share = self.shares[(self._turn + step) % count]
+            if share.items:
+                self._turn = (share.number + 1) % count
+                return share.items.popleft()
+        for share in self.shares:
+            if share.error is not None:
+                raise share.error
+        return None
