@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
 from pynet_core.clock import Deadline
-from pynet_core.decoder import OWN_BYTES, OWN_SOON_BYTES, FrameDecoder
+from pynet_core.decoder import BUFFER_BYTES, OWN_BYTES, OWN_SOON_BYTES, FrameDecoder
 from pynet_core.errors import DeadlineExceeded, LinkClosed, LinkError, RemoteProtocolError
+from pynet_core.rawfile import Drain, landed, put, send_from
 from pynet_core.session import Session
 from pynet_core.traffic import (
     IMPATIENT,
@@ -41,6 +42,7 @@ _Received = TypeVar("_Received")
 
 _NEVER: Final = Deadline(None, "peer")
 _DONTWAIT: Final = getattr(socket, "MSG_DONTWAIT", 0)
+_MORE: Final = getattr(socket, "MSG_MORE", 0)
 _SIOCOUTQNSD: Final = 0x894B  # Linux: bytes in the send queue that have not been sent yet
 
 
@@ -187,6 +189,65 @@ class PlainChannel:
         if self._aborted:
             self._check_aborted()
         return frame if self.session.receive(frame) else self._next()
+
+    def send_raw(self, kind: int, fd: int, offset: int, length: int) -> int:
+        """Send a frame whose body is this piece of a file; returns how much of that there was.
+
+        Zeros stand for the rest.
+
+        Raises:
+            LocalProtocolError, LinkClosed: As `send`.
+        """
+        frame = Frame(kind, offset)
+        try:
+            header = encode_header(frame, length)
+            self.session.send(frame)
+            self._sock.sendall(header, _MORE)
+            if self._pacer is None:
+                return send_from(self._sock, fd, offset, length)
+            sent = at = 0
+            while at < length:
+                size = self._pacer.admit(length - at)
+                sent += send_from(self._sock, fd, offset + at, size)
+                at += size
+            return sent
+        except OSError as exc:
+            raise LinkClosed(f"connection lost while sending: {words(exc)}") from exc
+
+    def receive_raw(
+        self, kind: int, land: Callable[[int, int], int], drain: Drain
+    ) -> tuple[Frame, int, OSError | None]:
+        """`receive`, but bodies of this kind go into the file that `land(ident, length)` gives.
+
+        It lands at offset `ident`; -1 throws it away.  Returns the frame
+        without that body, the body's length, and what the file said.
+
+        Raises:
+            LinkClosed, RemoteProtocolError: As `receive`.
+        """
+        while (begun := self._decoder.take_begun(kind)) is None:
+            if (frame := self._next()) is not None:
+                return landed(frame, kind, land)
+            # No more than is missing: what follows is to come past our memory.
+            missing = min(self._decoder.missing_bytes, BUFFER_BYTES)
+            view = self._decoder.space(missing)[:missing]
+            if count := self._wait(self._sock.recv_into, view, _NEVER):
+                self._decoder.filled(count)
+            else:
+                self._feed(b"")
+        head, length, part = begun
+        self._check_aborted()
+        self.session.receive(head)
+        fd = land(head.ident, length)
+        problem = put(fd, part, head.ident)
+        try:
+            rest = length - len(part)
+            come, later = drain.receive(self._sock, -1 if problem else fd, head.ident + len(part), rest)
+        except OSError as exc:
+            raise LinkClosed(f"connection lost: {words(exc)}") from exc
+        if come < rest:
+            raise LinkClosed("connection lost: peer closed in the middle of a file")
+        return head, length, problem or later
 
     def receive_by(self, deadline: Deadline) -> Frame:
         """`receive` for what must be done by the same instant as something else."""

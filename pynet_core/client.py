@@ -245,6 +245,12 @@ class Client(Pair):
             print("Files are sent to the gateway")
 
     @contextlib.contextmanager
+    def files_link(self) -> Iterator[PlainChannel]:
+        """The pair's channel, for one thing with files; however it ends, the pair is then idle or closed."""
+        with self._files_moving():
+            yield self._channel
+
+    @contextlib.contextmanager
     def _files_moving(self) -> Iterator[None]:
         """However it ends, the pair is then free for other things, or closed."""
         self._exchange.begin()

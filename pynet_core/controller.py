@@ -32,6 +32,8 @@ from pynet_core.tls import Credentials, SpeaksPlain, TlsChannel, device_credenti
 from pynet_core.traffic import PURPOSES
 from pynet_core.transfer.asking import StrPath
 from pynet_core.transfer.options import DEFAULTS, Found, Moved, OnTreeProgress, Options
+from pynet_core.transfer.tree_asking import HONOURED, check_pairs, get_tree, list_tree, tree_of
+from pynet_core.transfer.tree_putting import put_tree
 from pynet_core.trust import TrustStore
 from pynet_core.wire import (
     MAGIC,
@@ -217,7 +219,21 @@ class Controller:
             LinkError: No connection; if it was lost in the middle, a FilesInterrupted.
             ValueError, TypeError: What is wrong with the arguments, or an option that is not built yet.
         """
-        raise NotImplementedError
+        check_pairs(pairs)
+        options.refuse_unknown(HONOURED)
+        if gateways is not None:
+            raise ValueError("several gateways are not possible yet")
+        tree = tree_of(source, files, regex, options)
+        folder = into or self.download_dir
+        return get_tree(
+            self._bulk_pair,
+            tree,
+            folder,
+            pairs=pairs,
+            options=options,
+            on_progress=on_progress,
+            cancel=cancel,
+        )
 
     def put_files(
         self,
@@ -233,7 +249,18 @@ class Controller:
 
         All else is as in `get_files`.
         """
-        raise NotImplementedError
+        check_pairs(pairs)
+        options.refuse_unknown(HONOURED)
+        tree = tree_of(sources, (), "", options)
+        return put_tree(
+            self._bulk_pair,
+            tree,
+            dirname,
+            pairs=pairs,
+            options=options,
+            on_progress=on_progress,
+            cancel=cancel,
+        )
 
     def list_files(
         self, source: StrPath | Sequence[StrPath], *, regex: str = "", options: Options = DEFAULTS
@@ -243,7 +270,11 @@ class Controller:
         Raises:
             As `get_files`, at the first step.
         """
-        raise NotImplementedError
+        options.refuse_unknown(HONOURED)
+        yield from list_tree(self._bulk_pair(), tree_of(source, (), regex, options), options)
+
+    def _bulk_pair(self) -> Client:
+        return self.get_client(purpose="bulk")
 
     def get_swarm(
         self,

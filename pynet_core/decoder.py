@@ -182,6 +182,22 @@ class FrameDecoder:
         self._own, self._after_own = None, True
         return own.frame()
 
+    def take_begun(self, kind: int) -> tuple[Frame, int, bytes] | None:
+        """A frame of this kind of which a part has come: without its body, the length of that, and the part.
+
+        Its taker sees to the rest of the body.  None when the next frame is
+        another, is whole, is on its way already, or has no whole header yet.
+        """
+        if self._own is not None or self._end - self._at < HEADER_BYTES:
+            return None
+        length, word, ident, stamp_ns = HEADER.unpack_from(self._data, self._at)
+        body_at = self._at + HEADER_BYTES
+        if word != kind or length > limit_bytes(kind, opening=self.opening) or body_at + length <= self._end:
+            return None
+        part = bytes(self._data[body_at : self._end])
+        self._at = self._end = 0
+        return Frame(kind, ident, b"", stamp_ns), length, part
+
     def feed(self, data: bytes) -> list[Frame]:
         """Add `data`, and give all frames that are whole, in order."""
         self.add(data)

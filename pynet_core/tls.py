@@ -11,13 +11,16 @@ import contextlib
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from typing import Final, cast
 
 from pynet_core.channel import RECEIVE_BYTES, PlainChannel, words
 from pynet_core.clock import Deadline
 from pynet_core.errors import ConfigError, LinkClosed, PynetError, Refused, RemoteProtocolError
 from pynet_core.keys import Identity, fingerprint_of, home, secret_identity
+from pynet_core.rawfile import Drain, landed
 from pynet_core.session import Session
+from pynet_core.transfer.positions import read_at
 from pynet_core.trust import TRUST_FILE, Trusted, TrustStore
 from pynet_core.wire import Frame, encode_header
 
@@ -208,6 +211,20 @@ class TlsChannel(PlainChannel):
         self._encrypt(tls, header + body[:WRITE_BYTES])
         for start in range(WRITE_BYTES, len(body), WRITE_BYTES):
             self._encrypt(tls, body[start : start + WRITE_BYTES])
+
+    def send_raw(self, kind: int, fd: int, offset: int, length: int) -> int:
+        if self._tls is None:
+            return super().send_raw(kind, fd, offset, length)
+        data = read_at(fd, length, offset)
+        self.send(Frame(kind, offset, data + bytes(length - len(data))))
+        return len(data)
+
+    def receive_raw(
+        self, kind: int, land: Callable[[int, int], int], drain: Drain
+    ) -> tuple[Frame, int, OSError | None]:
+        if self._tls is None:
+            return super().receive_raw(kind, land, drain)
+        return landed(self.receive(), kind, land)
 
     def _encrypt(self, tls: ssl.SSLObject, data: bytes | memoryview) -> None:
         try:

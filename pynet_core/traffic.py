@@ -138,11 +138,16 @@ class Pacer:
         """Send all of it; raises OSError as the socket does."""
         left = memoryview(data)
         while left:
-            size = min(len(left), self.window.slice_bytes)
-            self._wait_for(size)
+            size = self.admit(len(left))
             self._sock.sendall(left[:size])
-            self._sent += size
             left = left[size:]
+
+    def admit(self, length: int) -> int:
+        """Of so many bytes, how many may be sent now; waits until some may.  They count as sent."""
+        size = min(length, self.window.slice_bytes)
+        self._wait_for(size)
+        self._sent += size
+        return size
 
     def end(self) -> None:
         """What follows goes as fast as it likes."""

@@ -66,6 +66,15 @@ class Kind(enum.IntEnum):
     LOST = 26  # answers TAKE; body: Failure
     REPORT = 27  # gateway; body: Report
     ITEMS = 28  # gateway; ident: how many; body: see items.py
+    TREE = 29  # controller; body: Tree.  The bodies of these are in transfer/tree_messages.py
+    FOUND = 30  # whoever has the files; body: Nodes
+    PULL = 31  # whoever wants the files; body: Pull
+    PACK = 32  # answers PULL; ident: bytes of the Packed; body: Packed, then the files
+    RAW = 33  # answers PULL; ident: offset in the file; body: bytes of the file
+    HOLE = 34  # answers PULL; ident: offset in the file; body: Hole
+    SEAL = 35  # answers PULL: that was all of it; body: digest
+    STORE = 36  # controller; body: Store
+    JOIN = 37  # controller; body: Join
 
 
 class Flag(enum.IntEnum):  # no IntFlag: its `&` takes 1 us, and every frame is asked
@@ -77,7 +86,8 @@ class Flag(enum.IntEnum):  # no IntFlag: its `&` takes 1 us, and every frame is 
 
 KINDS: Final = frozenset(int(kind) for kind in Kind)
 _LARGE: Final = frozenset(
-    {Kind.STREAM, Kind.BATCH, Kind.BUFFER, Kind.SINK, Kind.ITEM, Kind.REPLY, Kind.PUT, Kind.LIST, Kind.CHUNK}
+    {Kind.STREAM, Kind.BATCH, Kind.BUFFER, Kind.SINK, Kind.ITEM, Kind.REPLY, Kind.PUT}
+    | {Kind.LIST, Kind.CHUNK, Kind.TREE, Kind.PACK, Kind.RAW}
 )
 
 

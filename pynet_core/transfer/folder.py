@@ -69,6 +69,15 @@ class Folder:
             raise OSError("something else has that name")
         self.path /= step
 
+    @property
+    def fd(self) -> int:
+        """Raises:
+        CannotStore: This system opens no folders.
+        """
+        if self._fd is None:
+            raise CannotStore("trees of files cannot land on this system: it opens no folders")
+        return self._fd
+
     def open(self, name: str, flags: int) -> int:
         return os.open(self._at(name), flags | NOFOLLOW | OPEN_FLAGS, 0o666, dir_fd=self._fd)
 
@@ -106,6 +115,18 @@ class Folder:
                     _sync(self.open(name, os.O_RDWR))
             if names and self._fd is not None:
                 os.fsync(self._fd)
+
+    def sync_all(self) -> None:
+        """See to it that all that has been written to this file system outlasts a power cut.
+
+        Raises:
+            CannotStore: It could not be written after all.
+        """
+        with storing(f"cannot write to {str(self.path)!r}"):
+            if _syncfs is None:
+                os.sync()
+            elif _syncfs(self.fd):
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
     def close(self) -> None:
         """Idempotent."""

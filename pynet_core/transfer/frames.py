@@ -81,8 +81,13 @@ def receive_offers(link: Link) -> tuple[list[Offer], Frame]:
 
 
 def send_reports(link: Link, missed: Iterable[Missed]) -> None:
-    for batch in _batches(missed):
+    for batch in report_batches(missed):
         link.send(Frame(Kind.REPORT, 0, pack_body(Report(missed=batch))))
+
+
+def report_batches(missed: Iterable[Missed]) -> Iterator[list[Missed]]:
+    """As many at a time as fit a REPORT."""
+    return _batches(missed)
 
 
 _One = TypeVar("_One", bound=Struct)

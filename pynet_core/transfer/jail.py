@@ -134,6 +134,11 @@ class Roots:
         with self._parent(path) as (name, parent):
             return os.stat(name, dir_fd=parent, follow_symlinks=self._roots is None or parent is None)
 
+    def lstat(self, path: Path) -> os.stat_result:
+        """As `stat`, but of a link itself."""
+        with self._parent(path) as (name, parent):
+            return os.stat(name, dir_fd=parent, follow_symlinks=False)
+
     def open(self, path: Path) -> int:
         """A descriptor of a regular file, for reading; the caller closes it.
 
@@ -152,6 +157,17 @@ class Roots:
             raise NoRegularFile("is no regular file")
         return fd
 
+    def open_folder(self, path: Path) -> int:
+        """A descriptor of a folder; the caller closes it.  Where folders can be opened (`HAS_DIR_FD`).
+
+        Raises:
+            PathRefused: Outside the roots.
+            OSError: No folder, or none that we may see.
+        """
+        with self._parent(path) as (name, parent):
+            follow = 0 if self._roots is None or name == "." else NOFOLLOW
+            return os.open(name, os.O_RDONLY | DIRECTORY | follow | OPEN_FLAGS, dir_fd=parent)
+
     def scan(self, folder: Path) -> Iterator[tuple[Path, os.stat_result | OSError]]:
         """What is in a folder, by name; an OSError where it cannot be seen.
 
@@ -161,10 +177,11 @@ class Roots:
         """
         here: int | None = None
         try:
-            with self._parent(folder) as (name, parent):
-                if HAS_DIR_FD:
-                    follow = 0 if self._roots is None or name == "." else NOFOLLOW
-                    here = os.open(name, os.O_RDONLY | DIRECTORY | follow | OPEN_FLAGS, dir_fd=parent)
+            if HAS_DIR_FD:
+                here = self.open_folder(folder)
+            else:
+                with self._parent(folder):
+                    pass
             with os.scandir(folder if here is None else here) as entries:
                 names = sorted(entry.name for entry in entries)
             for name in names:

@@ -85,7 +85,11 @@ class Placement(Struct, frozen=True, kw_only=True):
     folder: Annotated[str, Meta(max_length=MAX_PATH_BYTES)]
 
 
-class Report(Struct, frozen=True, kw_only=True):
-    """REPORT: offered files that have not landed; all others have."""
+class Report(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """REPORT: offered files that have not landed; all others have.  Of a tree the last one also counts."""
 
     missed: list[Missed]
+    failed: _Count = 0  # files, those too that are not named
+    files: _Count = 0  # that have landed
+    bytes: _Count = 0  # of these
+    same: _Count = 0  # that were there already

@@ -81,7 +81,8 @@ class Moved:
     same: int = 0  # files that were there already
     folders: int = 0
     links: int = 0
-    failed: dict[str, str] = dataclasses.field(default_factory=dict)  # path: why
+    failed: dict[str, str] = dataclasses.field(default_factory=dict)  # path: why; the first 10,000
+    failed_count: int = 0
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)  # what is neither file, folder nor link
     seconds: float = 0.0
     pair_bytes: tuple[int, ...] = ()  # that each pair has brought

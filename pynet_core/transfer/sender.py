@@ -41,13 +41,15 @@ class Sender:
         self._asked: deque[tuple[str, Wanted]] = deque()
         self._last_word: Frame | None = None
 
-    def serve(self) -> Frame:
-        """Send what is asked for; returns the first frame that is no TAKE.
+    def serve(self, first: Frame | None = None) -> Frame:
+        """Send what is asked for, from this frame on; returns the first frame that is no TAKE.
 
         Raises:
             RemoteProtocolError: The peer asks for nonsense.
             LinkClosed: The connection is gone.
         """
+        if first is not None:
+            self._hear(first)
         while self._last_word is None:
             if self._asked:
                 self._answer(*self._asked.popleft())

@@ -20,6 +20,11 @@ from pynet_core.transfer.messages import Missed, Placement, Query
 from pynet_core.transfer.plan import plan
 from pynet_core.transfer.receiver import Receiver
 from pynet_core.transfer.sender import Sender
+from pynet_core.transfer.shelf import Shelf
+from pynet_core.transfer.storing import FullLink, Stores
+from pynet_core.transfer.tree_messages import Join, Store, Tree
+from pynet_core.transfer.tree_sender import TreeSender
+from pynet_core.transfer.walk import Walk, send_found
 from pynet_core.wire import Frame, Kind, unpack_body
 
 _log = logging.getLogger(__name__)
@@ -35,6 +40,7 @@ class FileAccess:
     def __init__(self, roots: Iterable[str | os.PathLike[str]] | None, download_dir: str) -> None:
         self._roots = Roots(roots)
         self.download_dir = download_dir or DEFAULT_FOLDER
+        self._stores = Stores()
 
     def __str__(self) -> str:
         folders = self._roots.folders
@@ -44,8 +50,8 @@ class FileAccess:
             readable = ("files in " + ", ".join(folders)) if folders else "no files"
         return f"peers of role admin may read {readable} and write to {Path(self.download_dir).absolute()}"
 
-    def serve(self, request: Frame, link: Link) -> None:
-        """Do what a LIST, FETCH or UPLOAD asks, to its end.
+    def serve(self, request: Frame, link: FullLink) -> None:
+        """Do what a LIST, FETCH, UPLOAD, TREE, STORE or JOIN asks, to its end.
 
         Raises:
             PathRefused, CannotList, BadPattern, ListTooLong, FilesError, CannotStore: It cannot be
@@ -57,9 +63,19 @@ class FileAccess:
                 self._list(unpack_body(request.body, Query), link)
             case Kind.FETCH:
                 self._send(link)
+            case Kind.TREE:
+                send_found(link, Walk(unpack_body(request.body, Tree), self._roots).run())
+            case Kind.STORE:
+                self._stores.take_in(unpack_body(request.body, Store), link, self.download_dir)
+            case Kind.JOIN:
+                self._stores.join(unpack_body(request.body, Join), link)
             case _:
                 self._take_in(unpack_body(request.body, Placement), link)
         link.send(Frame(Kind.END))
+
+    def is_idle(self) -> bool:
+        """No tree is being taken in."""
+        return self._stores.is_idle()
 
     def _list(self, query: Query, link: Link) -> None:
         try:
@@ -67,11 +83,29 @@ class FileAccess:
         except OSError as exc:
             raise CannotList(f"cannot list {os.fsdecode(query.folder)!r}: {exc.strerror}") from exc
 
-    def _send(self, link: Link) -> None:
+    def _send(self, link: FullLink) -> None:
         began_s = time.monotonic()
+        files = size = 0
+
+        def sent(_path: bytes, more: int, whole: int) -> None:
+            nonlocal files, size
+            files, size = files + whole, size + more
+
         steps: Counter[bytes] = Counter()  # bytes of each file
-        Sender(link, self._open, lambda path, sent: steps.update({path: sent})).serve()
-        _log.info("%d files sent: %d B in %.2f s", len(steps), steps.total(), time.monotonic() - began_s)
+        with Shelf(self._roots) as shelf:
+            frame = link.receive()
+            while frame.kind != Kind.END:
+                if frame.kind == Kind.TAKE:
+                    sender = Sender(link, self._open, lambda path, sent: steps.update({path: sent}))
+                    frame = sender.serve(frame)
+                else:
+                    frame = TreeSender(link, shelf, on_sent=sent).serve(frame)
+        _log.info(
+            "%d files sent: %d B in %.2f s",
+            len(steps) + files,
+            steps.total() + size,
+            time.monotonic() - began_s,
+        )
 
     def _open(self, path: bytes) -> int:
         return self._roots.open(self._roots.full_path(path))

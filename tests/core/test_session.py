@@ -19,6 +19,7 @@ from pynet_core.wire import Flag, Frame, Kind
 DOC: Final = (Path(__file__).parents[2] / "docs/reference/wire-format.md").read_text()
 
 K, S = Kind, State
+ANSWERS: Final = (K.CHUNK, K.SAME, K.LOST, K.PACK, K.RAW, K.HOLE, K.SEAL)  # to TAKE and PULL
 # state: (what the controller may send, what the gateway may send), each with the state after it.
 # Written out by hand: what the code says is compared with this, and this with the document.
 TABLE: Final[dict[State, tuple[dict[Kind, State], dict[Kind, State]]]] = {
@@ -36,6 +37,9 @@ TABLE: Final[dict[State, tuple[dict[Kind, State], dict[Kind, State]]]] = {
             K.LIST: S.LISTING,
             K.FETCH: S.FETCHING,
             K.UPLOAD: S.OFFERING,
+            K.TREE: S.LISTING,
+            K.STORE: S.OFFERING,
+            K.JOIN: S.UPLOADING,
         },
         {},
     ),
@@ -49,16 +53,19 @@ TABLE: Final[dict[State, tuple[dict[Kind, State], dict[Kind, State]]]] = {
     S.SINK_OPENING: ({}, {K.REPLY: S.SINKING, K.ERROR: S.IDLE}),
     S.SINKING: ({K.PUT: S.SINKING, K.END: S.SINK_ENDING}, {K.ERROR: S.IDLE}),
     S.SINK_ENDING: ({}, {K.END: S.IDLE, K.ERROR: S.IDLE}),
-    S.LISTING: ({}, {K.OFFER: S.LISTING, K.END: S.IDLE, K.ERROR: S.IDLE}),
+    S.LISTING: ({}, {K.OFFER: S.LISTING, K.FOUND: S.LISTING, K.END: S.IDLE, K.ERROR: S.IDLE}),
     S.FETCHING: (
-        {K.TAKE: S.FETCHING, K.END: S.FETCH_ENDING},
-        {K.CHUNK: S.FETCHING, K.SAME: S.FETCHING, K.LOST: S.FETCHING, K.ERROR: S.IDLE},
+        {K.TAKE: S.FETCHING, K.PULL: S.FETCHING, K.END: S.FETCH_ENDING},
+        {**dict.fromkeys(ANSWERS, S.FETCHING), K.ERROR: S.IDLE},
     ),
     S.FETCH_ENDING: ({}, {K.END: S.IDLE, K.ERROR: S.IDLE}),
-    S.OFFERING: ({K.OFFER: S.OFFERING, K.END: S.UPLOADING}, {K.ERROR: S.IDLE}),
+    S.OFFERING: (
+        {K.OFFER: S.OFFERING, K.FOUND: S.OFFERING, K.END: S.UPLOADING},
+        {K.ERROR: S.IDLE},
+    ),
     S.UPLOADING: (
-        {K.CHUNK: S.UPLOADING, K.SAME: S.UPLOADING, K.LOST: S.UPLOADING, K.END: S.UPLOAD_ENDING},
-        {K.TAKE: S.UPLOADING, K.REPORT: S.UPLOADING, K.END: S.IDLE, K.ERROR: S.IDLE},
+        {**dict.fromkeys(ANSWERS, S.UPLOADING), K.END: S.UPLOAD_ENDING},
+        {K.TAKE: S.UPLOADING, K.PULL: S.UPLOADING, K.REPORT: S.UPLOADING, K.END: S.IDLE, K.ERROR: S.IDLE},
     ),
     S.UPLOAD_ENDING: ({}, {K.REPORT: S.UPLOAD_ENDING, K.END: S.IDLE, K.ERROR: S.IDLE}),
     S.CLOSED: ({}, {}),
@@ -66,8 +73,8 @@ TABLE: Final[dict[State, tuple[dict[Kind, State], dict[Kind, State]]]] = {
 # What the controller may still see after its CANCEL or END, because it was on its way.
 LATE: Final[dict[State, set[Kind]]] = {
     S.CANCELLED: {K.ITEM, K.ITEMS},
-    S.FETCH_ENDING: {K.CHUNK, K.SAME, K.LOST},
-    S.UPLOAD_ENDING: {K.TAKE},
+    S.FETCH_ENDING: {*ANSWERS},
+    S.UPLOAD_ENDING: {K.TAKE, K.PULL},
 }
 CONTROLLER: Final = 0
 GATEWAY: Final = 1

@@ -38,6 +38,20 @@ from pynet_core.transfer.messages import (
     Version,
     Wanted,
 )
+from pynet_core.transfer.tree_messages import (
+    FILE,
+    FOLDER,
+    LINK,
+    Bit,
+    Hole,
+    Join,
+    Node,
+    Nodes,
+    Packed,
+    Pull,
+    Store,
+    Tree,
+)
 from pynet_core.wire import (
     HEADER_BYTES,
     MAGIC,
@@ -64,7 +78,7 @@ from pynet_core.wire import (
 DOC: Final = (Path(__file__).parents[2] / "docs/reference/wire-format.md").read_text()
 LARGE: Final = {
     *{Kind.STREAM, Kind.BATCH, Kind.BUFFER, Kind.SINK, Kind.ITEM, Kind.REPLY, Kind.PUT},
-    *{Kind.LIST, Kind.CHUNK},
+    *{Kind.LIST, Kind.CHUNK, Kind.TREE, Kind.PACK, Kind.RAW},
 }
 
 HELLO: Final = Hello(
@@ -88,6 +102,22 @@ OFFER: Final = Offer(
 TAKE: Final = Take(
     digest="xxh3-128", pieces=[Wanted(path=b"/var/log/a", version=VERSION, offset=0, length=3)]
 )
+FOUND: Final = Nodes(
+    base=b"/var/log",
+    digests=["xxh3-128"],
+    nodes=[
+        Node(b"old", FOLDER, 4096, 1_000_000_007, 1_000_000_009, 41, 0o755),
+        Node(b"old/a", FILE, 3, 1_000_000_007, 1_000_000_009, 42, 0o644),
+        Node(b"new", LINK, 5, 1_000_000_007, 1_000_000_009, 43, 0o777, b"old/a"),
+    ],
+)
+PULL: Final = Pull(
+    base=b"/var/log",
+    digest="xxh3-128",
+    bits=[Bit(b"old/a", 3, 1_000_000_007, 1_000_000_009, 42)],
+    packed=True,
+)
+PACKED: Final = pack_body(Packed(sizes=[3], digests=digest_of("xxh3-128", b"abc")))
 
 # The worked examples of the document: what each frame says.  Their bytes stand there.
 GOLDEN: Final[dict[str, Frame]] = {
@@ -123,6 +153,16 @@ GOLDEN: Final[dict[str, Frame]] = {
     "REPORT": Frame(
         Kind.REPORT, 0, pack_body(Report(missed=[Missed(path=b"a", reason="arrived corrupted")]))
     ),
+    "REPORT of a tree": Frame(Kind.REPORT, 0, pack_body(Report(missed=[], files=2, bytes=5, same=1))),
+    "TREE": Frame(Kind.TREE, 0, pack_body(Tree(sources=[b"/var/log/"]))),
+    "FOUND": Frame(Kind.FOUND, 0, pack_body(FOUND)),
+    "PULL": Frame(Kind.PULL, 0, pack_body(PULL)),
+    "PACK": Frame(Kind.PACK, len(PACKED), PACKED + b"abc"),
+    "RAW": Frame(Kind.RAW, 1 << 20, b"abc"),
+    "HOLE": Frame(Kind.HOLE, 1 << 20, pack_body(Hole(length=1 << 20))),
+    "SEAL": Frame(Kind.SEAL, 0, digest_of("xxh3-128", b"abc")),
+    "STORE": Frame(Kind.STORE, 0, pack_body(Store(transfer=bytes(range(16)), key=bytes(16), folder="logs"))),
+    "JOIN": Frame(Kind.JOIN, 0, pack_body(Join(transfer=bytes(range(16))))),
 }
 
 

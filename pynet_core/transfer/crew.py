@@ -1,0 +1,146 @@
+"""The pairs of one transfer at the controller, each with a thread, and how many of them are worth having."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from pynet_core.channel import PlainChannel
+from pynet_core.errors import LinkError, PoolFull
+
+FIRST_PAIRS: Final = 2  # one lists while the other brings
+MOST_PAIRS: Final = 8  # 16 were no faster, on any link measured
+STEP_S: Final = 0.4  # a rate is measured for so long
+GAIN: Final = 1.15  # another pair must be worth that much
+
+
+class Pair(Protocol):
+    """A client."""
+
+    def files_link(self) -> contextlib.AbstractContextManager[PlainChannel]: ...
+    def abort(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class PairTuner:
+    """When to add a pair: while the last one has made it faster.  Pure."""
+
+    def __init__(self, pairs: int = FIRST_PAIRS) -> None:
+        self.pairs = pairs
+        self._rate = 0.0  # bytes a second before the last step
+        self._since_s: float | None = None
+        self._bytes = 0
+        self._has_settled = False
+
+    def more(self, now_s: float, done_bytes: int) -> int:
+        """How many pairs to add now."""
+        if self._has_settled:
+            return 0
+        if self._since_s is None:
+            if done_bytes:
+                self._since_s, self._bytes = now_s, done_bytes
+            return 0
+        elapsed_s = now_s - self._since_s
+        if elapsed_s < STEP_S:
+            return 0
+        rate = (done_bytes - self._bytes) / elapsed_s
+        if rate < self._rate * GAIN or self.pairs >= MOST_PAIRS:
+            self._has_settled = True
+            return 0
+        self._rate, self._since_s, self._bytes = rate, now_s, done_bytes
+        added = min(self.pairs, MOST_PAIRS - self.pairs)
+        self.pairs += added
+        return added
+
+
+class Crew:
+    """Opens pairs and has each do its work; the first comes open.  Its caller's thread waits for them."""
+
+    def __init__(self, open_pair: Callable[[], Pair], work: Callable[[PlainChannel, int], object]) -> None:
+        self._open_pair = open_pair
+        self._work = work
+        self._changed = threading.Condition()
+        self._clients: list[Pair] = []
+        self._threads: list[threading.Thread] = []
+        self._running = 0
+        self._is_over = False
+        self.problems: list[BaseException] = []  # that pairs have ended with, in order
+        self.is_full = False  # the gateway has no more places
+
+    def add(self, client: Pair | None = None) -> None:
+        """One more pair: this one, or one that is opened now."""
+        number = len(self._threads)
+        thread = threading.Thread(
+            target=self._run, args=(client, number), name=f"pynet files {number}", daemon=True
+        )
+        with self._changed:
+            self._running += 1
+        self._threads.append(thread)
+        thread.start()
+
+    def wait(self, timeout_s: float) -> bool:
+        """True when all have come back."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._running, timeout_s)
+
+    def abort(self) -> None:
+        """Cut all pairs, and those that are just being opened.  Any thread; idempotent."""
+        with self._changed:
+            self._is_over = True
+            clients = list(self._clients)
+        for client in clients:
+            client.abort()
+
+    def join(self) -> None:
+        """Wait for the threads to end."""
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, client: Pair | None, number: int) -> None:
+        try:
+            client = client or self._open_pair()
+            with self._changed:
+                self._clients.append(client)
+                is_over = self._is_over
+            try:
+                if not is_over:
+                    with client.files_link() as link:
+                        self._work(link, number)
+            finally:
+                client.abort() if self._is_over else client.close()
+        except PoolFull:
+            self.is_full = True
+        except BaseException as exc:  # for the caller, whose thread this is not
+            with self._changed:
+                if not (self._is_over and isinstance(exc, LinkError)):
+                    self.problems.append(exc)
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+
+def run(
+    crew: Crew,
+    tuner: PairTuner | None,
+    done_bytes: Callable[[], int],
+    tick: Callable[[], object],
+    period_s: float = 0.1,
+) -> None:
+    """Wait for the crew, adding pairs as they pay; what `tick`, called every `period_s`, raises comes out."""
+    try:
+        next_s = time.monotonic() + period_s
+        while not crew.wait(max(0.0, next_s - time.monotonic())):
+            next_s = time.monotonic() + period_s
+            tick()
+            if tuner is not None and not crew.is_full:
+                for _ in range(tuner.more(time.monotonic(), done_bytes())):
+                    crew.add()
+    except BaseException:
+        crew.abort()
+        raise
+    finally:
+        crew.join()

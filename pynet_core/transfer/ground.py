@@ -1,0 +1,298 @@
+"""Where a tree lands: its folders, small files and links, and a staging folder for what is not whole."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import sys
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import Final, Literal
+
+from pynet_core.transfer.folder import CannotStore, Folder, storing
+from pynet_core.transfer.jail import (
+    DIRECTORY,
+    NOFOLLOW,
+    OPEN_FLAGS,
+    PART_SUFFIX,
+    PathRefused,
+    folder_parts,
+)
+from pynet_core.transfer.plan import as_text
+from pynet_core.transfer.tree_messages import Node
+
+if sys.platform != "win32":
+    import fcntl
+
+KEPT_FOLDERS: Final = 32  # open at a time, in each thread
+_FOLDER: Final = os.O_RDONLY | DIRECTORY | NOFOLLOW | OPEN_FLAGS
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NOFOLLOW | OPEN_FLAGS
+# The everyday path: what it matches is harmless on every system, save for names of parts.
+_STEP: Final = rb"[A-Za-z0-9_][A-Za-z0-9_+=@,.-]{0,99}"
+_PLAIN: Final = re.compile(rb"%s(?:/%s)*" % (_STEP, _STEP))
+
+Fsync = Literal["none", "end", "each"]
+
+
+def check_path(path: bytes) -> None:
+    """A relative path from a peer leads to one place below the folder it belongs to.
+
+    Raises:
+        PathRefused: Or it does not; says why.
+    """
+    if _PLAIN.fullmatch(path) and b".pynet.part" not in path.lower():
+        return
+    text = as_text(path)
+    steps = folder_parts(text)
+    if "/".join(steps) != text:  # an empty step or a dot
+        raise PathRefused("has a step in its path that is none")
+
+
+def split(path: bytes) -> tuple[bytes, bytes]:
+    parent, _, name = path.rpartition(b"/")
+    return parent, name
+
+
+class Folders:
+    """Folders below the ground, kept open from one file to the next.  One thread's; close it."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._open: OrderedDict[bytes, int] = OrderedDict()
+
+    def get(self, path: bytes) -> int:
+        """A descriptor of this folder, made if need be; ours, and good until the next call.
+
+        Raises:
+            OSError: It cannot be made, or a link or a file has its name.
+        """
+        if not path:
+            return self._ground.fd
+        fd = self._open.get(path)
+        if fd is not None:
+            self._open.move_to_end(path)
+            return fd
+        parent, name = split(path)
+        above = self.get(parent)
+        try:
+            fd = os.open(name, _FOLDER, dir_fd=above)
+        except FileNotFoundError:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, 0o777, dir_fd=above)
+                self._ground.fresh.add(path)
+            fd = os.open(name, _FOLDER, dir_fd=above)
+        self._open[path] = fd
+        if len(self._open) > KEPT_FOLDERS:
+            os.close(self._open.popitem(last=False)[1])
+        return fd
+
+    def close(self) -> None:
+        """Idempotent."""
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+
+class Ground:
+    """A folder on this machine in which a tree is being built.  Any thread; close it.
+
+    Paths have passed `check_path`.  What is on its way stands in a staging
+    folder at the top, whose name comes from `key`: the same transfer again
+    finds what it had, and refuses to run twice at a time.
+    """
+
+    def __init__(self, folder: Folder, key: bytes, *, preserve: bool, fsync: Fsync) -> None:
+        """Raises:
+        CannotStore: The folder takes no files, or this transfer is running already.
+        """
+        self._folder = folder
+        self.fd = folder.fd
+        self.fsync = fsync
+        self._preserve = preserve
+        self._umask = _umask()
+        self.fresh: set[bytes] = set()  # folders that we have made: nothing of interest is in them
+        self._attributes: list[tuple[bytes, int, int]] = []  # of folders: path, mode, mtime_ns
+        self._lock = threading.Lock()
+        self._staging_name = f".{hashlib.sha256(key).hexdigest()[:16]}{PART_SUFFIX}"
+        self.has_parts = False  # an earlier attempt has left something
+        with storing(f"cannot use the folder {str(folder.path)!r}"):
+            try:
+                os.mkdir(self._staging_name, 0o700, dir_fd=self.fd)
+            except FileExistsError:
+                self.has_parts = True
+            self.staging = os.open(self._staging_name, _FOLDER, dir_fd=self.fd)
+        try:
+            with storing("cannot be stored here"):
+                if sys.platform != "win32":
+                    fcntl.flock(self.staging, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except CannotStore as exc:
+            os.close(self.staging)
+            raise CannotStore(f"the same files are on their way to {str(folder.path)!r} already") from exc
+
+    def folder(self, node: Node, folders: Folders) -> None:
+        """Make it; its time and permissions come at the end.
+
+        Raises:
+            CannotStore: It cannot be made.
+        """
+        with storing("cannot be stored here"):
+            fd = folders.get(node.path)
+            if node.path not in self.fresh and (mode := os.fstat(fd).st_mode & 0o7777) & 0o700 != 0o700:
+                os.fchmod(fd, mode | 0o700)  # until all is in it
+        with self._lock:
+            self._attributes.append((node.path, node.mode, node.mtime_ns))
+
+    def present(self, path: bytes, folders: Folders) -> os.stat_result | None:
+        """What has this path here already, itself.
+
+        Raises:
+            CannotStore: The folder it belongs to cannot be.
+        """
+        parent, name = split(path)
+        with storing("cannot be stored here"):
+            fd = folders.get(parent)
+            if parent in self.fresh:
+                return None
+            try:
+                return os.stat(name, dir_fd=fd, follow_symlinks=False)
+            except FileNotFoundError:
+                return None
+
+    def open_present(self, path: bytes, folders: Folders, flags: int = os.O_RDONLY) -> int:
+        parent, name = split(path)
+        return os.open(name, flags | NOFOLLOW | OPEN_FLAGS, dir_fd=folders.get(parent))
+
+    def refresh(self, node: Node, found: os.stat_result, folders: Folders) -> None:
+        """Its contents are right; see to its time and permissions.
+
+        Raises:
+            CannotStore: Not ours to change.
+        """
+        mode_differs = self._preserve and (found.st_mode ^ node.mode) & 0o777
+        if not mode_differs and found.st_mtime_ns == node.mtime_ns:
+            return
+        with storing("cannot be stored here"):
+            fd = self.open_present(node.path, folders)
+            try:
+                self.dress(fd, node)
+            finally:
+                os.close(fd)
+
+    def write(self, node: Node, data: memoryview, temp: str, folders: Folders) -> None:
+        """A whole small file, in one step; `temp` is a name that this thread alone uses.
+
+        Raises:
+            CannotStore: The disk is full, or something else is wrong.
+        """
+        parent, name = split(node.path)
+        with storing("cannot be stored here"):
+            folder = folders.get(parent)
+            mode = node.mode & 0o777 if self._preserve else 0o666
+            try:
+                fd = os.open(temp, _NEW, mode, dir_fd=self.staging)
+            except FileExistsError:  # left by one that was killed
+                os.unlink(temp, dir_fd=self.staging)
+                fd = os.open(temp, _NEW, mode, dir_fd=self.staging)
+            try:
+                try:
+                    written = os.write(fd, data)
+                    while written < len(data):
+                        written += os.write(fd, data[written:])
+                    if self._preserve and mode & self._umask:
+                        os.fchmod(fd, mode)
+                    os.utime(fd, ns=(node.mtime_ns, node.mtime_ns))
+                    if self.fsync == "each":
+                        os.fsync(fd)
+                finally:
+                    os.close(fd)
+                self.give_name(temp, folder, name)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(temp, dir_fd=self.staging)
+                raise
+
+    def give_name(self, staged: str, folder: int, name: bytes) -> None:
+        """In one step; what had that name until now is gone.
+
+        Raises:
+            CannotStore: A folder has it.
+            OSError: Anything else.
+        """
+        try:
+            os.rename(staged, name, src_dir_fd=self.staging, dst_dir_fd=folder)
+        except IsADirectoryError as exc:
+            raise CannotStore("cannot be stored here: there is a folder of that name") from exc
+        if self.fsync == "each":
+            os.fsync(folder)
+
+    def link(self, node: Node, folders: Folders) -> None:
+        """Raises:
+        CannotStore: As `write`.
+        """
+        parent, name = split(node.path)
+        with storing("cannot be stored here"):
+            folder = folders.get(parent)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink("link", dir_fd=self.staging)
+            os.symlink(node.target, "link", dir_fd=self.staging)
+            times = (node.mtime_ns, node.mtime_ns)
+            os.utime("link", ns=times, dir_fd=self.staging, follow_symlinks=False)
+            self.give_name("link", folder, name)
+
+    def dress(self, fd: int, node: Node) -> None:
+        """Give an open file its time and permissions."""
+        if self._preserve:
+            os.fchmod(fd, node.mode & 0o777)
+        os.utime(fd, ns=(node.mtime_ns, node.mtime_ns))
+
+    def finish(self, *, is_whole: bool) -> dict[bytes, str]:
+        """All has landed: folders get their times, all outlasts a power cut if it is to.
+
+        Returns the folders that could not be dressed, with the reason.  What
+        is not needed any more goes; with `is_whole` false parts stay.
+
+        Raises:
+            CannotStore: It could not be made to last.
+        """
+        failed: dict[bytes, str] = {}
+        folders = Folders(self)
+        try:
+            for path, mode, mtime_ns in reversed(self._attributes):
+                try:
+                    fd = folders.get(path)
+                    if self._preserve:
+                        os.fchmod(fd, mode & 0o777)
+                    os.utime(fd, ns=(mtime_ns, mtime_ns))
+                except OSError as exc:
+                    failed[path] = exc.strerror or str(exc)
+        finally:
+            folders.close()
+        if is_whole:
+            with os.scandir(self.staging) as left:
+                for entry in list(left):
+                    os.unlink(entry.name, dir_fd=self.staging)
+        with contextlib.suppress(OSError):  # not empty: parts for another attempt
+            os.rmdir(self._staging_name, dir_fd=self.fd)
+        if self.fsync != "none":
+            self._folder.sync_all()
+        return failed
+
+    def close(self) -> None:
+        """Idempotent.  What is on its way stays for another attempt."""
+        with self._lock:
+            if self.staging >= 0:
+                with contextlib.suppress(OSError):
+                    os.rmdir(self._staging_name, dir_fd=self.fd)
+                os.close(self.staging)
+                self.staging = -1
+                self._folder.close()
+
+
+def _umask() -> int:
+    """This process's, without changing it where it can be read."""
+    with contextlib.suppress(OSError, StopIteration, ValueError):
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        return int(next(line for line in status.splitlines() if line.startswith("Umask:")).split()[1], 8)
+    return 0o777  # unknown: set every file's permissions

@@ -1,0 +1,326 @@
+"""What one pair brings of a tree: keeps it asked, checks what it answers, writes it down.  In its thread."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from pynet_core.errors import RemoteProtocolError
+from pynet_core.rawfile import Drain
+from pynet_core.transfer.digest import DIGEST_BYTES, HASHERS, READ_BYTES, Hasher, digest_of
+from pynet_core.transfer.folder import CannotStore
+from pynet_core.transfer.frames import Link
+from pynet_core.transfer.ground import Folders
+from pynet_core.transfer.intake import Intake
+from pynet_core.transfer.positions import read_at
+from pynet_core.transfer.stock import MIN_RANGE_BYTES, Large, Pack, Range, Unit
+from pynet_core.transfer.tree_messages import LOST, SAME, Bit, Hole, Node, Packed, Pull
+from pynet_core.wire import Failure, Frame, Kind, pack_body, unpack_body
+
+PULLS: Final = 3  # out at a time, so that the sender never waits
+MAX_RANGE_BYTES: Final = 32 * 1024 * 1024
+RANGE_S: Final = 0.25  # a range should take so long: what a dead pair loses, and how even the end is
+
+
+class RawLink(Link, Protocol):
+    """A channel, or what behaves like one."""
+
+    def receive_raw(
+        self, kind: int, land: Callable[[int, int], int], drain: Drain
+    ) -> tuple[Frame, int, OSError | None]: ...
+
+
+def bring(intake: Intake, link: RawLink) -> Frame | None:
+    """Pull over this pair until all is here or given up, or the peer says something else: then that frame.
+
+    Raises:
+        RemoteProtocolError: The peer sends what was not asked for.
+        LinkClosed: The connection is gone; what it held is for the other pairs.
+    """
+    pair = intake.enter()
+    incoming = Incoming(intake, pair, link)
+    try:
+        return incoming.run()
+    finally:
+        incoming.close()
+        intake.leave(pair)
+
+
+@dataclass(slots=True)
+class _Asked:
+    unit: Unit
+    have: bytes  # the sender was told what stands here already
+    hasher: Hasher
+    come: int = 0  # bytes
+
+
+class Incoming:
+    """One pair of an Intake.  Its thread is the pair's; close it."""
+
+    def __init__(self, intake: Intake, pair: int, link: RawLink) -> None:
+        self._intake = intake
+        self._pair = pair
+        self._link = link
+        self._folders = Folders(intake.ground)
+        self._drain = Drain()
+        self._asked: deque[_Asked] = deque()
+        self._range_bytes = MIN_RANGE_BYTES
+        self._temp = f"small{pair}"
+        self._since_s = 0.0
+
+    def run(self) -> Frame | None:
+        """As `bring`."""
+        while self._ask():
+            frame, length, problem = self._link.receive_raw(Kind.RAW, self._place, self._drain)
+            match frame.kind:
+                case Kind.PACK:
+                    self._take_pack(frame)
+                case Kind.RAW:
+                    self._took_raw(frame.ident, length, problem)
+                case Kind.HOLE:
+                    self._take_hole(frame.ident, unpack_body(frame.body, Hole).length)
+                case Kind.SEAL:
+                    self._take_seal(frame.body)
+                case Kind.SAME:
+                    self._take_same()
+                case Kind.LOST:
+                    self._lose(unpack_body(frame.body, Failure))
+                case _:
+                    return frame
+        return None
+
+    def close(self) -> None:
+        """Idempotent."""
+        self._folders.close()
+        self._drain.close()
+
+    # Asking
+
+    def _ask(self) -> bool:
+        """Keep the sender busy; False when nothing is left to wait for."""
+        stock = self._intake.stock
+        while len(self._asked) < PULLS:
+            if not self._asked:
+                self._since_s = 0.0  # what passes until there is work is not the link's
+            unit = stock.take(self._pair, wait=not self._asked, range_bytes=self._range_bytes)
+            if unit is None:
+                break
+            if isinstance(unit, Pack):
+                self._ask_pack(unit)
+            else:
+                self._ask_range(unit)
+        return bool(self._asked)
+
+    def _ask_pack(self, pack: Pack) -> None:
+        have = self._intake.wants(pack, self._folders)
+        bits = [_bit(node, have[index]) for index, node in enumerate(pack.nodes)]
+        self._pull(pack, pack.base, bits, b"", packed=True)
+
+    def _ask_range(self, unit: Range) -> None:
+        large, intake = unit.large, self._intake
+        have = b""
+        try:
+            if unit.claimed and large.compares:
+                have = intake.digest_of_present(large.node, self._folders)
+            elif unit.claimed:
+                have = intake.part_of(large).digest(intake.digest, unit.offset, unit.length)
+            else:
+                intake.part_of(large)
+        except CannotStore as exc:
+            intake.fail_large(large, str(exc), keep=True)
+            if intake.stock.done(self._pair, unit):
+                intake.end_large(large)
+            return
+        bit = _bit(large.node, have, unit.offset, unit.length)
+        self._pull(unit, large.base, [bit], have, packed=False)
+
+    def _pull(self, unit: Unit, base: bytes, bits: list[Bit], have: bytes, *, packed: bool) -> None:
+        digest = self._intake.digest
+        pull = Pull(base=base, digest=digest, bits=bits, packed=packed)
+        self._link.send(Frame(Kind.PULL, 0, pack_body(pull)))
+        self._asked.append(_Asked(unit, have, HASHERS[digest]()))
+
+    # Small files
+
+    def _take_pack(self, frame: Frame) -> None:
+        asked = self._expected(Pack)
+        pack = asked.unit
+        assert isinstance(pack, Pack)
+        head = unpack_body(frame.body[: max(frame.ident, 0)], Packed)
+        coming = [size for size in head.sizes if size >= 0]
+        if (
+            len(head.sizes) != len(pack.nodes)
+            or any(
+                size not in (SAME, LOST, node.size) for size, node in zip(head.sizes, pack.nodes, strict=True)
+            )
+            or len(head.digests) != DIGEST_BYTES * len(coming)
+            or frame.ident + sum(coming) != len(frame.body)
+            or len(head.lost) != head.sizes.count(LOST)
+        ):
+            raise RemoteProtocolError("peer sent a pack that was not asked for")
+        with self._intake.writing:
+            self._write_pack(pack, head, memoryview(frame.body)[frame.ident :])
+        self._asked.popleft()
+        self._intake.stock.done(self._pair, pack)
+        self._intake.come(self._pair, pack.nodes[-1].path, sum(coming))
+
+    def _write_pack(self, pack: Pack, head: Packed, data: memoryview) -> None:
+        intake, base, digest = self._intake, pack.base, self._intake.digest
+        landed: list[Node] = []
+        lost = iter(head.lost)
+        at = index = 0
+        for node, size in zip(pack.nodes, head.sizes, strict=True):
+            try:
+                if size >= 0:
+                    view = data[at : at + size]
+                    at += size
+                    index += DIGEST_BYTES
+                    if digest_of(digest, view) != head.digests[index - DIGEST_BYTES : index]:
+                        intake.fail(base, node, "arrived corrupted")
+                        continue
+                    intake.ground.write(node, view, self._temp, self._folders)
+                    landed.append(node)
+                elif size == SAME:
+                    intake.same(base, node, self._folders)
+                else:
+                    intake.fail(base, node, next(lost)[1])
+            except CannotStore as exc:
+                intake.fail(base, node, str(exc))
+        intake.landed(base, landed)
+
+    # Ranges of large ones
+
+    def _place(self, offset: int, length: int) -> int:
+        """Where the bytes that come now belong; -1: nowhere any more."""
+        asked = self._expected(Range)
+        unit = asked.unit
+        assert isinstance(unit, Range)
+        if offset != unit.offset + asked.come or not 0 < length <= unit.length - asked.come:
+            raise RemoteProtocolError(f"peer sent {length} B at {offset} that were not asked for")
+        if unit.large.is_over:
+            return -1
+        try:
+            return self._intake.part_of(unit.large).fd
+        except CannotStore as exc:
+            self._intake.fail_large(unit.large, str(exc), keep=True)
+            return -1
+
+    def _took_raw(self, offset: int, length: int, problem: OSError | None) -> None:
+        asked = self._asked[0]
+        large = _large(asked)
+        asked.come += length
+        if problem is not None:
+            reason = f"cannot be stored here: {problem.strerror or problem}"
+            self._intake.fail_large(large, reason, keep=True)
+        if not large.is_over:
+            self._read_back(asked, large, offset, length)
+        self._intake.come(self._pair, large.node.path, length)
+
+    def _take_hole(self, offset: int, length: int) -> None:
+        fd = self._place(offset, length)
+        asked = self._asked[0]
+        large = _large(asked)
+        asked.come += length
+        if fd >= 0:
+            try:
+                self._intake.part_of(large).make_hole(offset, length)
+            except OSError as exc:
+                self._intake.fail_large(large, f"cannot be stored here: {exc.strerror or exc}", keep=True)
+            else:
+                for start in range(0, length, READ_BYTES):
+                    asked.hasher.update(_ZEROS[: length - start])
+        self._intake.come(self._pair, large.node.path, length)
+
+    def _read_back(self, asked: _Asked, large: Large, offset: int, length: int) -> None:
+        """Hash what stands in the part, not what has come."""
+        end = offset + length
+        fd = self._intake.part_of(large).fd
+        try:
+            while offset < end and (data := read_at(fd, min(READ_BYTES, end - offset), offset)):
+                asked.hasher.update(data)
+                offset += len(data)
+        except OSError as exc:
+            self._intake.fail_large(large, f"cannot be read back: {exc.strerror or exc}", keep=True)
+
+    def _take_seal(self, digest: bytes) -> None:
+        asked = self._expected(Range)
+        unit, large = asked.unit, _large(asked)
+        assert isinstance(unit, Range)
+        if asked.come != unit.length or len(digest) != DIGEST_BYTES:
+            raise RemoteProtocolError("peer seals a piece that is not whole")
+        if not large.is_over and asked.hasher.digest() != digest:
+            self._intake.fail_large(large, "arrived corrupted", keep=True)
+        try:
+            if not large.is_over and unit.length < large.node.size:
+                self._intake.part_of(large).verified(unit.offset, unit.length)
+        except CannotStore as exc:
+            self._intake.fail_large(large, str(exc), keep=True)
+        self._finish(unit)
+
+    def _take_same(self) -> None:
+        asked = self._expected(Range)
+        unit, large = asked.unit, _large(asked)
+        assert isinstance(unit, Range)
+        if not asked.have or asked.come:
+            raise RemoteProtocolError("peer says that a piece is the same, and it cannot know")
+        if not large.compares:  # else all of it is counted at once
+            self._intake.come(self._pair, large.node.path, unit.length, brought=False)
+        self._finish(unit)
+
+    def _lose(self, failure: Failure) -> None:
+        """The sender cannot give this piece, so the file is worth nothing."""
+        asked = self._expected(Range)
+        unit = asked.unit
+        assert isinstance(unit, Range)
+        # A log that has grown: the next attempt fetches its new end only.
+        self._intake.fail_large(unit.large, failure.reason, keep=failure.error == "Changed")
+        self._finish(unit)
+
+    def _finish(self, unit: Range) -> None:
+        self._asked.popleft()
+        intake, large = self._intake, unit.large
+        self._adapt(unit.length)
+        if not intake.stock.done(self._pair, unit):
+            return
+        if not large.is_whole:
+            intake.end_large(large)
+            return
+        try:
+            if large.part is None:  # compared where it stands
+                intake.same(large.base, large.node, self._folders)
+                return
+            large.part.land(self._folders)
+        except CannotStore as exc:
+            intake.fail(large.base, large.node, str(exc))
+            return
+        intake.landed(large.base, [large.node])
+
+    def _adapt(self, length: int) -> None:
+        """Ranges that take RANGE_S at the rate of the last one."""
+        now_s = time.monotonic()
+        if self._since_s:
+            wanted = int(length / max(now_s - self._since_s, 1e-6) * RANGE_S)
+            self._range_bytes = max(
+                MIN_RANGE_BYTES, min(wanted, 2 * self._range_bytes, MAX_RANGE_BYTES) >> 20 << 20
+            )
+        self._since_s = now_s
+
+    def _expected(self, kind: type[Pack] | type[Range]) -> _Asked:
+        if not self._asked or not isinstance(self._asked[0].unit, kind):
+            raise RemoteProtocolError("peer sent bytes that nobody has asked for")
+        return self._asked[0]
+
+
+_ZEROS: Final = bytes(READ_BYTES)
+
+
+def _large(asked: _Asked) -> Large:
+    assert isinstance(asked.unit, Range)
+    return asked.unit.large
+
+
+def _bit(node: Node, have: bytes, offset: int = 0, length: int = 0) -> Bit:
+    return Bit(node.path, node.size, node.mtime_ns, node.ctime_ns, node.inode, have, offset, length)

@@ -1,0 +1,274 @@
+"""The end that wants a tree: judges what is listed, shares it among pairs, counts what becomes of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from pynet_core.errors import RemoteProtocolError
+from pynet_core.transfer.digest import agree, digest_at
+from pynet_core.transfer.folder import CannotStore, storing
+from pynet_core.transfer.ground import Folders, Ground, check_path
+from pynet_core.transfer.jail import PathRefused
+from pynet_core.transfer.options import Moved, Select
+from pynet_core.transfer.plan import as_text
+from pynet_core.transfer.stock import SMALL_BYTES, Large, Pack, Stock
+from pynet_core.transfer.tree_messages import FILE, FOLDER, Node, Nodes
+from pynet_core.transfer.tree_part import TreePart, claims_of, gaps_between
+from pynet_core.transfer.walk import shown
+
+MAX_NAMED: Final = 10_000  # failures and skips that are kept by name; all are counted
+
+Arrived = Callable[[bytes, Node], object]  # base, and what has landed
+
+
+class Intake:
+    """One transfer of a tree into a ground.
+
+    One thread calls `found` with what the sender lists, then `end_of_list`;
+    each pair's thread runs `bring`.  Whoever owns it calls `finish` or `stop`
+    when they have come back, and closes the ground.
+    """
+
+    def __init__(
+        self,
+        ground: Ground,
+        *,
+        checksum: bool = False,
+        select: Select | None = None,
+        arrived: Arrived = lambda base, node: None,
+    ) -> None:
+        self.ground = ground
+        self.stock = Stock()
+        self.moved = Moved()
+        self.found_files = 0
+        self.found_bytes = 0
+        self.done_bytes = 0  # of all files, those that were here already too
+        self.pair_bytes: list[int] = []
+        self.now_path = b""  # a file that moves just now
+        self.is_listed = False
+        self.digest = ""
+        self.writing = threading.Lock()  # one writer of small files: more are slower
+        self.arrived = arrived
+        self._checksum = checksum
+        self._select = select
+        self._unselected = b""  # a folder that is not wanted, with its slash
+        self._lister = Folders(ground)
+        self._count = threading.Lock()
+        self._began_s = time.monotonic()
+
+    # The list
+
+    def found(self, nodes: Nodes) -> None:
+        """Some of what the sender has; waits while too much is waiting.
+
+        Raises:
+            RemoteProtocolError: It knows no digest that we know.
+        """
+        digest = agree(nodes.digests)
+        if digest is None:
+            raise RemoteProtocolError("peer lists files without a digest that we know")
+        self.digest = digest
+        for one in nodes.missed:
+            self._missed(as_text(one.path), one.reason, wanted=one.wanted)
+        for node in nodes.nodes:
+            if self.stock.is_stopped:
+                return
+            try:
+                self._judge(nodes.base, node)
+            except (CannotStore, PathRefused) as exc:
+                self._missed(full_text(nodes.base, node), str(exc), wanted=True)
+
+    def end_of_list(self) -> None:
+        """No more of it comes; if that was all, whoever knows sets `is_listed`."""
+        self._lister.close()
+        self.stock.end_of_list()
+
+    def _judge(self, base: bytes, node: Node) -> None:
+        check_path(node.path)
+        if self._select is not None and not self._is_selected(node):
+            return
+        if node.kind == FOLDER:
+            self.ground.folder(node, self._lister)
+            self.moved.folders += 1
+        elif node.kind == FILE:
+            self._judge_file(base, node)
+        else:
+            self.ground.link(node, self._lister)
+            self.moved.links += 1
+
+    def _is_selected(self, node: Node) -> bool:
+        assert self._select is not None
+        if self._unselected and node.path.startswith(self._unselected):
+            return False
+        if self._select(shown(node)):
+            return True
+        if node.kind == FOLDER:
+            self._unselected = node.path + b"/"
+        return False
+
+    def _judge_file(self, base: bytes, node: Node) -> None:
+        self.found_files += 1
+        self.found_bytes += node.size
+        there = self.ground.present(node.path, self._lister)
+        compare = False
+        if there is not None and stat.S_ISREG(there.st_mode) and there.st_size == node.size:
+            compare = self._checksum
+            if not compare and there.st_mtime_ns == node.mtime_ns:
+                self.ground.refresh(node, there, self._lister)
+                self._same(base, node)
+                return
+        if node.size <= SMALL_BYTES:
+            self.stock.add_small(base, node)
+            return
+        claims: deque[tuple[int, int]] = deque()
+        if compare:
+            claims.append((0, node.size))
+        elif self.ground.has_parts:
+            claims = claims_of(self.ground, node)
+        gaps = gaps_between(claims, node.size)
+        self.stock.add_large(Large(base, node, claims, gaps, compares=compare))
+
+    # What the pairs bring
+
+    def enter(self) -> int:
+        """One more pair brings; its number."""
+        with self._count:
+            pair = len(self.pair_bytes)
+            self.pair_bytes.append(0)
+        self.stock.enter(pair)
+        return pair
+
+    def leave(self, pair: int) -> None:
+        """It brings nothing more; what it held is for the others."""
+        for large in self.stock.give_back(pair):
+            self.end_large(large)
+
+    def wants(self, pack: Pack, folders: Folders) -> list[bytes]:
+        """For each small file the digest of what stands in its place; b'' for one to be fetched anyhow."""
+        if not self._checksum:
+            return [b""] * len(pack.nodes)
+        have = []
+        for node in pack.nodes:
+            try:
+                there = self.ground.present(node.path, folders)
+                comparable = there and stat.S_ISREG(there.st_mode) and there.st_size == node.size
+                have.append(self.digest_of_present(node, folders) if comparable else b"")
+            except CannotStore:
+                have.append(b"")
+        return have
+
+    def digest_of_present(self, node: Node, folders: Folders) -> bytes:
+        """Of what has this path here; b'' when it has just changed."""
+        with storing("cannot be read back"):
+            fd = self.ground.open_present(node.path, folders)
+            try:
+                return digest_at(self.digest, fd, 0, node.size) or b""
+            finally:
+                os.close(fd)
+
+    def part_of(self, large: Large) -> TreePart:
+        """Raises:
+        CannotStore: It cannot be opened.
+        """
+        with self._count:
+            if large.part is None:
+                large.part = TreePart(self.ground, large.node)
+            part: TreePart = large.part
+            return part
+
+    # What has become of it
+
+    def same(self, base: bytes, node: Node, folders: Folders) -> None:
+        """It stands here already, verified.
+
+        Raises:
+            CannotStore: Its time or permissions cannot be set.
+        """
+        there = self.ground.present(node.path, folders)
+        if there is not None:
+            self.ground.refresh(node, there, folders)
+        self._same(base, node)
+
+    def _same(self, base: bytes, node: Node) -> None:
+        with self._count:
+            self.moved.same += 1
+            self.done_bytes += node.size
+        self.arrived(base, node)
+
+    def landed(self, base: bytes, nodes: list[Node]) -> None:
+        """These have their names."""
+        with self._count:
+            self.moved.files += len(nodes)
+            self.moved.bytes += sum(node.size for node in nodes)
+        for node in nodes:
+            self.arrived(base, node)
+
+    def come(self, pair: int, path: bytes, size: int, *, brought: bool = True) -> None:
+        """So many bytes of this file have come; or they stood here, and are what the sender has."""
+        with self._count:
+            self.pair_bytes[pair] += size if brought else 0
+            self.done_bytes += size
+        self.now_path = path
+
+    def fail(self, base: bytes, node: Node, reason: str) -> None:
+        """It does not arrive, and why."""
+        self._missed(full_text(base, node), reason, wanted=True)
+
+    def fail_large(self, large: Large, reason: str, *, keep: bool) -> None:
+        """No more of this one; `keep` its part for another attempt."""
+        if self.stock.drop(large, keep=keep):
+            self.fail(large.base, large.node, reason)
+
+    def end_large(self, large: Large) -> None:
+        """It has failed and nobody writes to it: only now its part may be closed."""
+        if large.part is not None:
+            large.part.abandon(keep=large.keep)
+
+    def _missed(self, path: str, reason: str, *, wanted: bool) -> None:
+        with self._count:
+            names = self.moved.failed if wanted else self.moved.skipped
+            if len(names) < MAX_NAMED:
+                names[path] = reason
+            if wanted:
+                self.moved.failed_count += 1
+
+    # The end
+
+    def finish(self) -> Moved:
+        """All pairs have come back, and all has been brought or given up.
+
+        Raises:
+            CannotStore: It cannot be made to outlast a power cut.
+        """
+        keeps = any(self.moved.failed)
+        for path, reason in self.ground.finish(is_whole=not keeps).items():
+            self._missed(as_text(path), reason, wanted=True)
+        return self.result()
+
+    def result(self) -> Moved:
+        """As far as it has come."""
+        self.moved.seconds = time.monotonic() - self._began_s
+        self.moved.pair_bytes = tuple(self.pair_bytes)
+        return self.moved
+
+    def stop(self) -> None:
+        """Nothing more is wanted.  Any thread; pairs that wait for their peer go on waiting."""
+        self.stock.stop()
+
+    def close(self) -> None:
+        """All pairs have come back: give everything back.  Parts stay for another attempt."""
+        self._lister.close()
+        self.stock.close(lambda large: large.part and large.part.abandon(keep=True))
+        with contextlib.suppress(CannotStore):
+            self.ground.close()
+
+
+def full_text(base: bytes, node: Node) -> str:
+    return as_text(base.rstrip(b"/") + b"/" + node.path)

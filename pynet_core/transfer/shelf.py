@@ -1,0 +1,109 @@
+"""Where a sender's trees stand: opens what lies below a base, following no link there."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, Self
+
+from pynet_core.transfer.jail import DIRECTORY, NOFOLLOW, OPEN_FLAGS, NoRegularFile, PathRefused, Roots
+
+KEPT_FOLDERS: Final = 64  # open at a time: those of one pack, and the way to them
+
+_FOLDER: Final = os.O_RDONLY | DIRECTORY | NOFOLLOW | OPEN_FLAGS
+_FILE: Final = os.O_RDONLY | NOFOLLOW | OPEN_FLAGS
+
+# Raises PathRefused for a base and path that nobody has offered.
+Admit = Callable[["Shelf", bytes, bytes, os.stat_result], object]
+
+
+class Shelf:
+    """Folders stay open from one file to the next.  One thread's; close it.
+
+    `roots` says which bases may be; the way from a base down is the peer's, and
+    each step of it is a name and no link.
+    """
+
+    def __init__(self, roots: Roots, admit: Admit = lambda shelf, base, path, found: None) -> None:
+        self._roots = roots
+        self._admit = admit
+        self._open: OrderedDict[tuple[bytes, bytes], int] = OrderedDict()
+
+    def folder(self, base: bytes, path: bytes) -> int:
+        """A descriptor of the folder `path` below `base`; ours, and good until the next call.
+
+        Raises:
+            PathRefused: Outside the roots, or with steps that are none.
+            OSError: No such folder, or a link on the way.
+        """
+        key = base, path
+        fd = self._open.get(key)
+        if fd is not None:
+            self._open.move_to_end(key)
+            return fd
+        if path:
+            parent, _, name = path.rpartition(b"/")
+            fd = os.open(checked(name), _FOLDER, dir_fd=self.folder(base, parent))
+        else:
+            fd = self._roots.open_folder(self._roots.full_path(base))
+        self._open[key] = fd
+        if len(self._open) > KEPT_FOLDERS:
+            os.close(self._open.popitem(last=False)[1])
+        return fd
+
+    def place(self, base: bytes, path: bytes) -> tuple[int, bytes]:
+        """The folder that something is in, and its name there.
+
+        Raises:
+            PathRefused, OSError: As `folder`.
+        """
+        parent, _, name = path.rpartition(b"/")
+        return self.folder(base, parent), checked(name)
+
+    def look(self, base: bytes, path: bytes) -> os.stat_result:
+        """What is there itself, not what it may link to.
+
+        Raises:
+            PathRefused, OSError: As `folder`.
+        """
+        folder, name = self.place(base, path)
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+
+    def open(self, base: bytes, path: bytes) -> tuple[int, os.stat_result]:
+        """A descriptor of a regular file, and its state before that; the caller closes it.
+
+        Raises:
+            NoRegularFile: Something else is there.
+            PathRefused, OSError: As `folder`.
+        """
+        folder, name = self.place(base, path)
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        self._admit(self, base, path, found)  # it may close the folder
+        folder = self.place(base, path)[0]
+        if not stat.S_ISREG(found.st_mode):  # first: opening a device may already do something
+            raise NoRegularFile("is no regular file")
+        return os.open(name, _FILE, dir_fd=folder), found
+
+    def close(self) -> None:
+        """Idempotent."""
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def checked(name: bytes) -> bytes:
+    """One step of a path.
+
+    Raises:
+        PathRefused: It is none.
+    """
+    if name in (b"", b".", b"..") or b"\0" in name:
+        raise PathRefused(f"has the step {name!r} in its path")
+    return name

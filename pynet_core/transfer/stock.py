@@ -1,0 +1,277 @@
+"""Share a tree's files among pairs while it is still being listed.  Pure: no sockets, no files."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pynet_core.transfer.tree_messages import MAX_PACK_BYTES, MAX_PACK_FILES, Node
+
+SMALL_BYTES: Final = 256 * 1024  # up to here a file travels whole, in a pack
+PACK_PATH_BYTES: Final = 6 * 1024  # three requests of this fit the kernel's smallest buffers
+HIGH_WATER: Final = 8192  # files that wait; then the list waits, and the memory does not grow
+MIN_RANGE_BYTES: Final = 1024 * 1024
+
+
+@dataclass(eq=False, slots=True)
+class Pack:
+    """Small files that travel together."""
+
+    base: bytes
+    nodes: list[Node]
+
+
+@dataclass(eq=False, slots=True)
+class Large:
+    """A file that travels in ranges.
+
+    `claimed` are ranges that an earlier attempt has brought, as (offset,
+    length): they go out first, to be compared.  `part` is the receiver's.
+    """
+
+    base: bytes
+    node: Node
+    claimed: deque[tuple[int, int]] = field(default_factory=deque)
+    gaps: deque[tuple[int, int]] = field(default_factory=deque)  # (offset, end) that nobody has brought
+    compares: bool = False  # what is claimed stands in the file's place, not in a part
+    out: int = 0  # units
+    is_over: bool = False  # nothing of it goes out any more
+    is_whole: bool = False
+    keep: bool = True  # the part, if it does not become whole
+    part: Any = None
+
+
+@dataclass(eq=False, slots=True)
+class Range:
+    """`length` bytes of a large file from `offset`; `claimed`: they may stand here already."""
+
+    large: Large
+    offset: int
+    length: int
+    claimed: bool
+
+
+Unit = Pack | Range
+
+
+class Stock:
+    """What waits, and what is out with which pair.  Any number of threads.
+
+    Small files go to one pair at a time while there are large ones for the
+    others: more writers of small files are no faster.  Large ones go out
+    biggest first, so that no pair is left with a big one in the end.
+    """
+
+    def __init__(self, high_water: int = HIGH_WATER) -> None:
+        self._changed = threading.Condition()
+        self._high_water = high_water
+        self._packs: deque[Pack] = deque()
+        self._open: Pack | None = None  # being filled
+        self._open_bytes = self._open_path_bytes = 0
+        self._large: list[tuple[int, int, Large]] = []  # a heap: -size, serial
+        self._serial = 0
+        self._out: dict[object, list[Unit]] = {}
+        self._waiting = 0  # files
+        self._is_listed = False
+        self._is_stopped = False
+
+    def add_small(self, base: bytes, node: Node) -> None:
+        """A file for the packs; waits while too many are waiting and a pair is there to take them."""
+        with self._changed:
+            self._wait_for_room()
+            is_full = self._open is not None and (
+                self._open.base != base
+                or len(self._open.nodes) == MAX_PACK_FILES
+                or self._open_bytes + node.size > MAX_PACK_BYTES
+                or self._open_path_bytes + len(node.path) > PACK_PATH_BYTES
+            )
+            if is_full:
+                self._close_pack()
+            if self._open is None:
+                self._open = Pack(base, [])
+                self._changed.notify()  # whoever is idle takes it half full
+            self._open.nodes.append(node)
+            self._open_bytes += node.size
+            self._open_path_bytes += len(node.path) + 40
+            self._waiting += 1
+
+    def add_large(self, large: Large) -> None:
+        """A file for the ranges; waits as `add_small`."""
+        with self._changed:
+            self._wait_for_room()
+            self._push(large)
+            self._changed.notify()
+
+    def end_of_list(self) -> None:
+        """No more files come."""
+        with self._changed:
+            self._is_listed = True
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Nothing more goes out; who waits is let go."""
+        with self._changed:
+            self._is_stopped = True
+            self._changed.notify_all()
+
+    def close(self, end: Callable[[Large], object]) -> None:
+        """All pairs have come back: `end` is called with each large file that is not over."""
+        with self._changed:
+            for _, _, large in self._large:
+                if not large.is_over:
+                    end(large)
+            self._large.clear()
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._is_stopped
+
+    def is_done(self) -> bool:
+        """All that was listed has been brought or dropped."""
+        with self._changed:
+            return self._is_listed and not self._has_work() and not any(self._out.values())
+
+    def enter(self, pair: object) -> None:
+        """This pair will take units."""
+        with self._changed:
+            self._out[pair] = []
+
+    def take(self, pair: object, *, wait: bool, range_bytes: int = MIN_RANGE_BYTES) -> Unit | None:
+        """A unit for this pair; None when there is none.
+
+        With `wait`, None means that all is over: until then another pair may
+        die and give back what it holds, or the list go on.
+        """
+        with self._changed:
+            while not self._is_stopped:
+                unit = self._next(pair, wait or self._is_listed, range_bytes)
+                if unit is not None:
+                    self._out[pair].append(unit)
+                    return unit
+                if not wait:
+                    return None
+                if self._is_listed and not any(self._out.values()):
+                    self._changed.notify_all()
+                    return None
+                self._changed.wait()
+            return None
+
+    def done(self, pair: object, unit: Unit) -> bool:
+        """The pair is through with it; True when it was the last of a large file, whole or not."""
+        with self._changed:
+            self._out[pair].remove(unit)
+            is_last = False
+            if isinstance(unit, Range):
+                large = unit.large
+                large.out -= 1
+                if not (large.is_over or large.out or large.gaps or large.claimed):
+                    large.is_over = large.is_whole = True
+                is_last = large.is_over and not large.out
+            if self._is_listed:
+                self._changed.notify_all()
+            return is_last
+
+    def drop(self, large: Large, *, keep: bool) -> bool:
+        """This file has failed: no more of it goes out.  False when that was known."""
+        with self._changed:
+            was_over, large.is_over, large.keep = large.is_over, True, large.keep and keep
+            self._changed.notify_all()
+            return not was_over
+
+    def give_back(self, pair: object) -> list[Large]:
+        """This pair brings nothing more: what it holds is for the others, first of all.
+
+        Returns the large files that had failed and that nobody writes to any more.
+        """
+        ended: list[Large] = []
+        with self._changed:
+            for unit in reversed(self._out.pop(pair, [])):
+                if isinstance(unit, Pack):
+                    self._packs.appendleft(unit)
+                    self._waiting += len(unit.nodes)
+                    continue
+                large = unit.large
+                large.out -= 1
+                if not large.is_over:
+                    if unit.claimed:
+                        large.claimed.appendleft((unit.offset, unit.length))
+                    else:
+                        large.gaps.appendleft((unit.offset, unit.offset + unit.length))
+                    self._push(large)
+                elif not large.out:
+                    ended.append(large)
+            self._changed.notify_all()
+        return ended
+
+    def _wait_for_room(self) -> None:
+        while self._waiting >= self._high_water and self._out and not self._is_stopped:
+            self._changed.wait()
+
+    def _close_pack(self) -> None:
+        assert self._open is not None
+        self._packs.append(self._open)
+        self._open = None
+        self._open_bytes = self._open_path_bytes = 0
+        self._changed.notify()
+
+    def _push(self, large: Large) -> None:
+        self._serial += 1
+        self._waiting += 1
+        heapq.heappush(self._large, (-large.node.size, self._serial, large))
+
+    def _has_work(self) -> bool:
+        return bool(self._packs or self._open or any(not large.is_over for _, _, large in self._large))
+
+    def _next(self, pair: object, takes_open: bool, range_bytes: int) -> Unit | None:
+        others_pack = any(
+            isinstance(unit, Pack) for who, units in self._out.items() if who is not pair for unit in units
+        )
+        return (
+            (None if others_pack else self._next_pack(takes_open))
+            or self._next_range(range_bytes)
+            or (self._next_pack(takes_open) if others_pack else None)
+        )
+
+    def _next_pack(self, takes_open: bool) -> Pack | None:
+        if not self._packs and takes_open and self._open is not None:
+            self._close_pack()
+        if not self._packs:
+            return None
+        pack = self._packs.popleft()
+        self._took(len(pack.nodes))
+        return pack
+
+    def _took(self, files: int) -> None:
+        was_full = self._waiting >= self._high_water
+        self._waiting -= files
+        if was_full and self._waiting < self._high_water:
+            self._changed.notify_all()
+
+    def _next_range(self, range_bytes: int) -> Range | None:
+        while self._large:
+            large = self._large[0][2]
+            unit = None if large.is_over else _cut(large, range_bytes)
+            if large.is_over or not (large.gaps or large.claimed):
+                heapq.heappop(self._large)
+                self._took(1)
+            if unit is not None:
+                large.out += 1
+                return unit
+        return None
+
+
+def _cut(large: Large, range_bytes: int) -> Range | None:
+    if large.claimed:
+        return Range(large, *large.claimed.popleft(), claimed=True)
+    if not large.gaps:
+        return None
+    offset, end = large.gaps.popleft()
+    length = end - offset
+    if length > range_bytes + range_bytes // 2:  # no crumb is left for the end
+        length = range_bytes
+        large.gaps.appendleft((offset + length, end))
+    return Range(large, offset, length, claimed=False)

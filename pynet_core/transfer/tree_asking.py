@@ -1,0 +1,273 @@
+"""Trees at the controller: ask for them, send them, list them, over one to many pairs."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from pynet_core.channel import PlainChannel
+from pynet_core.errors import (
+    FilesCancelled,
+    FilesError,
+    FilesInterrupted,
+    LinkError,
+    SubroutineError,
+)
+from pynet_core.transfer.asking import StrPath, query_for
+from pynet_core.transfer.crew import FIRST_PAIRS, Crew, Pair, PairTuner, run
+from pynet_core.transfer.folder import DEFAULT_FOLDER, CannotStore, Folder
+from pynet_core.transfer.ground import Ground
+from pynet_core.transfer.incoming import bring
+from pynet_core.transfer.intake import Intake
+from pynet_core.transfer.options import MAX_PAIRS, Found, Moved, OnTreeProgress, Options, TreeProgress
+from pynet_core.transfer.plan import as_text
+from pynet_core.transfer.tree_messages import Nodes, Tree
+from pynet_core.transfer.walk import shown
+from pynet_core.wire import Failure, Frame, Kind, pack_body, unpack_body
+
+_log = logging.getLogger(__name__)
+
+HONOURED: Final = frozenset({"recursive", "select", "symlinks", "preserve", "sparse", "fsync", "checksum"})
+LIST_NAME: Final = "list_files"
+GET_NAME: Final = "get_files"
+_LOST: Final = "the connection was lost"
+
+OpenPair = Callable[[], Pair]
+
+
+def tree_of(
+    source: StrPath | Sequence[StrPath], files: Sequence[StrPath], regex: str, options: Options
+) -> Tree:
+    """What these arguments mean.
+
+    Raises:
+        ValueError, TypeError: Nothing, or nothing that can be asked for.
+    """
+    sources = [source] if isinstance(source, (str, os.PathLike)) else source
+    query = query_for(regex, [*sources], "", False)  # checks each path
+    if not query.files:
+        raise ValueError("name a file or a folder")
+    return Tree(
+        sources=query.files,
+        files=[path.strip(b"/") for path in query_for("", files, "", False).files] if files else [],
+        regex=regex,
+        recursive=options.recursive,
+        links=options.symlinks == "keep",
+    )
+
+
+def check_pairs(pairs: int | None) -> None:
+    """Raises:
+    ValueError, TypeError: That is no number of pairs.
+    """
+    if pairs is not None and not isinstance(pairs, int):
+        raise TypeError(f"pairs is a number or None, got {pairs!r}")
+    if pairs is not None and not 1 <= pairs <= MAX_PAIRS:
+        raise ValueError(f"pairs must be 1 to {MAX_PAIRS}, got {pairs}")
+
+
+def end_of(link: PlainChannel, name: str) -> None:
+    """Nothing more is wanted of this pair: read what was on its way."""
+    link.send(Frame(Kind.END))
+    while (frame := link.receive()).kind not in (Kind.END, Kind.ERROR):
+        pass
+    check(frame, name)
+
+
+def check(frame: Frame, name: str) -> None:
+    """Raises:
+    SubroutineError: It is an ERROR.
+    """
+    if frame.kind == Kind.ERROR:
+        failure = unpack_body(frame.body, Failure)
+        raise SubroutineError(name, failure.error, failure.reason, frame.ident)
+
+
+def listed(link: PlainChannel, tree: Tree, name: str) -> Iterator[Nodes]:
+    """What the gateway finds, while it finds it.
+
+    Raises:
+        SubroutineError: It refuses.
+        LinkError, ProtocolError: The pair has ended.
+    """
+    link.send(Frame(Kind.TREE, 0, pack_body(tree)))
+    while (frame := link.receive()).kind == Kind.FOUND:
+        yield unpack_body(frame.body, Nodes)
+    check(frame, name)
+
+
+def list_tree(client: Pair, tree: Tree, options: Options) -> Iterator[Found]:
+    """Each thing that `get_tree` would move.  One thread's; the pair is closed at the end.
+
+    Raises:
+        FilesError: At the end: some could not be looked at.
+        SubroutineError, LinkError: As `listed`.
+    """
+    failed: dict[str, str] = {}
+    unselected = ""
+    try:
+        with client.files_link() as link:
+            for nodes in listed(link, tree, LIST_NAME):
+                failed |= {as_text(one.path): one.reason for one in nodes.missed if one.wanted}
+                for found in map(shown, nodes.nodes):
+                    if unselected and found.path.startswith(unselected):
+                        continue
+                    if options.select is None or options.select(found):
+                        yield found
+                    elif found.kind == "folder":
+                        unselected = found.path + "/"
+    finally:
+        client.close()
+    if failed:
+        raise FilesError(failed, what=f"{len(failed)} could not be looked at")
+
+
+class _Getting:
+    """One download: what its pairs do."""
+
+    def __init__(self, tree: Tree, intake: Intake) -> None:
+        self._tree = tree
+        self.intake = intake
+
+    def work(self, link: PlainChannel, number: int) -> None:
+        """The first pair lists, then brings, as all others do."""
+        intake = self.intake
+        if number == 0:
+            try:
+                for nodes in listed(link, self._tree, GET_NAME):
+                    intake.found(nodes)
+                    if intake.stock.is_stopped:
+                        return
+                intake.is_listed = True
+            finally:
+                intake.end_of_list()  # or the others would wait for more
+        link.send(Frame(Kind.FETCH))
+        if (odd := bring(intake, link)) is not None:
+            check(odd, GET_NAME)
+        if not intake.stock.is_stopped:
+            end_of(link, GET_NAME)
+
+
+def get_tree(
+    open_pair: OpenPair,
+    tree: Tree,
+    into: StrPath,
+    *,
+    pairs: int | None,
+    options: Options,
+    on_progress: OnTreeProgress | None,
+    cancel: threading.Event | None,
+) -> Moved:
+    """As `Controller.get_files`."""
+    client = open_pair()
+    try:
+        folder = Folder(into or DEFAULT_FOLDER)
+        key = hashlib.sha256(pack_body([tree.sources, tree.files, tree.regex])).digest()
+        ground = Ground(folder, b"get\0" + key, preserve=options.preserve, fsync=options.fsync)
+    except CannotStore as exc:
+        client.close()
+        raise FilesError(dict.fromkeys(map(as_text, tree.sources), str(exc))) from exc
+    intake = Intake(ground, checksum=options.checksum, select=options.select)
+    crew = Crew(open_pair, _Getting(tree, intake).work)
+    began_s = time.monotonic()
+    is_cancelled = False
+
+    def tick() -> None:
+        nonlocal is_cancelled
+        if cancel is not None and cancel.is_set() and not is_cancelled:
+            is_cancelled = True
+            intake.stop()
+            crew.abort()
+        if on_progress is not None:
+            on_progress(_progress(intake, began_s))
+
+    try:
+        start(crew, client, pairs)
+        run(crew, PairTuner() if pairs is None else None, lambda: intake.done_bytes, tick)
+        moved = _ended(crew, intake, is_cancelled=is_cancelled)
+    finally:
+        intake.stop()
+        crew.abort()
+        crew.join()
+        intake.close()
+    if on_progress is not None:
+        on_progress(_progress(intake, began_s, is_over=True))
+    if moved.failed_count:
+        raise failed(moved)
+    return moved
+
+
+def start(crew: Crew, client: Pair, pairs: int | None) -> None:
+    """The first pairs of a transfer."""
+    crew.add(client)
+    for _ in range((pairs or FIRST_PAIRS) - 1):
+        crew.add()
+
+
+def _ended(crew: Crew, intake: Intake, *, is_cancelled: bool) -> Moved:
+    moved = intake.result()
+    lost = [problem for problem in crew.problems if isinstance(problem, LinkError)]
+    if intake.is_listed and intake.stock.is_done():
+        try:
+            intake.finish()
+        except CannotStore as exc:
+            moved.failed[""] = str(exc)
+            moved.failed_count += 1
+    elif is_cancelled:
+        raise cancelled(moved)
+    for problem in crew.problems:
+        if problem not in lost:
+            raise problem
+    if not (intake.is_listed and intake.stock.is_done()):
+        raise interrupted(moved) from (lost[0] if lost else None)
+    _log.info(
+        "%d files downloaded over %d pairs: %d B in %.2f s; %d failed, %d were there",
+        moved.files,
+        len(moved.pair_bytes),
+        moved.bytes,
+        moved.seconds,
+        moved.failed_count,
+        moved.same,
+    )
+    return moved
+
+
+def failed(moved: Moved) -> FilesError:
+    """Some have not arrived."""
+    whole = moved.failed_count + moved.files + moved.same
+    error = FilesError(moved.failed, what=f"{moved.failed_count} of {whole} files did not arrive")
+    error.moved = moved
+    return error
+
+
+def interrupted(moved: Moved) -> FilesInterrupted:
+    """Some may not have arrived, and which is not known."""
+    error = FilesInterrupted(moved.failed, what=f"{_LOST} after {moved.files} files, {moved.bytes} B")
+    error.moved = moved
+    return error
+
+
+def cancelled(moved: Moved) -> FilesCancelled:
+    """Its caller wants no more."""
+    error = FilesCancelled(moved.failed, what=f"cancelled after {moved.files} files, {moved.bytes} B")
+    error.moved = moved
+    return error
+
+
+def _progress(intake: Intake, began_s: float, *, is_over: bool = False) -> TreeProgress:
+    moved = intake.moved
+    return TreeProgress(
+        "" if is_over else as_text(intake.now_path),
+        moved.files + moved.same + moved.failed_count,
+        intake.found_files,
+        intake.done_bytes,
+        intake.found_bytes,
+        intake.is_listed,
+        time.monotonic() - began_s,
+        tuple(intake.pair_bytes),
+    )

@@ -1,0 +1,116 @@
+"""What two ends say about trees of files: the bodies of their frames.  Types only.
+
+A tree's paths are relative to a base, a full path at the sender; they are the
+bytes of its system, with `/` between steps.  What there may be a million of is
+an array on the wire, without the names of its fields.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from pynet_core.transfer.messages import MAX_PATH_BYTES, Missed
+
+FILE: Final = 0
+FOLDER: Final = 1
+LINK: Final = 2
+
+SAME: Final = -1  # in Packed.sizes
+LOST: Final = -2
+MAX_PACK_FILES: Final = 128
+MAX_PACK_BYTES: Final = 512 * 1024  # of files in one PACK
+MAX_RAW_BYTES: Final = 1024 * 1024  # of a file in one RAW
+ID_BYTES: Final = 16
+
+_Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+_Signed = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+_Path = Annotated[bytes, Meta(max_length=MAX_PATH_BYTES)]
+_Digest = Annotated[bytes, Meta(max_length=16)]
+_Id = Annotated[bytes, Meta(min_length=ID_BYTES, max_length=ID_BYTES)]
+
+
+class Tree(Struct, frozen=True, kw_only=True):
+    """TREE: what is below these; one that ends with `/` means what is in it."""
+
+    sources: list[_Path]
+    files: list[_Path] = []  # only these, below each source
+    regex: str = ""  # only files whose full path it matches
+    recursive: bool = True
+    links: bool = False  # links too, as such
+
+
+class Node(Struct, frozen=True, array_like=True, gc=False):
+    """One thing in a tree, in a certain state."""
+
+    path: _Path
+    kind: Annotated[int, Meta(ge=FILE, le=LINK)]
+    size: _Count  # bytes
+    mtime_ns: _Signed
+    ctime_ns: _Signed
+    inode: int
+    mode: Annotated[int, Meta(ge=0, le=0o7777)]
+    target: _Path = b""  # of a link
+
+
+class Nodes(Struct, frozen=True, kw_only=True):
+    """FOUND: some of the tree below `base`, folders before what is in them."""
+
+    base: _Path
+    digests: list[str]  # what the sender can compute, best first
+    nodes: list[Node] = []
+    missed: list[Missed] = []
+
+
+class Bit(Struct, frozen=True, array_like=True, gc=False):
+    """A file, or `length` bytes of it from `offset`, unless their digest is `have`."""
+
+    path: _Path
+    size: _Count
+    mtime_ns: _Signed
+    ctime_ns: _Signed = 0  # 0: any, as the inode: a file of the same size and time on another machine
+    inode: int = 0
+    have: _Digest = b""
+    offset: _Count = 0
+    length: _Count = 0
+
+
+class Pull(Struct, frozen=True, kw_only=True):
+    """PULL: many whole small files, answered by one PACK; or one piece of one file."""
+
+    base: _Path
+    digest: str
+    bits: list[Bit]
+    packed: bool
+
+
+class Packed(Struct, frozen=True, kw_only=True):
+    """The head of a PACK: of each file its bytes, SAME or LOST; of those that come their digests."""
+
+    sizes: list[int]
+    digests: bytes = b""  # 16 bytes for each that comes
+    lost: list[tuple[str, str]] = []  # error and reason of each that does not
+
+
+class Hole(Struct, frozen=True, kw_only=True):
+    """HOLE: nothing but zeros, and none of them stored."""
+
+    length: Annotated[int, Meta(ge=1, le=2**63 - 1)]
+
+
+class Store(Struct, frozen=True, kw_only=True):
+    """STORE: a tree is to land here, below the gateway's download folder."""
+
+    transfer: _Id  # by which other pairs JOIN it
+    key: _Id  # the same for another attempt at the same
+    folder: Annotated[str, Meta(max_length=MAX_PATH_BYTES)]
+    preserve: bool = True
+    fsync: str = "none"
+    checksum: bool = False
+
+
+class Join(Struct, frozen=True, kw_only=True):
+    """JOIN: this pair brings files of that transfer, too."""
+
+    transfer: _Id

@@ -1,0 +1,201 @@
+"""Trees that a controller sends: one pair lists them, and all bring what the gateway pulls."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from pynet_core.channel import PlainChannel
+from pynet_core.errors import LinkError
+from pynet_core.transfer.asking import StrPath
+from pynet_core.transfer.crew import Crew, PairTuner, run
+from pynet_core.transfer.jail import PathRefused, Roots
+from pynet_core.transfer.messages import Missed, Report
+from pynet_core.transfer.options import Moved, OnTreeProgress, Options, Select, TreeProgress
+from pynet_core.transfer.plan import as_text
+from pynet_core.transfer.shelf import Shelf
+from pynet_core.transfer.tree_asking import OpenPair, cancelled, check, failed, interrupted, start
+from pynet_core.transfer.tree_messages import FILE, FOLDER, LINK, Join, Node, Store, Tree
+from pynet_core.transfer.tree_sender import TreeSender
+from pynet_core.transfer.walk import Walk, node, send_found, shown, split_source
+from pynet_core.wire import Frame, Kind, pack_body, unpack_body
+
+PUT_NAME: Final = "put_files"
+
+
+class _Admission:
+    """Only what the caller has named and selected may leave this machine, whatever the gateway asks for."""
+
+    def __init__(self, tops: list[tuple[bytes, bytes]], select: Select | None) -> None:
+        self._tops = tops
+        self._select = select
+        self._folders: dict[tuple[bytes, bytes], bool] = {}
+
+    def __call__(self, shelf: Shelf, base: bytes, path: bytes, found: os.stat_result) -> None:
+        """Raises:
+        PathRefused: It is not that.
+        """
+        for top_base, top in self._tops:
+            if base == top_base and (not top or path == top or path.startswith(top + b"/")):
+                break
+        else:
+            raise PathRefused("was not offered")
+        if self._select is not None:
+            parent = path.rpartition(b"/")[0]
+            if not (self._has_selected(shelf, base, parent) and self._select(shown(node(path, FILE, found)))):
+                raise PathRefused("was not offered")
+
+    def _has_selected(self, shelf: Shelf, base: bytes, folder: bytes) -> bool:
+        if not folder:
+            return True
+        key = base, folder
+        if key not in self._folders:
+            assert self._select is not None
+            found = shown(node(folder, FOLDER, os.fstat(shelf.folder(base, folder))))
+            parent = folder.rpartition(b"/")[0]
+            self._folders[key] = self._has_selected(shelf, base, parent) and self._select(found)
+        return self._folders[key]
+
+
+class Putting:
+    """One upload: what its pairs do, and how far it is."""
+
+    def __init__(self, tree: Tree, dirname: StrPath, options: Options) -> None:
+        self._tree = tree
+        self._options = options
+        self._roots = Roots(None)
+        sources = hashlib.sha256(pack_body([socket.gethostname(), tree.sources, os.fspath(dirname)]))
+        self._store = Store(
+            transfer=os.urandom(16),
+            key=sources.digest()[:16],
+            folder=os.fspath(dirname).replace(os.sep, "/"),
+            preserve=options.preserve,
+            fsync=options.fsync,
+            checksum=options.checksum,
+        )
+        self._tops = [split_source(source, self._roots) for source in tree.sources]
+        self._lock = threading.Lock()
+        self.moved = Moved()
+        self.is_listed = self.has_ended = False
+        self.found_files = self.found_bytes = 0
+        self.sent_files = 0
+        self.pair_bytes: list[int] = []
+        self.now_path = b""
+
+    def work(self, link: PlainChannel, number: int) -> None:
+        """The first pair lists, then brings what is pulled, as all others do."""
+        with self._lock:
+            pair = len(self.pair_bytes)
+            self.pair_bytes.append(0)
+        if number == 0:
+            link.send(Frame(Kind.STORE, 0, pack_body(self._store)))
+            send_found(link, self._found())
+            self.is_listed = True
+            link.send(Frame(Kind.END))
+        else:
+            link.send(Frame(Kind.JOIN, 0, pack_body(Join(transfer=self._store.transfer))))
+
+        def sent(path: bytes, size: int, files: int) -> None:
+            self.pair_bytes[pair] += size
+            with self._lock:
+                self.sent_files += files
+            self.now_path = path
+
+        with Shelf(self._roots, _Admission(self._tops, self._options.select)) as shelf:
+            frame = TreeSender(link, shelf, on_sent=sent).serve()
+        while frame.kind == Kind.REPORT:
+            self._hear(unpack_body(frame.body, Report))
+            frame = link.receive()
+        if number == 0 or not self.has_ended:
+            check(frame, PUT_NAME)
+        if number == 0:
+            self.has_ended = True
+
+    def _found(self) -> Iterator[tuple[bytes, Node | Missed]]:
+        for base, one in Walk(self._tree, self._roots, self._options.select).run():
+            if isinstance(one, Missed):
+                with self._lock:
+                    if one.wanted:
+                        self.moved.failed_count += 1
+                    names = self.moved.failed if one.wanted else self.moved.skipped
+                    names[as_text(one.path)] = one.reason
+                continue
+            if one.kind == FILE:
+                self.found_files += 1
+                self.found_bytes += one.size
+            self.moved.folders += one.kind == FOLDER
+            self.moved.links += one.kind == LINK
+            yield base, one
+
+    def _hear(self, report: Report) -> None:
+        for one in report.missed:
+            self.moved.failed[as_text(one.path)] = one.reason
+        self.moved.failed_count += report.failed
+        self.moved.files += report.files
+        self.moved.bytes += report.bytes
+        self.moved.same += report.same
+
+    def progress(self, began_s: float, *, is_over: bool = False) -> TreeProgress:
+        """How far it is; before the end, what the gateway had already is not known."""
+        done = self.moved.files + self.moved.same + self.moved.failed_count if is_over else self.sent_files
+        return TreeProgress(
+            "" if is_over else as_text(self.now_path),
+            done,
+            self.found_files,
+            self.found_bytes if is_over else sum(self.pair_bytes),
+            self.found_bytes,
+            self.is_listed,
+            time.monotonic() - began_s,
+            tuple(self.pair_bytes),
+        )
+
+
+def put_tree(
+    open_pair: OpenPair,
+    tree: Tree,
+    dirname: StrPath,
+    *,
+    pairs: int | None,
+    options: Options,
+    on_progress: OnTreeProgress | None,
+    cancel: threading.Event | None,
+) -> Moved:
+    """As `Controller.put_files`."""
+    putting = Putting(tree, dirname, options)
+    client = open_pair()
+    crew = Crew(open_pair, putting.work)
+    began_s = time.monotonic()
+    is_cancelled = False
+
+    def tick() -> None:
+        nonlocal is_cancelled
+        if putting.has_ended:
+            crew.abort()  # pairs that came too late
+        if cancel is not None and cancel.is_set() and not is_cancelled:
+            is_cancelled = True
+            crew.abort()
+        if on_progress is not None:
+            on_progress(putting.progress(began_s))
+
+    start(crew, client, pairs)
+    run(crew, PairTuner() if pairs is None else None, lambda: sum(putting.pair_bytes), tick)
+    moved = putting.moved
+    moved.seconds = time.monotonic() - began_s
+    moved.pair_bytes = tuple(putting.pair_bytes)
+    if not putting.has_ended:
+        if is_cancelled:
+            raise cancelled(moved)
+        for problem in crew.problems:
+            if not isinstance(problem, LinkError):
+                raise problem
+        raise interrupted(moved) from (crew.problems[0] if crew.problems else None)
+    if on_progress is not None:
+        on_progress(putting.progress(began_s, is_over=True))
+    if moved.failed_count:
+        raise failed(moved)
+    return moved

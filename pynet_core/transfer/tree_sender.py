@@ -1,0 +1,245 @@
+"""The end that has a tree: answers what the receiver pulls, small files in packs, large ones in ranges."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol
+
+from pynet_core.errors import PynetError, RemoteProtocolError
+from pynet_core.transfer.digest import HASHERS, READ_BYTES, Hasher, digest_at, digest_of
+from pynet_core.transfer.frames import Link
+from pynet_core.transfer.jail import NoRegularFile, PathRefused
+from pynet_core.transfer.positions import read_at
+from pynet_core.transfer.sender import Changed
+from pynet_core.transfer.shelf import Shelf
+from pynet_core.transfer.tree_messages import (
+    LOST,
+    MAX_PACK_BYTES,
+    MAX_PACK_FILES,
+    MAX_RAW_BYTES,
+    SAME,
+    Bit,
+    Hole,
+    Packed,
+    Pull,
+)
+from pynet_core.wire import Failure, Frame, Kind, pack_body, unpack_body
+
+MAX_WAITING: Final = 16  # pulls read ahead; more wait in the kernel
+_ZEROS: Final = bytes(READ_BYTES)
+_HAS_HOLES: Final = hasattr(os, "SEEK_DATA")
+
+
+class RawLink(Link, Protocol):
+    """A channel, or what behaves like one."""
+
+    def send_raw(self, kind: int, fd: int, offset: int, length: int) -> int: ...
+
+
+class TreeSender:
+    """Answers PULLs until the receiver says something else.  Its thread is the pair's.
+
+    `pace(bytes)` is called before so many are sent, and may wait.
+    `on_sent(path, bytes, files)` hears of each step; the last are those that it has made whole.
+    """
+
+    def __init__(
+        self,
+        link: RawLink,
+        shelf: Shelf,
+        *,
+        pace: Callable[[int], object] = lambda size: None,
+        on_sent: Callable[[bytes, int, int], object] = lambda path, size, files: None,
+    ) -> None:
+        self._link = link
+        self._shelf = shelf
+        self._pace = pace
+        self._on_sent = on_sent
+        self._asked: deque[Pull] = deque()
+        self._last_word: Frame | None = None
+        self._buffer = memoryview(bytearray(MAX_PACK_BYTES + 1))
+
+    def serve(self, first: Frame | None = None) -> Frame:
+        """Send what is asked for, from this frame on; returns the first frame that is no PULL.
+
+        Raises:
+            RemoteProtocolError: The peer asks for nonsense.
+            LinkClosed: The connection is gone.
+        """
+        if first is not None:
+            self._hear(first)
+        while self._last_word is None:
+            if not self._asked:
+                self._hear(self._link.receive())
+                continue
+            pull = self._asked.popleft()
+            if pull.packed:
+                self._send_pack(pull)
+            else:
+                self._send_range(pull)
+            self._look_up()
+        return self._last_word
+
+    def _look_up(self) -> None:
+        """Has the peer said something meanwhile?"""
+        if len(self._asked) < MAX_WAITING and (frame := self._link.poll()) is not None:
+            self._hear(frame)
+
+    def _hear(self, frame: Frame) -> None:
+        if frame.kind != Kind.PULL:
+            self._last_word = frame
+            return
+        pull = unpack_body(frame.body, Pull)
+        if pull.digest not in HASHERS:
+            raise RemoteProtocolError(f"peer wants digests by {pull.digest[:32]!r}")
+        if pull.packed:
+            size = sum(bit.size for bit in pull.bits)
+            if len(pull.bits) > MAX_PACK_FILES or size > MAX_PACK_BYTES:
+                raise RemoteProtocolError(f"peer wants {len(pull.bits)} files, {size} B, in one pack")
+        elif len(pull.bits) != 1 or pull.bits[0].offset + pull.bits[0].length > pull.bits[0].size:
+            raise RemoteProtocolError("peer asks for more of a file than there is")
+        self._asked.append(pull)
+
+    def _send_pack(self, pull: Pull) -> None:
+        sizes, digests, lost, at = [], [], [], 0
+        for bit in pull.bits:
+            try:
+                view = self._read_whole(pull.base, bit, at)
+            except (PynetError, OSError) as exc:
+                failure = _failure(exc)
+                sizes.append(LOST)
+                lost.append((failure.error, failure.reason))
+                continue
+            digest = digest_of(pull.digest, view)
+            if digest == bit.have:
+                sizes.append(SAME)
+                continue
+            sizes.append(len(view))
+            digests.append(digest)
+            at += len(view)
+        head = pack_body(Packed(sizes=sizes, digests=b"".join(digests), lost=lost))
+        self._pace(at)
+        self._link.send(Frame(Kind.PACK, len(head), b"".join((head, self._buffer[:at]))))
+        self._on_sent(pull.bits[-1].path if pull.bits else b"", at, len(pull.bits) - len(lost))
+
+    def _read_whole(self, base: bytes, bit: Bit, at: int) -> memoryview:
+        fd, found = self._shelf.open(base, bit.path)
+        try:
+            _check(found, bit)
+            # One more than there is: files in /proc do not say how long they are.
+            view = self._buffer[at : at + bit.size + 1]
+            count = os.readv(fd, [view])
+            while 0 < count < bit.size and (more := os.readv(fd, [view[count:]])):
+                count += more
+            _check(os.fstat(fd), bit)
+        finally:
+            os.close(fd)
+        if count != bit.size:
+            raise Changed("has shrunk" if count < bit.size else "has grown, or does not say how long it is")
+        return view[:count]
+
+    def _send_range(self, pull: Pull) -> None:
+        (bit,) = pull.bits
+        try:
+            fd, found = self._shelf.open(pull.base, bit.path)
+            try:
+                _check(found, bit)
+                if bit.have and digest_at(pull.digest, fd, bit.offset, bit.length) == bit.have:
+                    _check(os.fstat(fd), bit)
+                    self._link.send(Frame(Kind.SAME))
+                else:
+                    self._send_bytes(fd, pull.digest, bit, found)
+            finally:
+                os.close(fd)
+        except FileNotFoundError:
+            self._fail(Changed("has vanished"))
+        except (Changed, NoRegularFile, PathRefused, OSError) as exc:
+            self._fail(exc)
+
+    def _send_bytes(self, fd: int, digest: str, bit: Bit, found: os.stat_result) -> None:
+        hasher = HASHERS[digest]()
+        is_sparse = _HAS_HOLES and found.st_blocks * 512 < found.st_size
+        for is_data, offset, end in _stretches(fd, bit.offset, bit.offset + bit.length, is_sparse):
+            if not is_data:
+                self._link.send(Frame(Kind.HOLE, offset, pack_body(Hole(length=end - offset))))
+                for start in range(offset, end, READ_BYTES):
+                    hasher.update(_ZEROS[: end - start])
+                continue
+            for start in range(offset, end, MAX_RAW_BYTES):
+                length = min(MAX_RAW_BYTES, end - start)
+                self._pace(length)
+                sent = self._link.send_raw(Kind.RAW, fd, start, length)
+                if sent < length or not _update(hasher, fd, start, length):
+                    raise Changed("has shrunk")
+                _check(os.fstat(fd), bit)
+                self._on_sent(bit.path, length, int(start + length == bit.size))
+                self._look_up()
+                if self._last_word is not None:  # nobody waits for the rest
+                    return
+        _check(os.fstat(fd), bit)
+        self._link.send(Frame(Kind.SEAL, 0, hasher.digest()))
+
+    def _fail(self, exc: BaseException) -> None:
+        """This piece cannot be had; the next may."""
+        self._link.send(Frame(Kind.LOST, 0, pack_body(_failure(exc))))
+
+
+def _failure(exc: BaseException) -> Failure:
+    if isinstance(exc, FileNotFoundError):
+        return Failure(error="Changed", reason="has vanished")
+    reason = (exc.strerror or str(exc)) if isinstance(exc, OSError) else str(exc)
+    return Failure(error=type(exc).__name__, reason=reason)
+
+
+def _update(hasher: Hasher, fd: int, offset: int, length: int) -> bool:
+    """Add what stands there; False when the file ends before."""
+    end = offset + length
+    while offset < end:
+        data = read_at(fd, min(READ_BYTES, end - offset), offset)
+        if not data:
+            return False
+        hasher.update(data)
+        offset += len(data)
+    return True
+
+
+def _stretches(fd: int, offset: int, end: int, is_sparse: bool) -> Iterator[tuple[bool, int, int]]:
+    """(is data, offset, end) of each; the system may know of fewer holes than there are."""
+    while is_sparse and offset < end:
+        try:
+            data = min(os.lseek(fd, offset, os.SEEK_DATA), end)
+        except OSError:  # none from here on
+            data = end
+        if data > offset:
+            yield False, offset, data
+        if data < end:
+            hole = min(os.lseek(fd, data, os.SEEK_HOLE), end)
+            yield True, data, hole
+            data = hole
+        offset = data
+    if offset < end:
+        yield True, offset, end
+
+
+def _check(found: os.stat_result, bit: Bit) -> None:
+    """Raises:
+    Changed: It is another state than the receiver knows of, or another file.
+    """
+    if (
+        found.st_size == bit.size
+        and found.st_mtime_ns == bit.mtime_ns
+        and found.st_nlink
+        and (not bit.ctime_ns or (found.st_ctime_ns == bit.ctime_ns and found.st_ino == bit.inode))
+    ):
+        return
+    if not found.st_nlink:
+        raise Changed("has been removed while it was read")
+    if not stat.S_ISREG(found.st_mode) or (bit.ctime_ns and found.st_ino != bit.inode):
+        raise Changed("has been replaced")
+    if found.st_size != bit.size:
+        verb = "grown" if found.st_size > bit.size else "shrunk"
+        raise Changed(f"has {verb} from {bit.size} to {found.st_size} B while it was read")
+    raise Changed("has been written to or moved while it was read")
