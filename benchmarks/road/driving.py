@@ -104,7 +104,7 @@ class Seen:
     trips: int
 
 
-def drive(car: Operator, seconds: float) -> Seen:
+def drive(car: Operator, seconds: float, *, settle_s: float = SETTLE_S) -> Seen:
     """Hold neutral, 50 times a second; arm again whenever the car has disarmed itself."""
     ages_ms: list[float] = []
 
@@ -112,7 +112,7 @@ def drive(car: Operator, seconds: float) -> Seen:
         if status.command_age_ns >= 0:
             ages_ms.append(status.command_age_ns / 1e6)
 
-    _hold(car, SETTLE_S)
+    _hold(car, settle_s)
     before = car.status.counters.failsafe_trips
     car.on_status(hear)
     _hold(car, seconds)
