@@ -29,6 +29,7 @@ class GatewayConfig:
     # Connections.  One window takes 8; two places are kept for E-STOP, and one of the 8 fits there.
     max_poolsize: Annotated[int, Meta(ge=9, le=1024)] = 64
     tls: Literal["auto", "always"] = "auto"  # auto: plain where only this machine can call
+    announce: bool = True  # to the local network, where others can call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,7 @@ from pi_agent.simulated.lens import SimulatedLens
 from pi_agent.simulated.wiring import wire
 from pynet_car.messages import Description, StreamInfo
 from pynet_core.admission import EVERYWHERE, is_loopback
+from pynet_core.discovery import why_not
 from pynet_core.errors import ConfigError, LinkClosed, PynetError
 from pynet_core.gateway import Gateway
 from pynet_core.keys import Identity, secret_identity
@@ -150,6 +151,7 @@ class Worker:
                 download_dir=str(self._runtime_dir / "uploads"),
                 name=self._config.name,
                 on_pair=self._offers.on_pair,
+                announce=settings.announce and can_announce(),
             )
         except ValueError as exc:
             raise ConfigError(f"[gateway]: {exc}") from exc
@@ -197,6 +199,13 @@ class Worker:
             ),
             peers={name: pairs for name, pairs in dict(self._offers.peers).items() if pairs},
         )
+
+
+def can_announce() -> bool:
+    """A robot without the library for it drives as well, and says so once."""
+    if why := why_not():
+        log.warning("not announced: %s", why)
+    return not why
 
 
 def _identity_for(

@@ -13,7 +13,8 @@ from typing import Any, Final, Literal, Self, TypeVar, overload
 
 from pynet_core.admission import MAX_UNPROVEN, Admission, NotAdmitted, choose_host, is_crowded
 from pynet_core.channel import PlainChannel
-from pynet_core.errors import LinkError
+from pynet_core.discovery import Announcement, why_not
+from pynet_core.errors import ConfigError, LinkError
 from pynet_core.feed import Feed, Keep
 from pynet_core.handler import Handler
 from pynet_core.keys import Identity
@@ -51,6 +52,9 @@ class Gateway:
 
     Peers of role admin may read files below `roots`, or with None whatever
     this user may, and write below `download_dir` ('Downloads' when empty).
+
+    With `announce` it tells the local network of itself (`pynet find`), if
+    others can call it at all.
     """
 
     def __init__(
@@ -67,9 +71,12 @@ class Gateway:
         name: str = "",
         on_pair: OnPair | None = None,
         roots: Iterable[str | os.PathLike[str]] | None = None,
+        announce: bool = False,
     ) -> None:
         if not isinstance(port, int) or not 0 <= port <= 65535:
             raise ValueError(f"port must be 0 to 65535, got {port!r}")
+        if announce and (why := why_not()):
+            raise ConfigError(why)
         self.host, credentials = choose_host(host, identity, trust)
         self.admission = Admission(
             credentials,
@@ -84,6 +91,8 @@ class Gateway:
         self.registry = Registry()
         self.pumps = Pumps()
         self.files = FileAccess(roots, download_dir)
+        self._announces = announce
+        self._announcement: Announcement | None = None
         self._on_pair = on_pair
         self._order = threading.RLock()  # held while a pair opens or closes and on_pair hears of it
         self._lock = threading.Lock()  # of what follows; taken after _order, never held in others' code
@@ -158,6 +167,12 @@ class Gateway:
     def is_running(self) -> bool:
         return not self._stopped.is_set()
 
+    @property
+    def fingerprint(self) -> str:
+        """Of the device that callers come to; '' where nobody has to prove anything."""
+        credentials = self.admission.credentials
+        return "" if credentials is None else credentials.own.fingerprint
+
     def start(self, blocking: bool = False) -> None:
         """Listen.  With `blocking`, return only when the gateway has been stopped (Ctrl-C stops it).
 
@@ -167,7 +182,7 @@ class Gateway:
         if self.is_running:
             raise LinkError(f"this gateway already listens on port {self.port}")
         self._listener = listen(self.host, self.port)
-        self.port = self._listener.getsockname()[1]
+        address, self.port = self._listener.getsockname()[:2]
         self._stopping.clear()
         self._stopped.clear()
         self._threads = [
@@ -177,6 +192,8 @@ class Gateway:
         ]
         for thread in self._threads:
             thread.start()
+        if self._announces:
+            self._announcement = Announcement(self.name, address, self.port, self.fingerprint)
         _log.info("gateway listens on %s port %d, %s", self.host, self.port, self.admission)
         _log.info("%s", self.files)
         if blocking:
@@ -205,6 +222,8 @@ class Gateway:
         end = time.monotonic() + STOP_WAIT_S
         self._stopping.set()
         wake_and_close(listener)
+        if self._announcement is not None:
+            self._announcement.stop_soon()
         for thread in self._threads:
             if thread is not threading.current_thread():  # on_pair may stop us
                 thread.join(_left_s(end))  # no new handlers after this
@@ -214,6 +233,8 @@ class Gateway:
             handler.abort()
         stuck = {handler.running or "?" for handler in handlers if not handler.join(_left_s(end))}
         stuck |= set(self.pumps.join(_left_s(end)))  # last: they end when nobody listens any more
+        if self._announcement is not None:
+            self._announcement.stop()
         for name in sorted(stuck):
             _log.warning("gateway stopped, but subroutine %r is stuck and keeps its thread", name)
         return sorted(stuck)

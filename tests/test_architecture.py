@@ -49,6 +49,8 @@ FENCES: Final[dict[str, tuple[str, ...]]] = {
     "simplejpeg": ("desktop_app/*", "pynet_car/world/*"),
     "cryptography": ("pynet_core/certificate.py",),
     "rich": ("pynet_core/cli_table.py",),  # imports slowly: only where tables are drawn
+    "zeroconf": ("pynet_core/discovery.py",),  # missing, it costs discovery only
+    "ifaddr": ("pynet_core/discovery.py",),
     "spake2": ("pynet_core/pairing.py",),
     "regex": ("pynet_core/transfer/pattern.py",),  # `re` cannot be stopped: a peer's patterns go through it
     "xxhash": ("pynet_core/transfer/digest.py",),  # which knows what to do without it
@@ -64,6 +66,8 @@ INNER_IMPORTS: Final[dict[tuple[str, str], str]] = {
     ("pi_agent/cli.py", "pynet_core.cli_pair.serve_pairing"): "cryptography imports slowly",
     ("pi_agent/camera.py", "pi_agent.picamera.PiCamera"): "picamera2 is only on a Pi, and imports slowly",
     ("pi_agent/pins.py", "pi_agent.lgpio_pins.FinePins"): "lgpio is only where pins are",
+    ("pynet_core/discovery.py", "ifaddr"): "zeroconf's",
+    ("pynet_core/discovery.py", "zeroconf"): "imports slowly, may be missing, and few need it",
     ("pynet_core/keys.py", "pynet_core.certificate.make_certificate"): "cryptography imports slowly",
 }
 

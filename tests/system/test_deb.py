@@ -184,6 +184,20 @@ def test_ready_means_that_pins_are_neutral_and_others_can_call(machine: Machine)
         assert knocking.wait(PATIENCE_S) == 0
 
 
+def test_a_laptop_on_the_same_network_finds_the_robot(machine: Machine) -> None:
+    (shown,) = re.findall(
+        r"^fingerprint +(\w+)$",
+        machine.box.run("PYNET_HOME=/var/lib/pynet-agent pynet key show").stdout,
+        re.M,
+    )
+    with machine.outside(PYNET, "find", "--json") as finding:
+        said, _ = finding.communicate(timeout=PATIENCE_S)
+    robot = json.loads(said)
+    assert (robot["name"], robot["addresses"]) == ("pynet car", [machine.box.ADDRESS])
+    assert (robot["port"], robot["tls"]) == (DEFAULT_PORT, True)
+    assert shown.startswith(robot["fingerprint"])
+
+
 def test_the_status_line_says_what_there_is_and_what_is_wrong(machine: Machine) -> None:
     begin = "SIMULATED CAR: Just started: take the lease and arm to drive."
     await_(lambda: machine.show("StatusText") == f"{begin} Gateway on port 1857.", "no picture")
