@@ -91,7 +91,7 @@ class Gateway:
         self.registry = Registry()
         self.pumps = Pumps()
         self.files = FileAccess(roots, download_dir)
-        self._announces = announce
+        self.announces = announce  # where others can call
         self._announcement: Announcement | None = None
         self._on_pair = on_pair
         self._order = threading.RLock()  # held while a pair opens or closes and on_pair hears of it
@@ -192,7 +192,7 @@ class Gateway:
         ]
         for thread in self._threads:
             thread.start()
-        if self._announces:
+        if self.announces:
             self._announcement = Announcement(self.name, address, self.port, self.fingerprint)
         _log.info("gateway listens on %s port %d, %s", self.host, self.port, self.admission)
         _log.info("%s", self.files)

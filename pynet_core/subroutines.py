@@ -169,7 +169,7 @@ class Registry:
             raise ValueError(f"keep must be 'every' or 'latest', got {keep!r}")
         if keyed and keep != "latest":
             raise ValueError(f"subroutine {name!r}: keyed is for keep='latest', the newest of each ident")
-        is_generator = is_feed or _is_generator_function(function)
+        is_generator = is_feed or is_generator_function(function)
         if (shared or keep == "latest") and not is_generator:
             raise TypeError(f"subroutine {name!r} is no generator: shared and keep are for streams")
         self._by_name[name] = Subroutine(
@@ -213,7 +213,8 @@ class Registry:
         return pack_offerings(self.offerings(caller().role))
 
 
-def _is_generator_function(function: Any) -> bool:
+def is_generator_function(function: Any) -> bool:
+    """Whether calling it gives a generator, wrapped in whatever."""
     while isinstance(function, functools.partial):
         function = function.func
     if not inspect.isroutine(function) and callable(function):  # an object with __call__

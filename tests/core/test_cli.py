@@ -46,7 +46,12 @@ VERBS: Final = dict([*verbs(pynet, "pynet"), *verbs(agent, "pynet-agent")])
 
 
 def options_of(command: click.Command) -> set[str]:
-    return {name for each in command.params if isinstance(each, click.Option) for name in each.opts}
+    return {
+        name
+        for each in command.params
+        if isinstance(each, click.Option)
+        for name in (*each.opts, *each.secondary_opts)
+    }
 
 
 # What there is, and what the page says
