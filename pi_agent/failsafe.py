@@ -17,6 +17,7 @@ from pi_agent.link import Labelled, PeerGone, Request, Result
 from pynet_car.messages import (
     PATH_LIFESPAN_NS,
     Arm,
+    Command,
     Disarm,
     DriveCommand,
     DrivePath,
@@ -80,7 +81,7 @@ class Failsafe:
         self._stamp_ns = -1  # newest now_ns a Status can have carried
         self.holder: Holder | None = None
         self._kept_ns = 0  # last sign that the holder still drives
-        self._newest: DriveCommand | DrivePath | None = None  # by seq, of the holder's session
+        self._newest: Command | None = None  # by seq, of the holder's session
         self._answerable = False  # it answers a Status we sent, since the lease was granted
         self._events: list[Event] = []
         self.commands = self.refused = self.failsafe_trips = self.e_stops = 0
@@ -88,7 +89,7 @@ class Failsafe:
     # what the guardian reads for its Status; as of the last step
 
     @property
-    def command(self) -> DriveCommand | DrivePath | None:
+    def command(self) -> Command | None:
         """The newest command or path of the lease's session, fresh or not."""
         return self._newest
 
@@ -197,7 +198,7 @@ class Failsafe:
             return False
         return now_ns - command.answers_ns <= self._limit_ns(command)
 
-    def _limit_ns(self, command: DriveCommand | DrivePath | None) -> int:
+    def _limit_ns(self, command: Command | None) -> int:
         """How old it may be."""
         return PATH_LIFESPAN_NS if isinstance(command, DrivePath) else self._lifespan_ns
 

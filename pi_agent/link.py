@@ -17,9 +17,8 @@ from msgspec import Struct
 
 from pynet_car.messages import (
     Arm,
+    Command,
     Disarm,
-    DriveCommand,
-    DrivePath,
     EStop,
     Event,
     Lease,
@@ -52,7 +51,7 @@ class Labelled(Struct, frozen=True, kw_only=True, tag=True):
     """A command or a path as it came, labelled by the worker with who sent it."""
 
     peer: str
-    command: DriveCommand | DrivePath
+    command: Command
 
 
 class CameraSeen(Struct, frozen=True, kw_only=True, tag=True):

@@ -24,9 +24,9 @@ from pynet_car.messages import (
     PATH_LIFESPAN_NS,
     Arm,
     CameraFrame,
+    Command,
     Description,
     Disarm,
-    DriveCommand,
     DrivePath,
     EStop,
     Event,
@@ -39,6 +39,7 @@ from pynet_car.messages import (
     Status,
     Verdict,
     decode,
+    decode_command,
     encode,
 )
 from pynet_core.errors import DeadlineExceeded, LinkClosed, PynetError
@@ -95,8 +96,8 @@ class Offers:
         for name, feed in self._streams.items():
             gateway.add_subroutine(name, feed, keep="every" if name == "events" else "latest")
         for name, subroutine in {
-            "drive": self._drive(DriveCommand, "drive"),
-            "path": self._drive(DrivePath, "path"),
+            "drive": self._drive,
+            "path": self._path,
             "lease": self._lease,
             "arm": self._arm,
             "release": self._ask_for(Release()),
@@ -166,19 +167,22 @@ class Offers:
 
     # Subroutines; each in its peer's handler thread.
 
-    def _drive(self, kind: type[DriveCommand] | type[DrivePath], name: str) -> Callable[..., int]:
-        def drive(buffer: bytes = b"") -> int:
-            """Hand one command over; the verdict is what the newest Status lets expect."""
-            command = _decode(buffer, kind, name)
-            peer = caller()
-            self._note_drive_pair(peer)
-            if not self._link.send(Labelled(peer=peer.controller_id, command=command)):
-                return Verdict.STALE  # the guardian hangs; by its next tick this command is old
-            return self._expect(command, peer)
+    def _drive(self, buffer: bytes = b"") -> int:
+        """Of either kind: so one pair carries both, in order."""
+        return self._hand_over(_decode(buffer, decode_command, "drive", "DriveCommand or a DrivePath"))
 
-        return drive
+    def _path(self, buffer: bytes = b"") -> int:
+        return self._hand_over(_decode_one(buffer, DrivePath, "path"))
 
-    def _expect(self, command: DriveCommand | DrivePath, peer: Peer) -> Verdict:
+    def _hand_over(self, command: Command) -> int:
+        """One command; the verdict is what the newest Status lets expect."""
+        peer = caller()
+        self._note_drive_pair(peer)
+        if not self._link.send(Labelled(peer=peer.controller_id, command=command)):
+            return Verdict.STALE  # the guardian hangs; by its next tick this command is old
+        return self._expect(command, peer)
+
+    def _expect(self, command: Command, peer: Peer) -> Verdict:
         status = self._status
         if status is None or status.holder != peer.controller_id or status.session != command.session:
             return Verdict.NO_LEASE
@@ -191,10 +195,10 @@ class Offers:
         return Verdict.TAKEN if status.state is State.ARMED else Verdict.DISARMED
 
     def _lease(self, buffer: bytes = b"") -> int:
-        return self._ask(_decode(buffer, Lease, "lease") if buffer else Lease())
+        return self._ask(_decode_one(buffer, Lease, "lease") if buffer else Lease())
 
     def _arm(self, buffer: bytes = b"") -> int:
-        return self._ask(_decode(buffer, Arm, "arm"))
+        return self._ask(_decode_one(buffer, Arm, "arm"))
 
     def _ask_for(self, event: Release | Disarm | Reset | EStop) -> Callable[..., int]:
         def ask(buffer: bytes = b"") -> int:
@@ -248,10 +252,12 @@ class Offers:
             time.sleep(0.01)
 
 
-def _decode(buffer: bytes, kind: type[_Message], name: str) -> _Message:
+def _decode_one(buffer: bytes, kind: type[_Message], name: str) -> _Message:
+    return _decode(buffer, lambda data: decode(data, kind), name, kind.__name__)
+
+
+def _decode(buffer: bytes, take: Callable[[bytes], _Message], name: str, what: str) -> _Message:
     try:
-        return decode(buffer, kind)
+        return take(buffer)
     except ValueError as exc:
-        raise BadMessage(
-            f"{name!r} takes a {kind.__name__}, got {len(buffer)} B that are none: {exc}"
-        ) from exc
+        raise BadMessage(f"{name!r} takes a {what}, got {len(buffer)} B that are none: {exc}") from exc

@@ -289,6 +289,8 @@ class Description(Struct, frozen=True, kw_only=True, tag=True):
     top_speed_mps: float = 0.0  # at max_throttle, on the flat; 0 where nobody has measured it
 
 
+Command = DriveCommand | DrivePath
+
 _T = TypeVar("_T", bound=Struct)
 _encoder: Final = msgspec.msgpack.Encoder()
 # WORKAROUND msgspec 0.22: when two threads are the first to decode one Struct class at the same time,
@@ -298,6 +300,9 @@ _decoders: Final[dict[type[Struct], msgspec.msgpack.Decoder[Any]]] = {
     for kind in tuple(globals().values())
     if isinstance(kind, type) and issubclass(kind, Struct) and kind is not Struct
 }
+
+
+_command_decoder: Final = msgspec.msgpack.Decoder(Command)
 
 
 def encode(message: Struct) -> bytes:
@@ -316,3 +321,12 @@ def decode(data: bytes, kind: type[_T]) -> _T:
     except RecursionError as exc:  # lists nested deeper than the stack, in a field we do not know
         raise ValueError(f"not a {kind.__name__}: {exc}") from exc
     return message
+
+
+def decode_command(data: bytes) -> Command:
+    """A DriveCommand or a DrivePath out of `data`; raises as `decode`."""
+    try:
+        command: Command = _command_decoder.decode(data)
+    except RecursionError as exc:
+        raise ValueError(f"not a command: {exc}") from exc
+    return command

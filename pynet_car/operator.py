@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -20,6 +20,7 @@ from pynet_car.messages import (
     Event,
     Lease,
     Odometry,
+    PathPoint,
     Priority,
     Scan,
     State,
@@ -28,8 +29,8 @@ from pynet_car.messages import (
     decode,
     encode,
 )
+from pynet_car.refused import STANDING, refuse_standing, why_refused
 from pynet_car.refused import CarRefused as CarRefused  # what callers of this module catch
-from pynet_car.refused import nobody_or, why_refused
 from pynet_car.sender import SEND_PERIOD_S, Sender
 from pynet_core.client import Pong
 from pynet_core.controller import Controller
@@ -44,7 +45,6 @@ RENEW_WITHIN_S: Final = 0.2
 STATUS_LIFESPAN_S: Final = 1.0  # without Status for this long nobody should think he drives
 ARM_TIMEOUT_S: Final = 2.0
 STATUS_TIMEOUT_S: Final = 1.0  # from the car's yes to the Status that shows it
-STANDING: Final = (State.DISARMED, State.E_STOP)
 E_STOP_TIMEOUT_S: Final = 2.0
 RTT_MEMORY: Final = 20  # pings; the shortest of them gives the clock offset
 
@@ -260,14 +260,33 @@ class Operator:
             LinkClosed: No Status for 1 s: what you see is old.
             ValueError: Out of range.
         """
-        status = self.status
-        if not self.is_connected:
-            raise LinkClosed(f"no word from {self._where} for {self.status_age_s:.1f} s")
-        if status.holder != self.id:
-            raise CarRefused(Verdict.NO_LEASE, nobody_or(status) + "; call lease() or arm() first")
-        if status.state in STANDING:
-            raise CarRefused(Verdict.DISARMED, f"{status.state}: {status.reason}")
+        self._refuse_what_moves_nothing()
         self.wish(throttle, steering)
+
+    def drive_path(
+        self,
+        points: Iterable[Sequence[float] | PathPoint],
+        *,
+        t_capture_ns: int,
+        answers_ns: int | None = None,
+    ) -> None:
+        """Follow these points, (x_m, y_m, speed_mps) each, from where the camera was at `t_capture_ns`.
+
+        x is ahead of the camera then, y to the left; both stamps are the car's
+        (`CameraFrame.captured_ns`).  `answers_ns` is that of the oldest of the
+        newest readings it was made from, if one is older than the picture.  The
+        car moves the path to where it is by now, and stops inside it: at most
+        1.5 s or 3 m from the picture, whatever becomes of the link or of us.
+        `Status.verdict` and `reason` tell what it makes of it.  To stop before,
+        call `drive(0.0, 0.0)`: what is sent last, drives.
+
+        Raises:
+            CarRefused, LinkClosed: As `drive`.
+            ValueError: It is none that a car could follow; the text names the point.
+        """
+        self._refuse_what_moves_nothing()
+        oldest_ns = t_capture_ns if answers_ns is None else answers_ns
+        self._sender.path(points, t_capture_ns, oldest_ns, self.status.session)
 
     def wish(self, throttle: float, steering: float) -> None:
         """As `drive`, but never refuses: nothing leaves without the lease, and the car judges the rest.
@@ -299,6 +318,12 @@ class Operator:
         others: tuple[DriveLine | AskLine, ...] = (*self._drives, self._control, self._safety)
         for line in others:
             line.close()
+
+    def _refuse_what_moves_nothing(self) -> None:
+        status = self.status
+        if not self.is_connected:
+            raise LinkClosed(f"no word from {self._where} for {self.status_age_s:.1f} s")
+        refuse_standing(status, self.id)
 
     # Threads of ours.
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from pynet_car.messages import Status, Verdict
+from typing import Final
+
+from pynet_car.messages import State, Status, Verdict
 from pynet_core.errors import PynetError
+
+STANDING: Final = (State.DISARMED, State.E_STOP)
 
 
 class CarRefused(PynetError):
@@ -17,6 +21,14 @@ class CarRefused(PynetError):
 def nobody_or(status: Status) -> str:
     """Who drives."""
     return f"{status.holder_name} drives" if status.holder else "nobody holds the lease"
+
+
+def refuse_standing(status: Status, own_id: str) -> None:
+    """Raise CarRefused where nothing that this operator sends can move the car."""
+    if status.holder != own_id:
+        raise CarRefused(Verdict.NO_LEASE, nobody_or(status) + "; call lease() or arm() first")
+    if status.state in STANDING:
+        raise CarRefused(Verdict.DISARMED, f"{status.state}: {status.reason}")
 
 
 def why_refused(verdict: Verdict, status: Status) -> str:

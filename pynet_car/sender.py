@@ -1,16 +1,19 @@
-"""The thread that sends a driver's wish: at once, again while it is young, then one neutral, then nothing."""
+"""The thread that sends a driver's wish: at once, again while it is young, then one neutral, then nothing.
+
+A path gets no neutral after it: it says itself where it ends, and the car sees to that.
+"""
 
 from __future__ import annotations
 
 import itertools
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from pynet_car.lines import DriveLine
-from pynet_car.messages import DriveCommand, Status, encode
+from pynet_car.messages import DriveCommand, DrivePath, PathPoint, Status, encode
 from pynet_core.mailbox import Mailbox
 
 SEND_PERIOD_S: Final = 0.02  # 50 Hz
@@ -18,10 +21,10 @@ SEND_PERIOD_S: Final = 0.02  # 50 Hz
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """One sampled stick, as it is sent again and again, and the neutral that follows it unrenewed."""
+    """One stick or path as it is sent again and again, and the neutral that follows a stick unrenewed."""
 
     command: bytes
-    neutral: bytes
+    neutral: bytes | None
     made_s: float  # monotonic
 
 
@@ -65,6 +68,23 @@ class Sender:
             _Wish(command(seq, throttle, steering), command(seq + 1, 0.0, 0.0), time.monotonic())
         )
 
+    def path(
+        self, points: Iterable[Sequence[float] | PathPoint], t_capture_ns: int, answers_ns: int, session: int
+    ) -> None:
+        """Send this path from now on; each point is x_m, y_m, speed_mps.
+
+        Raises:
+            ValueError: It is none that a car could follow; the text names the point.
+        """
+        command = DrivePath(
+            session=session,
+            seq=next(self._seq),
+            points=tuple(map(_as_point, points)),
+            t_capture_ns=int(t_capture_ns),
+            answers_ns=int(answers_ns),
+        )
+        self._wishes.put(_Wish(encode(command), None, time.monotonic()))
+
     def close(self) -> None:
         """End the thread."""
         self._wishes.close()
@@ -79,7 +99,16 @@ class Sender:
             if wish is None:
                 continue
             renewed = newer is not None or time.monotonic() - wish.made_s <= self._renew_within_s
-            for line in self._lines:
-                line.put(wish.command if renewed else wish.neutral)
+            if (command := wish.command if renewed else wish.neutral) is not None:
+                for line in self._lines:
+                    line.put(command)
             if not renewed:
                 wish = None
+
+
+def _as_point(point: Sequence[float] | PathPoint) -> PathPoint:
+    """Of plain numbers: a network's own cannot be sent."""
+    values = (point.x_m, point.y_m, point.speed_mps) if isinstance(point, PathPoint) else tuple(point)
+    if len(values) != 3:
+        raise ValueError(f"a point is x_m, y_m, speed_mps; got {len(values)} numbers")
+    return PathPoint(*map(float, values))

@@ -10,8 +10,10 @@ from pynet_car.messages import (
     Arm,
     Disarm,
     DriveCommand,
+    DrivePath,
     EStop,
     Lease,
+    PathPoint,
     Priority,
     Release,
     Reset,
@@ -21,6 +23,8 @@ from pynet_car.messages import (
 
 MS = 1_000_000
 LIFESPAN_MS = 200
+PATH_LIFESPAN_MS = 1500
+AHEAD = (PathPoint(0.5, 0.0, 1.0), PathPoint(1.0, 0.0, 1.0))
 ADA, GRACE = "ada" * 10, "grace" * 6  # controller ids
 Ask = Lease | Release | Arm | Disarm | EStop | Reset | PeerGone
 
@@ -84,6 +88,26 @@ class Rig:
             answers_ns=self.stamp if answers is None else answers,
         )
         return Labelled(peer=peer, command=command)
+
+    def path(self, *, answers: int | None = None, peer: str = ADA, seq: int | None = None) -> Labelled:
+        """Of a picture as old as the newest stamp, unless told otherwise."""
+        self.seq += 1
+        holder = self.failsafe.holder
+        stamp = self.stamp if answers is None else answers
+        path = DrivePath(
+            session=holder.session if holder else 0,
+            seq=self.seq if seq is None else seq,
+            points=AHEAD,
+            t_capture_ns=stamp,
+            answers_ns=stamp,
+        )
+        return Labelled(peer=peer, command=path)
+
+    def follow(self, *, ms: float = 10, answers: int | None = None) -> Outcome:
+        """One step `ms` later, with a path."""
+        labelled = self.path(answers=answers)
+        self.now += round(ms * MS)
+        return self.step(commands=[labelled])
 
     def drive(
         self,

@@ -1,7 +1,8 @@
 """A driver at 50 Hz and a failsafe at 100 Hz, with a link between them that stalls at random; no clock runs.
 
 Every command has a throttle of its own, so whatever the failsafe lets through
-names the command, and that names the moment at which its stick was sampled.
+names the command, and that names the moment at which its stick was sampled.  A
+path names it itself.
 TCP's way: a stall holds all there is, in order, and then delivers it at once.
 """
 
@@ -14,8 +15,8 @@ from typing import Final, Generic, TypeVar
 
 from pi_agent.failsafe import Failsafe
 from pi_agent.link import Labelled, Request
-from pynet_car.messages import Arm, DriveCommand, Lease, Priority, State
-from tests.agent.failsafe_rig import LIFESPAN_MS, MS
+from pynet_car.messages import Arm, DriveCommand, DrivePath, Lease, Priority, State
+from tests.agent.failsafe_rig import AHEAD, LIFESPAN_MS, MS
 
 T = TypeVar("T")
 
@@ -27,11 +28,13 @@ STALLS_MS: Final = (0, 0, 0, 20, 80, 150, 190, 210, 300, 700, 2000, 3000)  # one
 
 @dataclass
 class Report:
-    """What happened; `oldest_ns` is the greatest age at which a command still moved the car."""
+    """What happened; the oldest are the greatest ages at which a command, or a path, still moved the car."""
 
     commands: int = 0
     moved_ticks: int = 0
+    followed_ticks: int = 0
     oldest_ns: int = 0
+    oldest_path_ns: int = 0
     stalls: int = 0
     trips: int = 0
 
@@ -67,8 +70,11 @@ class Seen:
     session: int
 
 
-def drive(commands: int, seed: int, *, lifespan_ms: int = LIFESPAN_MS) -> Report:
-    """Send so many commands and judge every motion; `lifespan_ms` is the failsafe's, the promise is fixed."""
+def drive(commands: int, seed: int, *, lifespan_ms: int = LIFESPAN_MS, paths: bool = False) -> Report:
+    """Send so many commands, two in three of them paths if told so, and judge every motion.
+
+    `lifespan_ms` is the failsafe's, the promise is fixed.
+    """
     rng = random.Random(seed)
     sessions = iter(range(1, 10**9))
     failsafe = Failsafe(lifespan_ns=lifespan_ms * MS, mint=lambda: next(sessions))
@@ -86,6 +92,9 @@ def drive(commands: int, seed: int, *, lifespan_ms: int = LIFESPAN_MS) -> Report
         if outcome.throttle:
             report.moved_ticks += 1
             report.oldest_ns = max(report.oldest_ns, now_ns - sampled_ns[outcome.throttle])
+        if outcome.path is not None:
+            report.followed_ticks += 1
+            report.oldest_path_ns = max(report.oldest_path_ns, now_ns - outcome.path.t_capture_ns)
         session = failsafe.holder.session if failsafe.holder else 0
         down.put(now_ns, Seen(now_ns, failsafe.state, session))
         seen = next(reversed(down.take(now_ns)), seen)
@@ -98,6 +107,16 @@ def drive(commands: int, seed: int, *, lifespan_ms: int = LIFESPAN_MS) -> Report
         report.commands += 1
         # At rest it shows a centred stick; else none is like another.
         centred = seen.state in (State.DISARMED, State.ARMING) or rng.random() < 0.05
+        if paths and not centred and report.commands % 3:
+            path = DrivePath(
+                session=seen.session,
+                seq=report.commands,
+                points=AHEAD,
+                t_capture_ns=seen.stamp_ns,
+                answers_ns=seen.stamp_ns,
+            )
+            up.put(now_ns, Labelled(peer=PEER, command=path))
+            continue
         throttle = 0.0 if centred else 0.1 + report.commands * 1e-9
         sampled_ns[throttle] = now_ns
         command = DriveCommand(

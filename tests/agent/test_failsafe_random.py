@@ -9,11 +9,12 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from msgspec.structs import replace as replace_struct
 
 from pi_agent.failsafe import Outcome
 from pi_agent.link import Labelled, PeerGone, Request
-from pynet_car.messages import Arm, Disarm, EStop, Lease, Priority, Release, Reset, State
-from tests.agent.failsafe_rig import ADA, GRACE, LIFESPAN_MS, MS, Ask, Rig
+from pynet_car.messages import Arm, Disarm, DrivePath, EStop, Lease, Priority, Release, Reset, State
+from tests.agent.failsafe_rig import ADA, GRACE, LIFESPAN_MS, MS, PATH_LIFESPAN_MS, Ask, Rig
 from tests.agent.failsafe_stalls import drive
 from tests.agent.failsafe_witness import Step, Witness
 
@@ -137,6 +138,39 @@ class Conversation(RuleBasedStateMachine):
         if then_ms is not None:
             self.tick(then_ms * MS)
 
+    @rule(
+        peer=PEERS,
+        back=st.sampled_from([0, 0, 0, 1, 2, 5]),
+        off_ns=st.sampled_from([0, 0, 0, -1, -5 * MS, 1, 5 * MS, 10**9]),
+        younger_ns=st.sampled_from([0, 0, 1, 5 * MS, 10**9]),
+        seq=st.sampled_from([1, 1, 1, 2, 0, -1]),
+        then_ms=st.sampled_from([None, 1, 10, 10, 150, 1490]),
+    )
+    def send_path(
+        self, peer: str, back: int, off_ns: int, younger_ns: int, seq: int, then_ms: int | None
+    ) -> None:
+        """As a command; its picture may be younger than what it answers, or not taken yet."""
+        holder = self.rig.failsafe.holder
+        answers_ns = self._stamp(back, off_ns)
+        labelled = self.rig.path(answers=answers_ns, peer=peer, seq=max(0, self.rig.seq + seq))
+        if holder is not None:
+            command = replace_struct(
+                labelled.command, session=holder.session, t_capture_ns=answers_ns + younger_ns
+            )
+            labelled = Labelled(peer=holder.peer if younger_ns != 1 else peer, command=command)
+        self.rig.seq += max(0, seq)
+        self.commands.append(labelled)
+        self.sent.append(labelled)
+        if then_ms is not None:
+            self.tick(then_ms * MS)
+
+    @rule(ms=st.integers(1, 150))
+    def follow_on(self, ms: int) -> None:
+        if self.rig.failsafe.holder is not None:
+            labelled = self.rig.path(peer=self.rig.failsafe.holder.peer)
+            self.rig.now += ms * MS
+            self.rig.step(commands=(labelled,))
+
     @precondition(lambda self: bool(self.sent))
     @rule(choice=st.integers(0, 10**6), peer=st.none() | PEERS)
     def replay(self, choice: int, peer: str | None) -> None:
@@ -173,18 +207,21 @@ TestConversation.settings = settings(max_examples=200, stateful_step_count=40, d
 
 @pytest.mark.slow
 def test_every_conversation_of_four_acts_keeps_the_promises() -> None:
-    """Two peers, eleven acts, every order: of a driving car, and of a standing one that is leased first."""
-    motions = 0
+    """Two peers, twelve acts, every order: of a driving car, and of a standing one that is leased first."""
+    motions = followed = 0
     for driving in (False, True):
-        for acts in itertools.product(range(11), repeat=4):
+        for acts in itertools.product(range(12), repeat=4):
             rig = Watched()
             if driving:
                 rig.drive_off(ADA)
             elif acts[0] != 0:
                 continue  # without a lease there is nothing to see in the next three
             for act in acts:
-                motions += perform(rig, act).throttle != 0.0
+                outcome = perform(rig, act)
+                motions += outcome.throttle != 0.0
+                followed += outcome.path is not None
     assert motions > 1000  # else it proves nothing
+    assert followed > 1000
 
 
 def perform(rig: Watched, act: int) -> Outcome:
@@ -212,6 +249,8 @@ def perform(rig: Watched, act: int) -> Outcome:
         case 9:
             rig.now += 600 * MS
             return rig.step(commands=(rig.command(0.9),))
+        case 10:
+            return rig.step(commands=(rig.path(),))
         case _:
             rig.die()
             return rig.step()
@@ -224,6 +263,15 @@ def test_no_command_moves_the_car_once_it_is_older_than_its_lifespan_whatever_st
     assert report.oldest_ns > (LIFESPAN_MS - 30) * MS, "no stall came near the limit: it proves nothing"
     assert report.moved_ticks > 10_000
     assert report.trips > 100
+
+
+def test_no_path_drives_once_it_is_older_than_its_lifespan_whatever_stalls() -> None:
+    report = drive(20_000, seed=1, paths=True)
+    assert report.oldest_path_ns <= PATH_LIFESPAN_MS * MS
+    assert report.oldest_path_ns > (PATH_LIFESPAN_MS - 30) * MS, "no stall came near the limit"
+    assert report.oldest_ns <= LIFESPAN_MS * MS, "and no command beside them"
+    assert report.followed_ticks > 5_000
+    assert report.moved_ticks > 2_000
 
 
 def test_a_lifespan_that_is_too_long_is_noticed() -> None:
@@ -240,7 +288,16 @@ def test_the_witness_lets_an_honest_drive_pass() -> None:
 
 
 @pytest.mark.parametrize(
-    "act", ["nothing before", "lease only", "after e-stop", "stale", "replaced holder", "not the newest"]
+    "act",
+    [
+        "nothing before",
+        "lease only",
+        "after e-stop",
+        "stale",
+        "replaced holder",
+        "not the newest",
+        "old path",
+    ],
 )
 def test_the_witness_catches_motion_that_is_not_allowed(act: str) -> None:
     rig = Watched()
@@ -267,10 +324,17 @@ def test_the_witness_catches_motion_that_is_not_allowed(act: str) -> None:
             rig.drive_off(ADA)
             rig.drive(0.1)
             command = rig.command(0.9, seq=0)
+        case "old path":
+            rig.drive_off(ADA)
+            rig.now += 190 * MS
+            rig.step()
+            command = rig.path(answers=rig.now - 1491 * MS)
     rig.now += 10 * MS
     rig.stamp = rig.now
     honest = rig.failsafe.step(rig.now, (), [command])
     forged = replace(honest, throttle=0.9, steering=0.25)
+    if isinstance(command.command, DrivePath):
+        forged = replace(honest, path=command.command)
     assert rig.witness is not None
     rig.witness._before = State.ARMED  # so that the motion alone is judged
     with pytest.raises(AssertionError, match="nothing in the record allows"):

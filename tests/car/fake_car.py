@@ -15,7 +15,18 @@ from typing import Any, Self
 
 from msgspec.structs import replace
 
-from pynet_car.messages import Arm, DriveCommand, Lease, State, Status, Verdict, decode, encode
+from pynet_car.messages import (
+    Arm,
+    DriveCommand,
+    DrivePath,
+    Lease,
+    State,
+    Status,
+    Verdict,
+    decode,
+    decode_command,
+    encode,
+)
 from pynet_core.gateway import Gateway
 from pynet_core.keys import Identity
 from pynet_core.subroutines import caller
@@ -40,6 +51,7 @@ class FakeCar:
     is_silent: bool = False  # sends no Status
     arms_at_once: bool = True
     told: list[Told] = field(default_factory=list)
+    paths: list[tuple[DrivePath, str]] = field(default_factory=list)  # and on which pair
     asked: list[str] = field(default_factory=list)
     identity: Identity | None = None  # with one it speaks TLS, and believes `trust`
     trust: TrustStore | None = None
@@ -88,8 +100,11 @@ class FakeCar:
             time.sleep(PERIOD_S)
 
     def _drive(self, buffer: bytes) -> int:
-        command = decode(buffer, DriveCommand)
-        self.told.append(Told(command, time.monotonic(), caller().pair_id))
+        command = decode_command(buffer)
+        if isinstance(command, DriveCommand):
+            self.told.append(Told(command, time.monotonic(), caller().pair_id))
+        else:
+            self.paths.append((command, caller().pair_id))
         if self.status.state is State.ARMING and self.arms_at_once:
             self.set(state=State.ARMED, reason="driving")
         return 0
