@@ -55,6 +55,7 @@ class PlainChannel:
     def __init__(self, sock: socket.socket, session: Session) -> None:
         self._sock = sock
         self._decoder = FrameDecoder()
+        self._sealed = False  # what comes is not frames, but is to become them
         self._much_comes = False  # so it is received into the decoder's own buffer
         self._purpose = "stream"
         self._pacer: Pacer | None = None  # of bulk
@@ -162,7 +163,9 @@ class PlainChannel:
             LinkClosed: The peer closed, or the connection broke.
             RemoteProtocolError: The peer broke the wire format, or the order of frames.
         """
-        if self._much_comes or self._decoder.held_bytes:
+        frame: Frame | None = None
+        decoder = self._decoder
+        if self._much_comes or not decoder.is_empty:
             frame = self._next()
         elif timeout_s is None:
             # The answer to a call comes by itself and in one piece: it goes no other way than this.
@@ -170,25 +173,20 @@ class PlainChannel:
                 data = self._sock.recv(RECEIVE_BYTES)
             except OSError as exc:
                 raise LinkClosed(f"connection lost: {words(exc)}") from exc
-            frame = self._first(data)
-        else:
-            frame = None
+            if self._sealed or not 0 < len(data) < RECEIVE_BYTES:
+                self._much_comes = len(data) == RECEIVE_BYTES
+                self._feed(data)
+                frame = self._next()
+            else:
+                frame = decoder.take(data)
+                if frame is not None:
+                    if self._aborted:
+                        self._check_aborted()
+                    if not self.session.receive(frame):
+                        frame = self._next()
         if frame is not None:
             return frame
         return self.receive_by(_NEVER if timeout_s is None else Deadline(timeout_s, what))
-
-    def _first(self, data: bytes) -> Frame | None:
-        """Of what has just been received, the first frame that means something."""
-        if not 0 < len(data) < RECEIVE_BYTES:
-            self._much_comes = True
-            self._feed(data)
-            return self._next()
-        frame = self._decoder.take(data)
-        if frame is None:
-            return None
-        if self._aborted:
-            self._check_aborted()
-        return frame if self.session.receive(frame) else self._next()
 
     def send_raw(self, kind: int, fd: int, offset: int, length: int) -> int:
         """Send a frame whose body is this piece of a file; returns how much of that there was.

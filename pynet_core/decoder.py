@@ -14,6 +14,8 @@ OWN_BYTES: Final = 128 * 1024  # a larger body is received where it will stay: a
 OWN_SOON_BYTES: Final = 4 * 1024 * 1024  # up to here as soon as it is announced,
 OWN_SHARE: Final = 16  # else when this part of it has come: nobody makes us hold more than 16 times that
 
+_unpack: Final = HEADER.unpack_from
+
 
 class _OwnBody:
     """A large body on its way into the bytes object that it will be."""
@@ -69,6 +71,7 @@ class FrameDecoder:
         self._needed = HEADER_BYTES  # bytes from _at on that make the next frame, or its header
         self._buffer = bytearray()
         self._view = memoryview(self._buffer)
+        self.is_empty = True  # all that has come was taken as frames
         self._own: _OwnBody | None = None  # the one that comes now; then the buffer is empty
         self._after_own = False
         self.opening = True  # until WELCOME only small bodies are taken
@@ -85,6 +88,7 @@ class FrameDecoder:
 
     def add(self, data: bytes) -> None:
         """These bytes have come."""
+        self.is_empty = False
         if self._own is not None:
             data = data[self._own.add(data) :]
         if self._at == self._end:
@@ -121,6 +125,7 @@ class FrameDecoder:
 
     def filled(self, count: int) -> None:
         """So many bytes have been received into `space`."""
+        self.is_empty = False
         if self._own is not None and self._own.missing:
             self._own.filled(count)
         else:
@@ -133,9 +138,13 @@ class FrameDecoder:
             RemoteProtocolError: Unknown kind, or a length over the limit: told by
                 the header alone, so a peer cannot make us hold what it claims.
         """
+        if self.is_empty and len(data) >= HEADER_BYTES:
+            length, word, ident, stamp_ns = _unpack(data)
+            if length == len(data) - HEADER_BYTES <= MAX_OPENING_BYTES and word in KINDS:
+                return Frame(word, ident, data[HEADER_BYTES:], stamp_ns)  # as a rule there is no more
         if self._own is not None:
             return self._take_own(data)
-        if data and self._at == self._end:  # the common case: nothing was left over, nothing will be
+        if data and self._at == self._end:
             source: bytes | bytearray = data
             at, end = 0, len(data)
         else:
@@ -144,7 +153,7 @@ class FrameDecoder:
             source, at, end = self._data, self._at, self._end
         body_at = at + HEADER_BYTES
         if body_at <= end:
-            length, word, ident, stamp_ns = HEADER.unpack_from(source, at)
+            length, word, ident, stamp_ns = _unpack(source, at)
             kind = word & 0xFF
             if kind not in KINDS:
                 raise RemoteProtocolError(f"peer sent a frame of unknown kind {kind}")
@@ -155,8 +164,10 @@ class FrameDecoder:
             if stop <= end:
                 if stop == end:
                     self._at = self._end = 0
+                    self.is_empty = True
                 else:
                     self._data, self._at, self._end = source, stop, end
+                    self.is_empty = False
                 body = source[body_at:stop] if type(source) is bytes else bytes(self._view[body_at:stop])
                 if word == kind:
                     return Frame(kind, ident, body, stamp_ns)
@@ -169,6 +180,7 @@ class FrameDecoder:
         else:
             self._needed = HEADER_BYTES
         self._data, self._at, self._end = source, at, end
+        self.is_empty = self._own is None and at == end
         return None
 
     def _take_own(self, data: bytes) -> Frame | None:
@@ -180,6 +192,7 @@ class FrameDecoder:
         if own.missing:
             return None
         self._own, self._after_own = None, True
+        self.is_empty = self._at == self._end
         return own.frame()
 
     def take_begun(self, kind: int) -> tuple[Frame, int, bytes] | None:
@@ -196,6 +209,7 @@ class FrameDecoder:
             return None
         part = bytes(self._data[body_at : self._end])
         self._at = self._end = 0
+        self.is_empty = True
         return Frame(kind, ident, b"", stamp_ns), length, part
 
     def feed(self, data: bytes) -> list[Frame]:

@@ -175,7 +175,9 @@ class Exchange:
             head = pack_call(Call(name=name, arguments=list(arguments), kwargs=kwargs))
             if not (arguments or kwargs) and len(self._bare) < MAX_SEEN_CALLS:
                 self._bare[name] = head
-        return Frame(kind, len(head), head if buffer is None else head + as_buffer(buffer))
+        if buffer is None:
+            return Frame(kind, len(head), head)
+        return Frame(kind, len(head), head + (buffer if type(buffer) is bytes else as_buffer(buffer)))
 
     def send(self, frame: Frame) -> None:
         """Send one frame.

@@ -173,7 +173,7 @@ class Handler:
         """Do what one request asks; False when the pair is done."""
         kind = frame.kind
         if kind in _CALLS:
-            self._request(frame)
+            self._call(frame)
             return True
         match kind:
             case Kind.PING:
@@ -221,10 +221,7 @@ class Handler:
         self.running = call.name[:MAX_NAME_CHARS]
         try:
             subroutine = self._host.registry.find(call.name, self.peer)
-            kind = frame.kind
-            if kind in _CALLS:
-                self._call(kind, subroutine, call, kwargs)
-            elif kind == Kind.STREAM:
+            if frame.kind == Kind.STREAM:
                 self._stream(subroutine, call, kwargs)
             else:
                 self._sink(subroutine, call)
@@ -233,17 +230,23 @@ class Handler:
         finally:
             self.running = ""
 
-    def _call(self, kind: int, subroutine: Subroutine, call: Call, kwargs: dict[str, Any]) -> None:
+    def _call(self, frame: Frame) -> None:
+        assert self.peer is not None
+        call, buffer = self._calls.read(frame)
+        self.running = call.name[:MAX_NAME_CHARS]
         try:
+            subroutine = self._host.registry.find(call.name, self.peer)
+            kwargs = {**call.kwargs, "buffer": buffer} if buffer else call.kwargs
             result = subroutine.call(call.arguments, kwargs)
-            reply = _batch_reply(result) if kind == _BATCH else _buffer_reply(result)
+            reply = _batch_reply(result) if frame.kind == _BATCH else _buffer_reply(result)
         except BaseException as exc:  # not our code, sys.exit() included: told to the peer
             self._fail(exc)
-            return
-        try:
-            self._channel.send(reply)
-        except LocalProtocolError as exc:  # too large, or its ident
-            self._fail(exc)
+        else:
+            try:
+                self._channel.send(reply)
+            except LocalProtocolError as exc:  # too large, or its ident
+                self._fail(exc)
+        self.running = ""
 
     def _sink(self, subroutine: Subroutine, call: Call) -> None:
         if subroutine.is_generator:

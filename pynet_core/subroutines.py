@@ -131,9 +131,10 @@ class Subroutine:
             WrongUse: It is a generator.
             TypeError: The arguments do not fit.
         """
-        if self.is_generator or isinstance(self.function, Feed):
+        if self.is_generator:  # or a feed
             raise WrongUse(f"{self.name!r} is a generator; ask for it as a stream")
-        return self.function(*arguments, **kwargs)
+        function: Callable[..., Any] = self.function  # type: ignore[assignment]
+        return function(*arguments, **kwargs)
 
 
 class Registry:

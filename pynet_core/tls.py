@@ -179,7 +179,7 @@ class TlsChannel(PlainChannel):
             raise self._translated(exc) from exc
         certificate = tls.getpeercert(binary_form=True)
         assert certificate is not None, "CERT_REQUIRED"
-        self._tls = tls
+        self._tls, self._sealed = tls, True
         self._decrypt(tls)  # what came along with the end of the handshake
         return fingerprint_of(certificate)
 
@@ -234,11 +234,6 @@ class TlsChannel(PlainChannel):
         except ssl.SSLError as exc:
             raise LinkClosed(f"connection lost while sending: {_reason(exc)}") from exc
         self._put(sealed)
-
-    def _first(self, data: bytes) -> Frame | None:
-        self._much_comes = len(data) == RECEIVE_BYTES
-        self._feed(data)
-        return self._next()
 
     def _read(self, deadline: Deadline) -> None:
         size = RECEIVE_MAX_BYTES if self._much_comes else RECEIVE_BYTES

@@ -26,6 +26,7 @@ MAGIC: Final = "pynet"
 
 HEADER: Final = struct.Struct("<IIqq")
 HEADER_BYTES: Final = HEADER.size
+_pack: Final = HEADER.pack
 
 MAX_OPENING_BYTES: Final = 4 * 1024  # before WELCOME: a HELLO is about 120 B
 MAX_CONTROL_BYTES: Final = 64 * 1024  # arguments, errors; large data goes as a buffer
@@ -225,7 +226,7 @@ def encode_header(frame: Frame, length: int) -> bytes:
     if frame.flags or frame.replaced:
         word |= frame.flags << 8 | min(frame.replaced, MAX_REPLACED) << 16
     try:
-        return HEADER.pack(length, word, frame.ident, frame.stamp_ns)
+        return _pack(length, word, frame.ident, frame.stamp_ns)
     except struct.error as exc:
         raise LocalProtocolError(f"ident {frame.ident} does not fit a signed 64-bit integer") from exc
 
