@@ -113,6 +113,11 @@ class Pair:
         finally:
             self._exchange.deadline = before
 
+    @property
+    def offset_ns(self) -> int:
+        """Gateway's monotonic clock minus ours, as the newest ping found it; 0 before the first."""
+        return 0 if self._pong is None else self._pong.offset_ns
+
     def ping(self, message: str = "ping") -> Pong:
         """Ask for an echo: is it alive, how far, and how far apart are the clocks.
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from pynet_core.errors import DeadlineExceeded, PynetError
+from pynet_core.stats import Meter
+from pynet_core.stats import StreamStats as StreamStats  # what `stats` gives
 
 _log = logging.getLogger(__name__)
 
@@ -23,17 +25,10 @@ class Pair(Protocol):
     stamp_ns: int
     replaced: int
 
+    @property
+    def offset_ns(self) -> int: ...
+
     def abort(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class StreamStats:
-    """Counted since the subscription began."""
-
-    items: int
-    payload_bytes: int
-    replaced: int  # skipped by the gateway for newer ones
-    stamp_ns: int  # gateway's clock at the newest item
 
 
 class Subscription:
@@ -59,6 +54,8 @@ class Subscription:
         self._changed = threading.Condition()
         self._items = 0
         self._payload_bytes = 0
+        self._stamp_ns = -1
+        self._meter = Meter()
         self._replaced_before = pair.replaced
         self._stopping = threading.Event()
         self._ended = threading.Event()
@@ -67,11 +64,14 @@ class Subscription:
 
     @property
     def stats(self) -> StreamStats:
+        """How much has come, how often it comes, how old it is.  Any thread."""
+        items = self._items
         return StreamStats(
-            self._items,
+            items,
             self._payload_bytes,
             self._pair.replaced - self._replaced_before,
             self._pair.stamp_ns,
+            *self._meter.read(time.monotonic_ns(), items),
         )
 
     @property
@@ -147,5 +147,9 @@ class Subscription:
     def _on_item(self, name: str, ident: int, buffer: bytes) -> object:
         self._items += 1
         self._payload_bytes += len(buffer)
+        stamp_ns = self._pair.stamp_ns
+        if stamp_ns != self._stamp_ns:  # else it came in the same frame
+            self._stamp_ns = stamp_ns
+            self._meter.came(time.monotonic_ns(), stamp_ns - self._pair.offset_ns, self._items)
         wanted = self._callback(name, ident, buffer)
         return False if self._stopping.is_set() else wanted
