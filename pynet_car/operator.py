@@ -11,7 +11,8 @@ from typing import Final, Self, TypeVar
 
 from msgspec import Struct
 
-from pynet_car.lines import AskLine, DriveLine, Keeper, StreamLine
+from pynet_car.keeper import Keeper
+from pynet_car.lines import AskLine, DriveLine, StreamLine
 from pynet_car.messages import (
     DEFAULT_PORT,
     Arm,
@@ -88,7 +89,9 @@ class Operator:
         self._on_status: tuple[Callable[[Status], None], ...] = ()
         self._pongs: list[Pong] = []
         self._closed = False
-        self._echoes = tuple(StreamLine("status", self._take_status, self._changed) for _ in range(2))
+        self._echoes = tuple(
+            StreamLine("status", self._take_status, self._changed, purpose="control") for _ in range(2)
+        )
         self._drives = tuple(DriveLine("drive", self._changed) for _ in range(2))
         self._control = AskLine("control", self._changed, self._take_pong)
         self._safety = AskLine("safety", self._changed)
