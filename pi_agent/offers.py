@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from pi_agent.link import CameraSeen, GuardianLink, Labelled, PeerGone, Request, Result
 from pi_agent.report import Pulse
+from pi_agent.telemetry import Telemetry
 from pynet_car.messages import (
     PATH_LIFESPAN_NS,
     Arm,
@@ -79,6 +80,7 @@ class Offers:
         self._describe = describe
         self._status: Status | None = None
         self._streams = {"status": Feed(), "events": Feed()}
+        self._telemetry = Telemetry()
         self.pulses: dict[str, Pulse] = {}  # of the camera and each sensor
         self.peers: Counter[str] = Counter()  # "laptop (driver)": its pairs
         self._ids = itertools.count(1)
@@ -95,6 +97,7 @@ class Offers:
             self.pulses[name] = Pulse()
         for name, feed in self._streams.items():
             gateway.add_subroutine(name, feed, keep="every" if name == "events" else "latest")
+        gateway.add_subroutine("telemetry", self._telemetry.feed, keep="latest", keyed=True)
         for name, subroutine in {
             "drive": self._drive,
             "path": self._path,
@@ -127,6 +130,7 @@ class Offers:
         """End every stream."""
         for feed in self._streams.values():
             feed.close()
+        self._telemetry.feed.close()
 
     # What comes up from the guardian and from our own threads.
 
@@ -153,6 +157,7 @@ class Offers:
             self._send_newest(measurement)
         self.pulses[name].beat(time.monotonic_ns())
         self._streams[name].put(encode(measurement))
+        self._telemetry.put(name, measurement)
 
     def publish_frame(self, frame: CameraFrame) -> None:
         """The camera's newest frame: to who streams it, and its time to the guardian."""
