@@ -12,6 +12,7 @@ from pynet.backend2 import (
 )
 from pynet_core.client import Batch, Client, Pong, Reconnection, Sink
 from pynet_core.controller import Controller, PairId
+from pynet_core.discovery import FoundGateway, find_gateways
 from pynet_core.errors import (
     ConfigError,
     DeadlineExceeded,
@@ -55,6 +56,7 @@ __all__ = [
     "FilesError",
     "FilesInterrupted",
     "Found",
+    "FoundGateway",
     "Gateway",
     "Identity",
     "LinkClosed",
@@ -87,6 +89,7 @@ __all__ = [
     "bytes_to_int",
     "bytes_to_str",
     "caller",
+    "find_gateways",
     "from_bytes",
     "int_to_bytes",
     "pack",

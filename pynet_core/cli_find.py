@@ -8,7 +8,7 @@ import click
 
 from pynet_core.cli_frame import json_option, tell
 from pynet_core.cli_table import show_table
-from pynet_core.discovery import FIND_S, find
+from pynet_core.discovery import FIND_S, find_gateways
 
 
 @click.command("find")
@@ -28,7 +28,7 @@ def find_(seconds: float, as_json: bool) -> None:
     the robot daemon do, and if others can call them.  Any other is called by
     its address.  Who it is that answers there, keys prove, not this list.
     """
-    found = find(seconds, (lambda each: tell(asdict(each))) if as_json else None)
+    found = find_gateways(seconds, (lambda each: tell(asdict(each))) if as_json else None)
     if not found:
         click.echo(f"no gateway has told of itself within {seconds:g} s; call one by its address", err=True)
         raise SystemExit(1)

@@ -12,6 +12,7 @@ Needs click alone: who draws tables imports `cli_table` too, who calls a gateway
 from __future__ import annotations
 
 import base64
+import io
 import json
 import math
 import sys
@@ -71,6 +72,11 @@ def run(
     when empty); `code_of` says what exit code an error of ours is.
     """
     speaker = speaker or program
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # a terminal of few letters gets \xb5 in place of a traceback
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = command.main(list(words), prog_name=program, standalone_mode=False)
     except click.ClickException as exc:

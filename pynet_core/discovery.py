@@ -11,7 +11,6 @@ import logging
 import os
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -35,7 +34,7 @@ _MISSING: Final = "gateways are found by the package zeroconf, which is not inst
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundGateway:
     """A gateway, as it says itself."""
 
     name: str
@@ -51,16 +50,21 @@ def why_not() -> str:
     return "" if importlib.util.find_spec("zeroconf") else _MISSING
 
 
-def find(seconds: float = FIND_S, on_found: Callable[[Found], object] | None = None) -> list[Found]:
+def find_gateways(
+    seconds: float = FIND_S, on_found: Callable[[FoundGateway], object] | None = None
+) -> list[FoundGateway]:
     """Listen for as long; returns the gateways that are there then, by name.
 
-    `on_found` is called for each as it comes, in a thread of the library's.
+    `on_found` is called for each as it comes, in a thread of the library's;
+    what it raises ends the search and comes out here.
 
     Raises:
         ConfigError: The library is not installed, or this machine has no network at all.
     """
     zeroconf, _ = _library()
-    found: dict[str, Found] = {}
+    found: dict[str, FoundGateway] = {}
+    failed: list[Exception] = []
+    is_over = threading.Event()
 
     def hear(zeroconf: Any, service_type: str, name: str, state_change: Any) -> None:
         if state_change.name == "Removed":
@@ -73,7 +77,11 @@ def find(seconds: float = FIND_S, on_found: Callable[[Found], object] | None = N
         is_new = found.get(name) != gateway
         found[name] = gateway
         if on_found is not None and is_new:
-            on_found(gateway)
+            try:
+                on_found(gateway)
+            except Exception as exc:  # not our code; comes out where it was given
+                failed.append(exc)
+                is_over.set()
 
     try:
         asking = zeroconf.Zeroconf(ip_version=zeroconf.IPVersion.V4Only)
@@ -81,15 +89,17 @@ def find(seconds: float = FIND_S, on_found: Callable[[Found], object] | None = N
         raise ConfigError(f"this machine has no network to find gateways in: {exc}") from exc
     try:
         zeroconf.ServiceBrowser(asking, SERVICE, handlers=[hear])
-        time.sleep(seconds)
+        is_over.wait(seconds)
     finally:
         asking.close()
+    if failed:
+        raise failed[0]
     return sorted(found.values(), key=lambda each: (each.name, each.addresses, each.port))
 
 
-def _found(name: str, info: Any) -> Found:
+def _found(name: str, info: Any) -> FoundGateway:
     said = {_text(key): _text(value) for key, value in info.properties.items()}
-    return Found(
+    return FoundGateway(
         name=said.get("name") or name.removesuffix(f".{SERVICE}"),
         host=said.get("host", ""),
         addresses=tuple(sorted(info.parsed_addresses())),

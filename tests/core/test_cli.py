@@ -258,6 +258,12 @@ def test_tables_are_coloured_on_a_terminal_unless_no_color_is_set() -> None:
 
 
 @pytest.mark.slow
+def test_a_terminal_of_few_letters_is_no_traceback() -> None:
+    done = typed("ping", "größe", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert "cannot reach gr\\xf6\\xdfe port 1857: " in is_told(done)
+
+
+@pytest.mark.slow
 def test_a_table_that_a_program_reads_is_its_rows_alone() -> None:
     done = subprocess.run([sys.executable, "-c", DRAW], capture_output=True, text=True, check=True)
     assert done.stdout == f"[red]a{HIDDEN}  b c\n"

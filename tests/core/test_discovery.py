@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from pi_agent.worker import can_announce
 from pynet_core.cli import pynet
-from pynet_core.discovery import MAX_LABEL_BYTES, Announcement, find, label_of, own_addresses
+from pynet_core.discovery import MAX_LABEL_BYTES, Announcement, find_gateways, label_of, own_addresses
 from pynet_core.errors import ConfigError
 from pynet_core.gateway import Gateway
 from tests.core.loopback import controller_of, serving
@@ -65,7 +65,7 @@ def test_without_the_library_asking_for_it_is_an_error_that_says_what_to_type(wi
     with pytest.raises(ConfigError, match="pip install zeroconf"):
         Gateway(0, announce=True)
     with pytest.raises(ConfigError, match="pip install zeroconf"):
-        find(0.0)
+        find_gateways(0.0)
     assert "pip install zeroconf" in str(CliRunner().invoke(pynet, ["find"]).exception)
 
 
