@@ -30,43 +30,50 @@ class Remote:
     def __str__(self) -> str:
         return f"{self.host or 'this machine'} port {self.port}"
 
+    def controller(self) -> Controller:
+        """For what opens pairs by itself."""
+        return Controller(self.host, self.port)
+
     def client(self, purpose: str = "stream", *, patience_s: float | None = None) -> Client:
         """A pair with it; without --timeout an answer may take `patience_s`, or for ever.
 
         Raises:
             PynetError: It cannot be had, and why.
         """
-        controller = Controller(self.host, self.port)
-        client = controller.get_client(purpose=purpose, timeout_s=self.timeout_s or CONNECT_TIMEOUT_S)
+        client = self.controller().get_client(purpose=purpose, timeout_s=self.timeout_s or CONNECT_TIMEOUT_S)
         client.timeout_s = self.timeout_s or patience_s
         return client
 
 
-def asks_gateway(*, is_optional: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def asks_gateway(
+    *, is_optional: bool = False, has_timeout: bool = True
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """HOST, --port and --timeout, which the verb gets as one `remote`, its first argument."""
 
     def decorate(verb: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(verb)
-        def asking(host: str, port: int | None, timeout_s: float | None, **options: Any) -> Any:
+        def asking(host: str, port: int | None, timeout_s: float | None = None, **options: Any) -> Any:
             name, own_port = split_address(host)
             if port is not None and own_port is not None and port != own_port:
                 raise click.UsageError(f"two ports: {own_port} in {host!r}, and {port} by --port; give one")
             return verb(Remote(name, own_port or port or DEFAULT_PORT, timeout_s), **options)
 
+        timeout = click.option(
+            "--timeout",
+            "timeout_s",
+            type=click.FloatRange(0.0, 86400.0, min_open=True),
+            metavar="SECONDS",
+            help=f"for a connection ({CONNECT_TIMEOUT_S:g} when not said), and for an answer",
+        )
         for parameter in (
-            click.option(
-                "--timeout",
-                "timeout_s",
-                type=click.FloatRange(0.0, 86400.0, min_open=True),
-                metavar="SECONDS",
-                help=f"for a connection ({CONNECT_TIMEOUT_S:g} when not said), and for an answer",
-            ),
+            timeout,
             click.option(
                 "--port", type=PORT, help=f"of the gateway; also HOST:PORT  [default: {DEFAULT_PORT}]"
             ),
             click.argument("host", required=not is_optional, default="" if is_optional else None),
         ):
-            asking = parameter(asking)
+            if has_timeout or parameter is not timeout:
+                asking = parameter(asking)
         return asking
 
     return decorate

@@ -6,8 +6,7 @@ import contextlib
 import functools
 import os
 import socket
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from pynet_core.admission import HOW_TO_OPEN, OWNER_BYTES, is_loopback
@@ -30,10 +29,7 @@ from pynet_core.session import Session
 from pynet_core.swarm import Swarm, open_swarm
 from pynet_core.tls import Credentials, SpeaksPlain, TlsChannel, device_credentials, given_credentials
 from pynet_core.traffic import PURPOSES
-from pynet_core.transfer.asking import StrPath
-from pynet_core.transfer.options import DEFAULTS, Found, Moved, OnTreeProgress, Options
-from pynet_core.transfer.tree_asking import HONOURED, check_pairs, get_tree, list_tree, tree_of
-from pynet_core.transfer.tree_putting import put_tree
+from pynet_core.tree_mover import TreeMover
 from pynet_core.trust import TrustStore
 from pynet_core.wire import (
     MAGIC,
@@ -60,7 +56,7 @@ class PairId:
         self.attempt = 0
 
 
-class Controller:
+class Controller(TreeMover):
     """Opens clients to one or several gateways; '' is this machine.
 
     Any thread may call it.  `name` is what people see of it at the gateway.
@@ -187,91 +183,6 @@ class Controller:
         if self.verbose:
             print(f"Connected to gateway at {where}")
         return channel
-
-    def get_files(
-        self,
-        source: StrPath | Sequence[StrPath],
-        into: StrPath = "",
-        *,
-        files: Sequence[StrPath] = (),
-        regex: str = "",
-        pairs: int | None = None,
-        options: Options = DEFAULTS,
-        gateways: Sequence[tuple[str, int]] | None = None,
-        on_progress: OnTreeProgress | None = None,
-        cancel: threading.Event | None = None,
-    ) -> Moved:
-        """Copy files and whole folders of the gateway's machine into folder `into`, over many pairs.
-
-        As with rsync, `logs` lands as a folder of that name and `logs/` as
-        what is in it.  `files` narrows it to these paths below a `source` that
-        ends with `/`, `regex` to files whose full path it matches from the
-        beginning.  `pairs`: how many connections, of purpose bulk; None finds
-        out what is fastest.  `gateways` are several that have the same tree.
-        `on_progress` is called in a thread of ours, one call at a time; what
-        it raises comes out here.  The same call again goes on where one was
-        broken off.
-
-        Raises:
-            FilesError: Some did not arrive: `.failed` says why, `.moved` counts the others.
-            FilesCancelled: `cancel` was set.
-            SubroutineError: The gateway refuses, or cannot list the source.
-            LinkError: No connection; if it was lost in the middle, a FilesInterrupted.
-            ValueError, TypeError: What is wrong with the arguments, or an option that is not built yet.
-        """
-        check_pairs(pairs)
-        options.refuse_unknown(HONOURED)
-        if gateways is not None:
-            raise ValueError("several gateways are not possible yet")
-        tree = tree_of(source, files, regex, options)
-        folder = into or self.download_dir
-        return get_tree(
-            self._bulk_pair,
-            tree,
-            folder,
-            pairs=pairs,
-            options=options,
-            on_progress=on_progress,
-            cancel=cancel,
-        )
-
-    def put_files(
-        self,
-        sources: StrPath | Sequence[StrPath],
-        dirname: StrPath = "",
-        *,
-        pairs: int | None = None,
-        options: Options = DEFAULTS,
-        on_progress: OnTreeProgress | None = None,
-        cancel: threading.Event | None = None,
-    ) -> Moved:
-        """Copy files and whole folders into the gateway's download folder, or folder `dirname` in it.
-
-        All else is as in `get_files`.
-        """
-        check_pairs(pairs)
-        options.refuse_unknown(HONOURED)
-        tree = tree_of(sources, (), "", options)
-        return put_tree(
-            self._bulk_pair,
-            tree,
-            dirname,
-            pairs=pairs,
-            options=options,
-            on_progress=on_progress,
-            cancel=cancel,
-        )
-
-    def list_files(
-        self, source: StrPath | Sequence[StrPath], *, regex: str = "", options: Options = DEFAULTS
-    ) -> Iterator[Found]:
-        """What `get_files` would move, folders before what is in them, while it is being found.
-
-        Raises:
-            As `get_files`, at the first step.
-        """
-        options.refuse_unknown(HONOURED)
-        yield from list_tree(self._bulk_pair(), tree_of(source, (), regex, options), options)
 
     def _bulk_pair(self) -> Client:
         return self.get_client(purpose="bulk")

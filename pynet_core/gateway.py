@@ -52,6 +52,7 @@ class Gateway:
 
     Peers of role admin may read files below `roots`, or with None whatever
     this user may, and write below `download_dir` ('Downloads' when empty).
+    What is there they may remove too; what they may read, with `allow_remove`.
 
     With `announce` it tells the local network of itself (`pynet find`), if
     others can call it at all.
@@ -72,6 +73,7 @@ class Gateway:
         on_pair: OnPair | None = None,
         roots: Iterable[str | os.PathLike[str]] | None = None,
         announce: bool = False,
+        allow_remove: bool = False,
     ) -> None:
         if not isinstance(port, int) or not 0 <= port <= 65535:
             raise ValueError(f"port must be 0 to 65535, got {port!r}")
@@ -90,7 +92,7 @@ class Gateway:
         self.name = (name or socket.gethostname())[:MAX_NAME_CHARS]
         self.registry = Registry()
         self.pumps = Pumps()
-        self.files = FileAccess(roots, download_dir)
+        self.files = FileAccess(roots, download_dir, allow_remove=allow_remove)
         self.announces = announce  # where others can call
         self._announcement: Announcement | None = None
         self._on_pair = on_pair

@@ -40,6 +40,7 @@ class State(enum.Enum):
     OFFERING = "offering files"
     UPLOADING = "uploading files"
     UPLOAD_ENDING = "ending an upload of files"
+    REMOVING = "removing files"
     CLOSED = "closed"
 
 
@@ -73,6 +74,7 @@ _CONTROLLER_SENDS: Final[_Table] = {
         Kind.TREE: State.LISTING,
         Kind.STORE: State.OFFERING,
         Kind.JOIN: State.UPLOADING,
+        Kind.REMOVE: State.REMOVING,
     },
     State.STREAMING: {Kind.CREDIT: State.STREAMING, Kind.CANCEL: State.CANCELLED},
     State.SINKING: {Kind.PUT: State.SINKING, Kind.END: State.SINK_ENDING},
@@ -120,6 +122,7 @@ _GATEWAY_SENDS: Final[_Table] = {
         Kind.ERROR: State.IDLE,
     },
     State.UPLOAD_ENDING: {Kind.REPORT: State.UPLOAD_ENDING, Kind.END: State.IDLE, Kind.ERROR: State.IDLE},
+    State.REMOVING: {Kind.REPORT: State.REMOVING, Kind.END: State.IDLE, Kind.ERROR: State.IDLE},
 }
 # What the controller may still see after its CANCEL or END is what the gateway sent before reading it.
 _CONTROLLER_RECEIVES: Final[_Table] = {

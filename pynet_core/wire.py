@@ -76,6 +76,7 @@ class Kind(enum.IntEnum):
     SEAL = 35  # answers PULL: that was all of it; body: digest
     STORE = 36  # controller; body: Store
     JOIN = 37  # controller; body: Join
+    REMOVE = 38  # controller; body: Remove
 
 
 class Flag(enum.IntEnum):  # no IntFlag: its `&` takes 1 us, and every frame is asked

@@ -48,11 +48,12 @@ FENCES: Final[dict[str, tuple[str, ...]]] = {
     "cv2": ("desktop_app/*", "pynet_car/world/*"),
     "simplejpeg": ("desktop_app/*", "pynet_car/world/*"),
     "cryptography": ("pynet_core/certificate.py",),
-    "rich": ("pynet_core/cli_table.py",),  # imports slowly: only where tables are drawn
+    "rich": ("pynet_core/cli_table.py", "pynet_core/cli_progress.py"),  # imports slowly: only what draws
     "zeroconf": ("pynet_core/discovery.py",),  # missing, it costs discovery only
     "ifaddr": ("pynet_core/discovery.py",),
     "spake2": ("pynet_core/pairing.py",),
     "regex": ("pynet_core/transfer/pattern.py",),  # `re` cannot be stopped: a peer's patterns go through it
+    "pathspec": ("pynet_core/transfer/choosing.py",),  # the caller's own patterns only: it cannot be stopped
     "xxhash": ("pynet_core/transfer/digest.py",),  # which knows what to do without it
     "torch": ("desktop_app/pilot/*",),
     "onnxruntime": ("desktop_app/pilot/*",),

@@ -26,7 +26,6 @@ def pynet(*, tls: bool = False, pairs: int = 0) -> Mover:
         lambda job: command("put" if job.up else "get", job),
         lambda job: command("serve", job),
         goes_up=True,
-        flat=True,
         environment=tuple(environment),
     )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from pathlib import Path
 from typing import Final
 
 from pynet_core.controller import Controller
@@ -18,6 +17,7 @@ from pynet_core.keys import Identity
 
 SECRET: Final = "a secret of this benchmark's"
 PLACES: Final = 32
+PAIRS: Final = int(os.environ.get("CONTESTANT_PAIRS", "0")) or None
 
 
 def _identity() -> Identity | None:
@@ -31,22 +31,18 @@ def serve(host: str, port: str, source: str, target: str) -> None:
 
 
 def get(host: str, port: str, source: str, target: str) -> None:
-    controller = Controller(host, int(port), target, identity=_identity())
+    controller = Controller(host, int(port), identity=_identity())
     began_s = time.perf_counter()
-    with controller.get_client(purpose="bulk") as client:
-        client.get_files_from_gateway(folder=source, recursive=True)
+    controller.get_files(f"{source}/", target, pairs=PAIRS)
     print("took", time.perf_counter() - began_s)
 
 
 def put(host: str, port: str, source: str, target: str) -> None:
     controller = Controller(host, int(port), identity=_identity())
     began_s = time.perf_counter()
-    with controller.get_client(purpose="bulk") as client:
-        client.send_files_to_gateway("", [path for path in Path(source).rglob("*") if path.is_file()])
+    controller.put_files(f"{source}/", pairs=PAIRS)
     print("took", time.perf_counter() - began_s)
 
 
 if __name__ == "__main__":
-    if int(os.environ.get("CONTESTANT_PAIRS", "1")) > 1:
-        sys.exit("files travel over one pair only, as yet")
     {"serve": serve, "get": get, "put": put}[sys.argv[1]](*sys.argv[2:])

@@ -139,6 +139,7 @@ class Incoming:
 
     def _pull(self, unit: Unit, base: bytes, bits: list[Bit], have: bytes, *, packed: bool) -> None:
         digest = self._intake.digest
+        self._intake.limit.pace(sum(bit.length or bit.size for bit in bits if not bit.have))
         pull = Pull(base=base, digest=digest, bits=bits, packed=packed)
         self._link.send(Frame(Kind.PULL, 0, pack_body(pull)))
         self._asked.append(_Asked(unit, have, HASHERS[digest]()))

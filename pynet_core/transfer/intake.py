@@ -16,6 +16,7 @@ from pynet_core.transfer.digest import agree, digest_at
 from pynet_core.transfer.folder import CannotStore, storing
 from pynet_core.transfer.ground import Folders, Ground, check_path
 from pynet_core.transfer.jail import PathRefused
+from pynet_core.transfer.limit import Limit
 from pynet_core.transfer.options import Moved, Select
 from pynet_core.transfer.plan import as_text
 from pynet_core.transfer.stock import SMALL_BYTES, Large, Pack, Stock
@@ -43,6 +44,7 @@ class Intake:
         checksum: bool = False,
         select: Select | None = None,
         arrived: Arrived = lambda base, node: None,
+        limit: Limit | None = None,
     ) -> None:
         self.ground = ground
         self.stock = Stock()
@@ -56,6 +58,7 @@ class Intake:
         self.digest = ""
         self.writing = threading.Lock()  # one writer of small files: more are slower
         self.arrived = arrived
+        self.limit = limit or Limit(None)
         self._checksum = checksum
         self._select = select
         self._unselected = b""  # a folder that is not wanted, with its slash
@@ -260,6 +263,7 @@ class Intake:
 
     def stop(self) -> None:
         """Nothing more is wanted.  Any thread; pairs that wait for their peer go on waiting."""
+        self.limit.stop()
         self.stock.stop()
 
     def close(self) -> None:

@@ -10,22 +10,25 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
+
 from pynet_core.errors import PynetError, RemoteProtocolError
 from pynet_core.transfer.digest import agree
 from pynet_core.transfer.folder import DEFAULT_FOLDER, Folder
 from pynet_core.transfer.frames import Link, receive_offers, send_offers, send_reports
 from pynet_core.transfer.jail import PathRefused, Roots, folder_parts
 from pynet_core.transfer.listing import find
-from pynet_core.transfer.messages import Missed, Placement, Query
+from pynet_core.transfer.messages import Missed, Placement, Query, Report
 from pynet_core.transfer.plan import plan
 from pynet_core.transfer.receiver import Receiver
+from pynet_core.transfer.removing import remove
 from pynet_core.transfer.sender import Sender
 from pynet_core.transfer.shelf import Shelf
 from pynet_core.transfer.storing import FullLink, Stores
-from pynet_core.transfer.tree_messages import Join, Store, Tree
+from pynet_core.transfer.tree_messages import Join, Remove, Store, Tree
 from pynet_core.transfer.tree_sender import TreeSender
 from pynet_core.transfer.walk import Walk, send_found
-from pynet_core.wire import Frame, Kind, unpack_body
+from pynet_core.wire import Frame, Kind, pack_body, unpack_body
 
 _log = logging.getLogger(__name__)
 
@@ -37,8 +40,15 @@ class CannotList(PynetError):
 class FileAccess:
     """What a gateway's peers may do with the files of its machine."""
 
-    def __init__(self, roots: Iterable[str | os.PathLike[str]] | None, download_dir: str) -> None:
+    def __init__(
+        self,
+        roots: Iterable[str | os.PathLike[str]] | None,
+        download_dir: str,
+        *,
+        allow_remove: bool = False,
+    ) -> None:
         self._roots = Roots(roots)
+        self._allow_remove = allow_remove
         self.download_dir = download_dir or DEFAULT_FOLDER
         self._stores = Stores()
 
@@ -48,7 +58,8 @@ class FileAccess:
             readable = "every file that this user may"
         else:
             readable = ("files in " + ", ".join(folders)) if folders else "no files"
-        return f"peers of role admin may read {readable} and write to {Path(self.download_dir).absolute()}"
+        verbs = "read and remove" if self._allow_remove else "read"
+        return f"peers of role admin may {verbs} {readable} and write to {Path(self.download_dir).absolute()}"
 
     def serve(self, request: Frame, link: FullLink) -> None:
         """Do what a LIST, FETCH, UPLOAD, TREE, STORE or JOIN asks, to its end.
@@ -64,11 +75,13 @@ class FileAccess:
             case Kind.FETCH:
                 self._send(link)
             case Kind.TREE:
-                send_found(link, Walk(unpack_body(request.body, Tree), self._roots).run())
+                self._list_tree(unpack_body(request.body, Tree), link)
             case Kind.STORE:
                 self._stores.take_in(unpack_body(request.body, Store), link, self.download_dir)
             case Kind.JOIN:
                 self._stores.join(unpack_body(request.body, Join), link)
+            case Kind.REMOVE:
+                self._remove(unpack_body(request.body, Remove), link)
             case _:
                 self._take_in(unpack_body(request.body, Placement), link)
         link.send(Frame(Kind.END))
@@ -76,6 +89,33 @@ class FileAccess:
     def is_idle(self) -> bool:
         """No tree is being taken in."""
         return self._stores.is_idle()
+
+    def _list_tree(self, tree: Tree, link: FullLink) -> None:
+        roots = self._roots
+        if tree.landed:
+            roots = Roots([self.download_dir])
+            tree = msgspec.structs.replace(tree, sources=[self._landed(source) for source in tree.sources])
+        send_found(link, Walk(tree, roots).run())
+
+    def _landed(self, path: bytes) -> bytes:
+        """The full path of what is below the download folder."""
+        return os.fsencode(Path(self.download_dir).absolute()) + b"/" + path
+
+    def _remove(self, request: Remove, link: FullLink) -> None:
+        if not request.landed and not self._allow_remove:
+            raise PathRefused("this gateway lets nobody remove files: see allow_remove of Gateway")
+        roots = Roots([self.download_dir]) if request.landed else self._roots
+        base = self._landed(request.base) if request.landed else request.base
+        missed: list[Missed] = []
+        gone = 0
+        for one in remove(request, base, roots):
+            if one is None:
+                gone += 1
+            else:
+                missed.append(one)
+        _log.info("%d removed below %r, %d not", gone, os.fsdecode(base), len(missed))
+        send_reports(link, missed)
+        link.send(Frame(Kind.REPORT, 0, pack_body(Report(missed=[], failed=len(missed), files=gone))))
 
     def _list(self, query: Query, link: Link) -> None:
         try:

@@ -24,6 +24,7 @@ from pynet_core.transfer.folder import DEFAULT_FOLDER, CannotStore, Folder
 from pynet_core.transfer.ground import Ground
 from pynet_core.transfer.incoming import bring
 from pynet_core.transfer.intake import Intake
+from pynet_core.transfer.limit import Limit
 from pynet_core.transfer.options import MAX_PAIRS, Found, Moved, OnTreeProgress, Options, TreeProgress
 from pynet_core.transfer.plan import as_text
 from pynet_core.transfer.tree_messages import Nodes, Tree
@@ -32,7 +33,9 @@ from pynet_core.wire import Failure, Frame, Kind, pack_body, unpack_body
 
 _log = logging.getLogger(__name__)
 
-HONOURED: Final = frozenset({"recursive", "select", "symlinks", "preserve", "sparse", "fsync", "checksum"})
+HONOURED: Final = frozenset(
+    {"recursive", "select", "symlinks", "preserve", "sparse", "fsync", "checksum", "limit_bytes_per_s"}
+)
 LIST_NAME: Final = "list_files"
 GET_NAME: Final = "get_files"
 _LOST: Final = "the connection was lost"
@@ -41,7 +44,13 @@ OpenPair = Callable[[], Pair]
 
 
 def tree_of(
-    source: StrPath | Sequence[StrPath], files: Sequence[StrPath], regex: str, options: Options
+    source: StrPath | Sequence[StrPath],
+    files: Sequence[StrPath],
+    regex: str,
+    options: Options,
+    *,
+    landed: bool = False,
+    names_folders: bool = False,
 ) -> Tree:
     """What these arguments mean.
 
@@ -58,6 +67,8 @@ def tree_of(
         regex=regex,
         recursive=options.recursive,
         links=options.symlinks == "keep",
+        landed=landed,
+        names_folders=names_folders,
     )
 
 
@@ -164,6 +175,7 @@ def get_tree(
     cancel: threading.Event | None,
 ) -> Moved:
     """As `Controller.get_files`."""
+    limit = Limit(options.limit_bytes_per_s)
     client = open_pair()
     try:
         folder = Folder(into or DEFAULT_FOLDER)
@@ -172,7 +184,7 @@ def get_tree(
     except CannotStore as exc:
         client.close()
         raise FilesError(dict.fromkeys(map(as_text, tree.sources), str(exc))) from exc
-    intake = Intake(ground, checksum=options.checksum, select=options.select)
+    intake = Intake(ground, checksum=options.checksum, select=options.select, limit=limit)
     crew = Crew(open_pair, _Getting(tree, intake).work)
     began_s = time.monotonic()
     is_cancelled = False

@@ -39,6 +39,8 @@ class Tree(Struct, frozen=True, kw_only=True):
     regex: str = ""  # only files whose full path it matches
     recursive: bool = True
     links: bool = False  # links too, as such
+    landed: bool = False  # the sources are below the gateway's download folder
+    names_folders: bool = False  # when not recursive: folders in a folder too, without what is in them
 
 
 class Node(Struct, frozen=True, array_like=True, gc=False):
@@ -114,3 +116,22 @@ class Join(Struct, frozen=True, kw_only=True):
     """JOIN: this pair brings files of that transfer, too."""
 
     transfer: _Id
+
+
+class Doomed(Struct, frozen=True, array_like=True, gc=False):
+    """What is to go; with an inode only in this very state."""
+
+    path: _Path
+    size: _Count = 0
+    mtime_ns: _Signed = 0
+    ctime_ns: _Signed = 0
+    inode: int = 0
+
+
+class Remove(Struct, frozen=True, kw_only=True):
+    """REMOVE: these go, below `base`: a full path, or one below the download folder."""
+
+    base: _Path
+    landed: bool
+    things: list[Doomed]
+    recursive: bool = False  # folders with all that is in them; else empty ones only

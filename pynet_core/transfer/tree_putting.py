@@ -15,6 +15,7 @@ from pynet_core.errors import LinkError
 from pynet_core.transfer.asking import StrPath
 from pynet_core.transfer.crew import Crew, PairTuner, run
 from pynet_core.transfer.jail import PathRefused, Roots
+from pynet_core.transfer.limit import Limit
 from pynet_core.transfer.messages import Missed, Report
 from pynet_core.transfer.options import Moved, OnTreeProgress, Options, Select, TreeProgress
 from pynet_core.transfer.plan import as_text
@@ -78,6 +79,7 @@ class Putting:
             fsync=options.fsync,
             checksum=options.checksum,
         )
+        self.limit = Limit(options.limit_bytes_per_s)
         self._tops = [split_source(source, self._roots) for source in tree.sources]
         self._lock = threading.Lock()
         self.moved = Moved()
@@ -107,7 +109,7 @@ class Putting:
             self.now_path = path
 
         with Shelf(self._roots, _Admission(self._tops, self._options.select)) as shelf:
-            frame = TreeSender(link, shelf, on_sent=sent).serve()
+            frame = TreeSender(link, shelf, pace=self.limit.pace, on_sent=sent).serve()
         while frame.kind == Kind.REPORT:
             self._hear(unpack_body(frame.body, Report))
             frame = link.receive()
@@ -178,6 +180,7 @@ def put_tree(
             crew.abort()  # pairs that came too late
         if cancel is not None and cancel.is_set() and not is_cancelled:
             is_cancelled = True
+            putting.limit.stop()
             crew.abort()
         if on_progress is not None:
             on_progress(putting.progress(began_s))

@@ -145,7 +145,9 @@ class Walk:
                         yield base, _missed(_join(base, path), exc)
                     continue
                 if stat.S_ISDIR(found.st_mode):
-                    if not self._tree.recursive:
+                    if not self._tree.recursive and self._tree.names_folders:
+                        yield base, node(path, FOLDER, found)
+                    elif not self._tree.recursive:
                         yield base, Missed(path=_join(base, path), reason="is a folder", wanted=False)
                     elif len(path) > MAX_PATH_BYTES - 256:
                         yield base, Missed(path=path[:MAX_PATH_BYTES], reason="has too long a path")

@@ -46,12 +46,9 @@ VERBS: Final = dict([*verbs(pynet, "pynet"), *verbs(agent, "pynet-agent")])
 
 
 def options_of(command: click.Command) -> set[str]:
-    return {
-        name
-        for each in command.params
-        if isinstance(each, click.Option)
-        for name in (*each.opts, *each.secondary_opts)
-    }
+    options = [each for each in command.params if isinstance(each, click.Option)]
+    names = [name for each in options for name in (*each.opts, *each.secondary_opts)]
+    return {name for name in names if name.startswith("--")}
 
 
 # What there is, and what the page says

@@ -40,6 +40,7 @@ TABLE: Final[dict[State, tuple[dict[Kind, State], dict[Kind, State]]]] = {
             K.TREE: S.LISTING,
             K.STORE: S.OFFERING,
             K.JOIN: S.UPLOADING,
+            K.REMOVE: S.REMOVING,
         },
         {},
     ),
@@ -68,6 +69,7 @@ TABLE: Final[dict[State, tuple[dict[Kind, State], dict[Kind, State]]]] = {
         {K.TAKE: S.UPLOADING, K.PULL: S.UPLOADING, K.REPORT: S.UPLOADING, K.END: S.IDLE, K.ERROR: S.IDLE},
     ),
     S.UPLOAD_ENDING: ({}, {K.REPORT: S.UPLOAD_ENDING, K.END: S.IDLE, K.ERROR: S.IDLE}),
+    S.REMOVING: ({}, {K.REPORT: S.REMOVING, K.END: S.IDLE, K.ERROR: S.IDLE}),
     S.CLOSED: ({}, {}),
 }
 # What the controller may still see after its CANCEL or END, because it was on its way.

@@ -43,12 +43,14 @@ from pynet_core.transfer.tree_messages import (
     FOLDER,
     LINK,
     Bit,
+    Doomed,
     Hole,
     Join,
     Node,
     Nodes,
     Packed,
     Pull,
+    Remove,
     Store,
     Tree,
 )
@@ -162,6 +164,11 @@ GOLDEN: Final[dict[str, Frame]] = {
     "HOLE": Frame(Kind.HOLE, 1 << 20, pack_body(Hole(length=1 << 20))),
     "SEAL": Frame(Kind.SEAL, 0, digest_of("xxh3-128", b"abc")),
     "STORE": Frame(Kind.STORE, 0, pack_body(Store(transfer=bytes(range(16)), key=bytes(16), folder="logs"))),
+    "REMOVE": Frame(
+        Kind.REMOVE,
+        0,
+        pack_body(Remove(base=b"logs", landed=True, things=[Doomed(b"old"), Doomed(b"new", 3, 7, 9, 42)])),
+    ),
     "JOIN": Frame(Kind.JOIN, 0, pack_body(Join(transfer=bytes(range(16))))),
 }
 

@@ -1,0 +1,143 @@
+"""What a Controller does with whole trees of files: get, put, list, remove."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+
+from pynet_core.client import Client
+from pynet_core.transfer.asking import StrPath
+from pynet_core.transfer.options import DEFAULTS, Found, Moved, OnTreeProgress, Options
+from pynet_core.transfer.tree_asking import HONOURED, check_pairs, get_tree, list_tree, tree_of
+from pynet_core.transfer.tree_messages import Doomed
+from pynet_core.transfer.tree_putting import put_tree
+from pynet_core.transfer.tree_removing import remove_tree
+
+
+class TreeMover:
+    """Opens pairs of its own for each call, and closes them.  Any thread."""
+
+    download_dir: str
+
+    def _bulk_pair(self) -> Client:
+        """A new pair with the gateway."""
+        raise NotImplementedError
+
+    def get_files(
+        self,
+        source: StrPath | Sequence[StrPath],
+        into: StrPath = "",
+        *,
+        files: Sequence[StrPath] = (),
+        regex: str = "",
+        pairs: int | None = None,
+        options: Options = DEFAULTS,
+        gateways: Sequence[tuple[str, int]] | None = None,
+        on_progress: OnTreeProgress | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Moved:
+        """Copy files and whole folders of the gateway's machine into folder `into`, over many pairs.
+
+        As with rsync, `logs` lands as a folder of that name and `logs/` as
+        what is in it.  `files` narrows it to these paths below a `source` that
+        ends with `/`, `regex` to files whose full path it matches from the
+        beginning.  `pairs`: how many connections, of purpose bulk; None finds
+        out what is fastest.  `gateways` are several that have the same tree.
+        `on_progress` is called in a thread of ours, one call at a time; what
+        it raises comes out here.  The same call again goes on where one was
+        broken off.
+
+        Raises:
+            FilesError: Some did not arrive: `.failed` says why, `.moved` counts the others.
+            FilesCancelled: `cancel` was set.
+            SubroutineError: The gateway refuses, or cannot list the source.
+            LinkError: No connection; if it was lost in the middle, a FilesInterrupted.
+            ValueError, TypeError: What is wrong with the arguments, or an option that is not built yet.
+        """
+        check_pairs(pairs)
+        options.refuse_unknown(HONOURED)
+        if gateways is not None:
+            raise ValueError("several gateways are not possible yet")
+        tree = tree_of(source, files, regex, options)
+        folder = into or self.download_dir
+        return get_tree(
+            self._bulk_pair,
+            tree,
+            folder,
+            pairs=pairs,
+            options=options,
+            on_progress=on_progress,
+            cancel=cancel,
+        )
+
+    def put_files(
+        self,
+        sources: StrPath | Sequence[StrPath],
+        dirname: StrPath = "",
+        *,
+        pairs: int | None = None,
+        options: Options = DEFAULTS,
+        on_progress: OnTreeProgress | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Moved:
+        """Copy files and whole folders into the gateway's download folder, or folder `dirname` in it.
+
+        All else is as in `get_files`.
+        """
+        check_pairs(pairs)
+        options.refuse_unknown(HONOURED)
+        tree = tree_of(sources, (), "", options)
+        return put_tree(
+            self._bulk_pair,
+            tree,
+            dirname,
+            pairs=pairs,
+            options=options,
+            on_progress=on_progress,
+            cancel=cancel,
+        )
+
+    def list_files(
+        self,
+        source: StrPath | Sequence[StrPath],
+        *,
+        regex: str = "",
+        options: Options = DEFAULTS,
+        landed: bool = False,
+        names_folders: bool = False,
+    ) -> Iterator[Found]:
+        """What `get_files` would move, folders before what is in them, while it is being found.
+
+        `landed`: the sources are below the gateway's download folder.
+        `names_folders`: without `recursive` too folders in a folder are named.
+
+        Raises:
+            As `get_files`, at the first step.
+        """
+        options.refuse_unknown(HONOURED)
+        tree = tree_of(source, (), regex, options, landed=landed, names_folders=names_folders)
+        yield from list_tree(self._bulk_pair(), tree, options)
+
+    def remove_files(
+        self,
+        paths: Sequence[StrPath],
+        folder: StrPath = "",
+        *,
+        landed: bool = True,
+        recursive: bool = False,
+    ) -> int:
+        """Remove files at the gateway, and folders: empty ones, or with `recursive` all that is in them.
+
+        The paths are below the gateway's download folder, or `folder` in it;
+        without `landed`, `folder` is a full path, and the gateway must have
+        been started with `allow_remove`.  Returns how many have gone.
+
+        Raises:
+            FilesError: Some have not; the others have.
+            SubroutineError: The gateway lets nobody do that.
+            LinkError: No connection.
+        """
+        things = [Doomed(os.fsencode(path)) for path in paths]
+        base = os.fsencode(folder)
+        return remove_tree(self._bulk_pair(), things, base, landed=landed, recursive=recursive)
