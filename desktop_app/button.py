@@ -6,12 +6,12 @@ import enum
 from typing import Final
 
 from PyQt5.QtCore import QElapsedTimer, QEvent, QRectF, QSize, Qt, QTimer, pyqtSignal
-from PyQt5.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
+from PyQt5.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent
 from PyQt5.QtWidgets import QAbstractButton, QWidget
 
-from desktop_app.ground import came_by_keyboard, update_ring
 from desktop_app.icons import Icon
-from desktop_app.ink import Align, Drawn, Ink
+from desktop_app.ink import Align, Ink
+from desktop_app.painted import Ringed
 from desktop_app.theme import AXIS, BODY, ON_RED, RED_FILL, Look
 
 HOLD_S: Final = 1.0
@@ -27,7 +27,7 @@ class Tone(enum.Enum):
     ON_RED = "white plate on the red fill"
 
 
-class Button(QAbstractButton):
+class Button(Ringed, QAbstractButton):
     """A button of at least 32 px; clicked with the mouse, or with Enter when it has the focus.
 
     `hold` buttons emit `held` after one second of pressing and never `clicked`.
@@ -51,8 +51,6 @@ class Button(QAbstractButton):
         self.key = key
         self.mark = icon
         self.tone = tone
-        self.drawn: tuple[Drawn, ...] = ()
-        self.shows_focus = False
         self._needs_hold = False
         self._held_s = 0.0
         self._since = QElapsedTimer()
@@ -152,23 +150,14 @@ class Button(QAbstractButton):
             self.end_hold()
         super().changeEvent(event)
 
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        self.shows_focus = came_by_keyboard(event)
-        update_ring(self)
-
     def focusOutEvent(self, event: QFocusEvent) -> None:
-        self.shows_focus = False
         self.end_hold()
-        update_ring(self)
+        super().focusOutEvent(event)
 
     # Painting.
 
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        scale = self.look.scale
-        painter.scale(scale, scale)
-        rect = QRectF(0, 0, self.width() / scale, self.height() / scale)
-        ink = Ink(painter, self.look, rect)
+    def paint(self, ink: Ink) -> None:
+        rect = ink.rect
         fill, edge, text = self._colors()
         ink.plate(rect, fill, edge, radius=7)
         if self.isDown() or self.underMouse():
@@ -178,8 +167,6 @@ class Button(QAbstractButton):
         if self._held_s:
             ink.plate(QRectF(0, rect.height() - 5, rect.width() * self.held_share, 5), text, radius=2.5)
         self._draw_words(ink, text)
-        painter.end()
-        self.drawn = tuple(ink.drawn)
 
     def _draw_words(self, ink: Ink, color: QColor) -> None:
         rect = ink.rect

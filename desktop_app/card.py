@@ -26,12 +26,12 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from PyQt5.QtCore import QRectF, QSizeF, Qt, pyqtSignal
-from PyQt5.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
+from PyQt5.QtCore import Qt, pyqtSignal
+from PyQt5.QtGui import QKeyEvent, QMouseEvent
 from PyQt5.QtWidgets import QWidget
 
-from desktop_app.ground import came_by_keyboard, update_ring
-from desktop_app.ink import Align, Drawn, Ink
+from desktop_app.ink import Align, Ink
+from desktop_app.painted import Ringed
 from desktop_app.theme import BODY, Look
 from desktop_app.view import View
 
@@ -41,7 +41,7 @@ TITLE_BASELINE: Final = 25.0
 Content = TypeVar("Content")
 
 
-class Instrument(QWidget, Generic[Content]):
+class Instrument(Ringed, QWidget, Generic[Content]):
     """One widget that draws one value taken from a View.  GUI thread."""
 
     title = ""  # what it is called, also to a screen reader
@@ -53,8 +53,6 @@ class Instrument(QWidget, Generic[Content]):
         self.setAttribute(Qt.WA_OpaquePaintEvent)
         self.look = look
         self.is_compact = False
-        self.shows_focus = False  # the parent draws the ring
-        self.drawn: tuple[Drawn, ...] = ()  # the texts of the newest paint
         self.view = View()
         self.content: Content = self.read(self.view)
         if self.is_pressable:
@@ -96,21 +94,13 @@ class Instrument(QWidget, Generic[Content]):
         self.refresh()
         self.update()
 
-    def design_size(self) -> QSizeF:
-        return QSizeF(self.width() / self.look.scale, self.height() / self.look.scale)
-
     def backdrop(self, ink: Ink) -> None:
         """What lies under the drawing; fills every pixel."""
         ink.painter.fillRect(ink.rect, self.look.palette.panel)
 
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.scale(self.look.scale, self.look.scale)
-        ink = Ink(painter, self.look, QRectF(0, 0, self.design_size().width(), self.design_size().height()))
+    def paint(self, ink: Ink) -> None:
         self.backdrop(ink)
         self.draw(ink, self.content)
-        painter.end()
-        self.drawn = tuple(ink.drawn)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         if self.is_pressable and event.button() == Qt.LeftButton and self.rect().contains(event.pos()):
@@ -124,14 +114,6 @@ class Instrument(QWidget, Generic[Content]):
             self.clicked.emit()
         else:
             super().keyPressEvent(event)
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        self.shows_focus = came_by_keyboard(event)
-        update_ring(self)
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        self.shows_focus = False
-        update_ring(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,11 @@ from PyQt5.QtGui import (
     QKeyEvent,
     QKeySequence,
     QMouseEvent,
-    QPainter,
-    QPaintEvent,
 )
 from PyQt5.QtWidgets import QApplication, QLineEdit, QMenu, QWidget
 
-from desktop_app.ink import Align, Drawn, Ink
+from desktop_app.ink import Align, Ink
+from desktop_app.painted import Painted
 from desktop_app.theme import BANNER, Look
 from pynet_core.pairing import CODE_DIGITS
 
@@ -34,13 +33,12 @@ def digits_of(text: str) -> str:
     return re.sub(r"[^0-9]", "", written[-1] if written else text)[:CODE_DIGITS]
 
 
-class CodeField(QLineEdit):
+class CodeField(Painted, QLineEdit):
     """Holds digits only.  Typing into a filled box replaces its digit; pasting replaces all."""
 
     def __init__(self, look: Look, parent: QWidget) -> None:
         super().__init__(parent)
         self.look = look
-        self.drawn: tuple[Drawn, ...] = ()
         self.setAccessibleName("Code of eight digits")
         self.setInputMethodHints(Qt.ImhDigitsOnly)
         self.setAcceptDrops(False)
@@ -101,7 +99,7 @@ class CodeField(QLineEdit):
         menu.exec(event.globalPos())
 
     def _boxes(self) -> list[QRectF]:
-        width, height = self.width() / self.look.scale, self.height() / self.look.scale
+        width, height = self.design_size().width(), self.design_size().height()
         side = min(WIDEST, (width - (CODE_DIGITS - 2) * GAP - MIDDLE) / CODE_DIGITS)
         boxes, x = [], 0.0
         for i in range(CODE_DIGITS):
@@ -109,13 +107,9 @@ class CodeField(QLineEdit):
             x += side + (MIDDLE if i == CODE_DIGITS // 2 - 1 else GAP)
         return boxes
 
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        scale, palette = self.look.scale, self.look.palette
-        painter.scale(scale, scale)
-        rect = QRectF(0, 0, self.width() / scale, self.height() / scale)
-        painter.fillRect(rect, palette.panel)
-        ink = Ink(painter, self.look, rect)
+    def paint(self, ink: Ink) -> None:
+        palette = self.look.palette
+        ink.painter.fillRect(ink.rect, palette.panel)
         text, is_live = self.text(), not self.isReadOnly()
         at = self.cursorPosition() if self.hasFocus() and is_live else -1
         chosen = range(self.selectionStart(), self.selectionStart() + len(self.selectedText()))
@@ -133,5 +127,3 @@ class CodeField(QLineEdit):
                 x = box.center().x()
                 y = box.bottom() - 9
                 ink.line(x - 8, y, x + 8, y, palette.accent, 2)
-        painter.end()
-        self.drawn = tuple(ink.drawn)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from PyQt5.QtCore import QRectF, Qt, pyqtSignal
-from PyQt5.QtGui import QColor, QFocusEvent, QKeyEvent, QPainter, QPaintEvent
+from PyQt5.QtGui import QColor, QKeyEvent
 from PyQt5.QtWidgets import QAbstractButton, QLineEdit, QWidget
 
 from desktop_app.button import Button, Tone
-from desktop_app.ground import came_by_keyboard, update_ring
 from desktop_app.icons import Icon
-from desktop_app.ink import Align, Drawn, Ink
+from desktop_app.ink import Align, Ink
 from desktop_app.keys import Deed
+from desktop_app.painted import Ringed
 from desktop_app.sheet import SheetBody
 from desktop_app.theme import BODY, READOUT, SECOND, SMALL_READOUT, Look
 from desktop_app.view import Connection, KnownRobot, View
@@ -33,15 +33,13 @@ def row_words(robot: KnownRobot) -> tuple[str, str]:
     return word, "simulated" if robot.simulated else "remembered"
 
 
-class RobotRow(QAbstractButton):
+class RobotRow(Ringed, QAbstractButton):
     """One known robot: a click connects."""
 
     def __init__(self, look: Look, robot: KnownRobot, parent: QWidget) -> None:
         super().__init__(parent)
         self.look = look
         self.robot = robot
-        self.drawn: tuple[Drawn, ...] = ()
-        self.shows_focus = False
         self.setAttribute(Qt.WA_OpaquePaintEvent)
         self.setFocusPolicy(Qt.StrongFocus)
         self.setCursor(Qt.PointingHandCursor)
@@ -53,13 +51,9 @@ class RobotRow(QAbstractButton):
         self.look = look
         self.update()
 
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        scale, palette = self.look.scale, self.look.palette
-        painter.scale(scale, scale)
-        rect = QRectF(0, 0, self.width() / scale, self.height() / scale)
-        ink = Ink(painter, self.look, rect)
-        painter.fillRect(rect, palette.panel)
+    def paint(self, ink: Ink) -> None:
+        rect, palette = ink.rect, self.look.palette
+        ink.painter.fillRect(rect, palette.panel)
         is_hot = self.underMouse() or self.isDown()
         edge = palette.accent if self.robot.is_connected else palette.edge if is_hot else palette.line
         ink.plate(rect, palette.raised, edge, width=2 if self.robot.is_connected else 1)
@@ -81,22 +75,12 @@ class RobotRow(QAbstractButton):
         if not ink.fits(where, SECOND, room):
             where = self.robot.address
         ink.text(72, middle + 16, ink.shorten(where, SECOND, room), SECOND, palette.text2, room=room)
-        painter.end()
-        self.drawn = tuple(ink.drawn)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key_Return, Qt.Key_Enter):
             self.click()
         else:
             event.ignore()
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        self.shows_focus = came_by_keyboard(event)
-        update_ring(self)
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        self.shows_focus = False
-        update_ring(self)
 
 
 class ConnectSheet(SheetBody):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from PyQt5.QtCore import QRectF, Qt, pyqtSignal
-from PyQt5.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
+from PyQt5.QtGui import QKeyEvent, QMouseEvent
 from PyQt5.QtWidgets import QAbstractSlider, QWidget
 
-from desktop_app.ground import came_by_keyboard, update_ring
 from desktop_app.ink import Ink
+from desktop_app.painted import Ringed
 from desktop_app.theme import Look
 
 SMALLEST: Final = 10  # per cent of full throttle
@@ -17,7 +17,7 @@ STEP: Final = 5
 KNOB: Final = 10.0
 
 
-class LimitSlider(QAbstractSlider):
+class LimitSlider(Ringed, QAbstractSlider):
     """In per cent; what it shows comes from outside, what a hand does to it is only asked."""
 
     limit_asked = pyqtSignal(float)  # (0, 1]
@@ -25,7 +25,6 @@ class LimitSlider(QAbstractSlider):
     def __init__(self, look: Look, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.look = look
-        self.shows_focus = False
         self._is_held = False
         self.setAttribute(Qt.WA_OpaquePaintEvent)
         self.setFocusPolicy(Qt.TabFocus)
@@ -79,26 +78,13 @@ class LimitSlider(QAbstractSlider):
             self.update()
             self.limit_asked.emit(value / 100)
 
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        scale = self.look.scale
-        painter.scale(scale, scale)
-        rect = QRectF(0, 0, self.width() / scale, self.height() / scale)
-        ink = Ink(painter, self.look, rect)
+    def paint(self, ink: Ink) -> None:
+        rect = ink.rect
         palette = self.look.palette
-        painter.fillRect(rect, palette.panel)
+        ink.painter.fillRect(rect, palette.panel)
         track = QRectF(KNOB - 4, rect.center().y() - 3, rect.width() - 2 * KNOB + 8, 6)
         at = KNOB + (rect.width() - 2 * KNOB) * self.value() / 100
         ink.plate(track, palette.panel, palette.edge, radius=3)
         ink.plate(QRectF(track.left(), track.top(), at - track.left(), 6), palette.accent, radius=3)
         knob = QRectF(at - 9.5, rect.center().y() - 9.5, 19, 19)
         ink.plate(knob, palette.panel, palette.text, radius=9.5, width=2)
-        painter.end()
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        self.shows_focus = came_by_keyboard(event)
-        update_ring(self)
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        self.shows_focus = False
-        update_ring(self)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from PyQt5.QtCore import QRectF, Qt
-from PyQt5.QtGui import QFocusEvent, QKeyEvent, QPainter, QPainterPath, QPaintEvent, QRegion, QResizeEvent
+from PyQt5.QtGui import QFocusEvent, QKeyEvent, QPainterPath, QRegion, QResizeEvent
 from PyQt5.QtWidgets import QAbstractButton, QWidget
 
 from desktop_app.ground import came_by_keyboard
 from desktop_app.icons import Icon
 from desktop_app.ink import Ink
 from desktop_app.keys import Deed
+from desktop_app.painted import Painted
 from desktop_app.theme import ON_PLATE, PLATE_SOLID, TRACK, Look
 
 SIDE: Final = 36.0
@@ -19,7 +20,7 @@ FOCUS: Final = 2.0
 RADIUS: Final = 6.0
 
 
-class SnapshotButton(QAbstractButton):
+class SnapshotButton(Painted, QAbstractButton):
     """Opaque, like the toasts, so that the picture under it is not painted twice.
 
     A click does not take the focus away from the picture: it may be driving.
@@ -61,14 +62,9 @@ class SnapshotButton(QAbstractButton):
         self._shows_focus = False
         self.update()
 
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        scale = self.look.scale
-        painter.scale(scale, scale)
-        rect = QRectF(0, 0, self.width() / scale, self.height() / scale)
-        ink = Ink(painter, self.look, rect)
-        painter.fillRect(rect, TRACK if self.isDown() or self.underMouse() else PLATE_SOLID)
+    def paint(self, ink: Ink) -> None:
+        rect = ink.rect
+        ink.painter.fillRect(rect, TRACK if self.isDown() or self.underMouse() else PLATE_SOLID)
         if self._shows_focus:
             ink.plate(rect, edge=ON_PLATE, radius=RADIUS, width=FOCUS)
         ink.icon(Icon.CAMERA, rect.center().x() - 10, rect.center().y() - 10, ON_PLATE)
-        painter.end()

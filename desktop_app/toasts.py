@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from PyQt5.QtCore import QRectF, Qt, QTimer, pyqtSignal
-from PyQt5.QtGui import QKeyEvent, QMouseEvent, QPainter, QPainterPath, QPaintEvent, QRegion
+from PyQt5.QtGui import QKeyEvent, QMouseEvent, QPainterPath, QRegion
 from PyQt5.QtWidgets import QWidget
 
 from desktop_app.icons import Icon
-from desktop_app.ink import Drawn, Ink
+from desktop_app.ink import Ink
+from desktop_app.painted import Painted
 from desktop_app.theme import BODY, SECOND, Look
 
 SHOWN_MS: Final = 4000
@@ -32,7 +33,7 @@ class Toast:
     icon: Icon = Icon.CHECK
 
 
-class ToastPlate(QWidget):
+class ToastPlate(Painted, QWidget):
     """One toast.  Opaque, so that the picture under it is not painted twice."""
 
     clicked = pyqtSignal(str)
@@ -42,7 +43,6 @@ class ToastPlate(QWidget):
         super().__init__(parent)
         self.setAttribute(Qt.WA_OpaquePaintEvent)
         self.toast = toast
-        self.drawn: tuple[Drawn, ...] = ()
         self.setAccessibleName(toast.title)
         self.setAccessibleDescription(f"{toast.text} {toast.action}".strip())
         if toast.action:
@@ -70,15 +70,10 @@ class ToastPlate(QWidget):
         self.setMask(QRegion(outline.toFillPolygon().toPolygon()))
         self.update()
 
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        scale = self.look.scale
-        painter.scale(scale, scale)
-        palette = self.look.palette
-        rect = QRectF(0, 0, self.width() / scale, self.height() / scale)
-        ink = Ink(painter, self.look, rect)
+    def paint(self, ink: Ink) -> None:
+        rect, palette = ink.rect, self.look.palette
         edge = palette.accent if self.hasFocus() else palette.amber if self.toast.is_warning else palette.edge
-        painter.fillRect(rect, edge)
+        ink.painter.fillRect(rect, edge)
         ink.plate(rect.adjusted(1, 1, -1, -1), palette.panel, radius=7)
         tone = palette.amber if self.toast.is_warning else palette.text
         icon = Icon.TRIANGLE if self.toast.is_warning else self.toast.icon
@@ -90,8 +85,6 @@ class ToastPlate(QWidget):
         for line in self._lines:
             ink.text(46, y, line, SECOND, palette.text2)
             y += 17
-        painter.end()
-        self.drawn = tuple(ink.drawn)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self.clicked.emit(self.toast.key)
