@@ -31,7 +31,6 @@ class Fault:
     after: Callable[[Rig], None] = nothing
     undo: Callable[[Rig], None] = nothing
     priority: Priority = Priority.HUMAN
-    is_quick: bool = False  # the car can be driven again in a second or two
 
 
 def signals(who: Callable[[Rig], int], number: signal.Signals) -> Callable[[Rig], int]:

@@ -70,17 +70,16 @@ def stalls_then_bursts(rig: Rig) -> int:
 
 
 LINK_FAULTS: Final = (
-    Fault(name="link dead", promise_ms=250, make=turns(DEAD), undo=is_well, is_quick=True),
-    Fault(name="link: commands lost", promise_ms=250, make=turns(DEAD, "robot"), undo=is_well, is_quick=True),
-    Fault(name="link: status lost", promise_ms=250, make=turns(DEAD, "driver"), undo=is_well, is_quick=True),
+    Fault(name="link dead", promise_ms=250, make=turns(DEAD), undo=is_well),
+    Fault(name="link: commands lost", promise_ms=250, make=turns(DEAD, "robot"), undo=is_well),
+    Fault(name="link: status lost", promise_ms=250, make=turns(DEAD, "driver"), undo=is_well),
     Fault(
         name="link stalls, then a burst of old commands",
         promise_ms=250,
         make=stalls_then_bursts,
         undo=somebody_new,
-        is_quick=True,
     ),
-    Fault(name="link: every connection reset", promise_ms=250, make=resets, is_quick=True),
+    Fault(name="link: every connection reset", promise_ms=250, make=resets),
     Fault(
         name="link: half open, the driver vanished",
         promise_ms=250,

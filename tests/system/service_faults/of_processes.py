@@ -92,7 +92,6 @@ WORKER_FAULTS: Final = (
         promise_ms=250,
         make=signals(worker, signal.SIGSTOP),
         undo=goes_on,
-        is_quick=True,
     ),
     Fault(
         name="worker stopped for good",
@@ -146,15 +145,13 @@ DRIVER_FAULTS: Final = (
         promise_ms=250,
         make=signals(driver, signal.SIGKILL),
         undo=somebody_new,
-        is_quick=True,
     ),
     Fault(
         name="driver SIGSTOP",
         promise_ms=250,
         make=signals(driver, signal.SIGSTOP),
         undo=goes_on,
-        is_quick=True,
     ),
-    Fault(name="driver's loop frozen", promise_ms=250, make=freezes, undo=somebody_new, is_quick=True),
-    Fault(name="e-stop", promise_ms=50, make=presses, is_quick=True),
+    Fault(name="driver's loop frozen", promise_ms=250, make=freezes, undo=somebody_new),
+    Fault(name="e-stop", promise_ms=50, make=presses),
 )
