@@ -105,9 +105,11 @@ class Stores:
             self._changed.wait_for(
                 lambda: join.transfer in self._running or join.transfer in self._over, JOIN_WAIT_S
             )
+            if join.transfer in self._over:  # it was done before this pair was there
+                return
             intake = self._running.get(join.transfer)
             if intake is None:
-                raise UnknownTransfer("this upload is over")
+                raise UnknownTransfer("there is no such upload")
             self._joined[join.transfer] += 1
         try:
             bring(intake, link)
