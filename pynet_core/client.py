@@ -16,7 +16,7 @@ from pynet_core.exchange import check
 from pynet_core.offering import LISTING, Offering, unpack_offerings
 from pynet_core.pair import STOP_TIMEOUT_S, Pair
 from pynet_core.pair import Pong as Pong  # what ping returns
-from pynet_core.redial import Redial
+from pynet_core.redial import Redial, pauses
 from pynet_core.session import State
 from pynet_core.sink import CONTROL_UNSENT_BYTES, SINK_UNSENT_BYTES
 from pynet_core.sink import Sink as Sink  # what open_buffer returns
@@ -173,12 +173,17 @@ class Client(Pair):
         """
 
         def draw(on_item: StreamCallback, stopping: threading.Event) -> None:
+            waits, newest_ns = pauses(), self.stamp_ns
             while True:
                 try:
                     self._stream(name, on_item, arguments, kwargs, stopping)
                     return
                 except LinkError as exc:
                     if self.connected or not self._resumes(stopping):  # the first: the callback's own
+                        raise
+                    if self.stamp_ns != newest_ns:  # it had come back
+                        waits, newest_ns = pauses(), self.stamp_ns
+                    elif stopping.wait(next(waits)):
                         raise
                     self._resume(name, exc, stopping, on_reconnect)
 

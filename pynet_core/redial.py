@@ -59,22 +59,29 @@ class Redial:
             # The one try that 0 stands for has its whole time.
             timeout_s = min(self._timeout_s, left_s) if left_s else self._timeout_s
             try:
-                return self._open_pair(timeout_s)
+                channel = self._open_pair(timeout_s)
             except LinkError as exc:
                 left_s = _left_s(deadline)
                 if not may_mend(exc) or (left_s is not None and left_s <= pause_s):
                     raise
                 if self._is_given_up(pause_s, stopping):
                     raise LinkClosed(f"given up at this end; before that: {exc}") from exc
+                continue
+            if self._is_given_up(0.0, stopping):  # while it was being opened
+                channel.close()
+                raise LinkClosed("given up at this end")
+            return channel
         raise AssertionError("pauses never end")
 
     def _is_given_up(self, pause_s: float, stopping: threading.Event | None) -> bool:
         """After the pause, or as soon as it is true."""
         end = time.monotonic() + pause_s
-        while (left_s := end - time.monotonic()) > 0:
+        while True:
+            left_s = max(0.0, end - time.monotonic())
             if self._given_up.wait(min(left_s, LOOK_S)) or (stopping is not None and stopping.is_set()):
                 return True
-        return False
+            if not left_s:
+                return False
 
 
 def _left_s(deadline: Deadline) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from pynet_core.errors import LinkClosed, LinkError, PoolFull, Refused, RemotePr
 from pynet_core.exchange import RECONNECT_TIMEOUT_S
 from pynet_core.gateway import Gateway
 from pynet_core.redial import Redial, may_mend, pauses
+from pynet_core.session import Session
 from pynet_core.subroutines import caller
 from pynet_core.subscription import Subscription
 from tests.core.loopback import (
@@ -84,6 +86,21 @@ def test_a_redial_that_is_given_up_ends_at_once() -> None:
     redial.give_up()
     dialling.join(PATIENCE_S)
     assert [str(each) for each in errors] == ["given up at this end; before that: no gateway"]
+
+
+def test_a_connection_that_comes_when_it_is_no_longer_wanted_is_closed() -> None:
+    given: list[PlainChannel] = []
+    near, far = socket.socketpair()
+
+    def late(_timeout_s: float) -> PlainChannel:
+        redial.give_up()
+        given.append(PlainChannel(near, Session("controller")))
+        return given[0]
+
+    redial = Redial(late, 1.0)
+    with far, pytest.raises(LinkClosed, match="given up at this end"):
+        redial(None)
+    assert given[0].is_closed
 
 
 def test_a_redial_of_no_time_is_one_try_and_raises_its_error() -> None:
@@ -275,6 +292,25 @@ def test_a_subscription_that_tries_to_reconnect_can_be_stopped(caplog: pytest.Lo
     assert running.error is None
     client.close()
     assert "does not return" not in caplog.text
+
+
+def test_a_stream_that_costs_its_pair_each_time_is_not_asked_for_in_a_rush(gateway: Gateway) -> None:
+    starts: list[int] = []
+    with Relay(gateway.port) as relay, controller_of(relay).get_client(reconnect=True) as client:
+
+        def deadly() -> Iterator[bytes]:
+            starts.append(1)
+            relay.cut_all()
+            yield b""
+
+        gateway.add_subroutine("deadly", deadly)
+        running = client.subscribe("deadly", lambda *_: None)
+        assert eventually(lambda: len(starts) == 3)
+        began = time.monotonic()
+        assert eventually(lambda: len(starts) == 5)
+        assert time.monotonic() - began > 0.4, "the pauses are 0.2 to 0.8 s by now"
+        running.stop()
+        assert running.has_ended
 
 
 def test_a_callback_that_raises_a_link_error_of_another_pair_ends_the_subscription(gateway: Gateway) -> None:

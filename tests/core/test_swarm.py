@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pynet_core.controller import Controller
 from pynet_core.crew import SPARE_TRIES
 from pynet_core.errors import (
     DeadlineExceeded,
@@ -34,6 +35,7 @@ from tests.core.loopback import (
     serving,
 )
 from tests.core.relay import Relay
+from tests.core.trusting import CAR, LAPTOP, trusting
 
 
 @pytest.fixture
@@ -362,6 +364,23 @@ def test_a_swarm_that_reconnects_waits_for_its_gateway_to_come_back() -> None:
         swarm.close()
 
 
+def test_under_tls_a_lost_pair_comes_back_as_the_device_it_was() -> None:
+    who: set[bytes] = set()
+    with serving(identity=CAR, trust=trusting(LAPTOP="viewer")) as gateway, Relay(gateway.port) as relay:
+        gateway.add_subroutine("who", lambda _: f"{caller().name} {caller().role}".encode())
+        gateway.add_subroutine("drive", double, role="driver")
+        controller = Controller(port=relay.port, identity=LAPTOP, trust=trusting(CAR="gateway"))
+        with controller.get_swarm(3, reconnect=True) as swarm:
+            offered = {each.name: each.allowed for each in swarm.clients[0].list_subroutines()}
+            assert offered == {"drive": False, "who": True}
+            for batch in swarm.map("who", range(60)):
+                who.add(batch)
+                if batch.number in (20, 40):
+                    relay.cut_all()
+            assert who == {b"LAPTOP viewer"}
+            assert sum(client.reconnections for client in swarm.clients) >= 2
+
+
 # Ways out
 
 
@@ -375,7 +394,7 @@ def test_leaving_the_loop_ends_the_work_and_the_swarm_is_free_again(gateway: Gat
     assert len(list(swarm.map("double", range(5)))) == 5
 
 
-def test_a_calls_that_hangs_is_cut_when_the_work_is_cancelled_from_another_thread(
+def test_a_call_that_hangs_is_cut_when_the_work_is_cancelled_from_another_thread(
     gateway: Gateway, swarm: Swarm
 ) -> None:
     gate = Gate()
