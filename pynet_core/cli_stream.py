@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -13,41 +12,25 @@ import click
 
 from pynet_core.cli_frame import json_option, tell
 from pynet_core.cli_gateway import PATIENCE_S, Remote, asks_gateway, complete_stream
-from pynet_core.cli_ping import quantile
 from pynet_core.cli_values import TAKES_KEYWORDS, for_terminal, readable, typed_arguments
 from pynet_core.client import Client
+from pynet_core.stats import StreamStats
 
 LOOK_S: Final = 1.0  # how often the rate on stderr is renewed
-MAX_AGES: Final = 10_000  # the newest, of which quantiles are taken
 
 Write = Callable[[int, int, bytes, float], None]  # (number from 1, ident, buffer, age_ms)
 
 
-class Meter:
-    """How many, how much, how old.  One thread writes, another may read."""
-
-    def __init__(self, began_s: float) -> None:
-        self._began_s = began_s
-        self.items = 0
-        self._payload_bytes = 0
-        self._ages_ms: deque[float] = deque(maxlen=MAX_AGES)
-
-    def count(self, size: int, age_ms: float) -> None:
-        self.items += 1
-        self._payload_bytes += size
-        self._ages_ms.append(age_ms)
-
-    def shown(self, now_s: float, replaced: int) -> str:
-        """One line for people."""
-        seconds = max(now_s - self._began_s, 1e-9)
-        megabytes = self._payload_bytes / 1e6
-        ages = sorted(self._ages_ms.copy())
-        old = f"; age ms p50 {quantile(ages, 0.5):.1f}, p99 {quantile(ages, 0.99):.1f}" if ages else ""
-        skipped = f"; {replaced} skipped" if replaced else ""
-        return (
-            f"{self.items} items, {megabytes:.3f} MB in {seconds:.1f} s: {self.items / seconds:.1f}/s, "
-            f"{megabytes / seconds:.3f} MB/s{old}{skipped}"
-        )
+def figures(stats: StreamStats, seconds: float) -> str:
+    """One line for people."""
+    seconds = max(seconds, 1e-9)
+    megabytes = stats.payload_bytes / 1e6
+    old = f"; age ms p50 {stats.age_p50_ms:.1f}, p99 {stats.age_p99_ms:.1f}" if stats.items else ""
+    skipped = f"; {stats.replaced} skipped" if stats.replaced else ""
+    return (
+        f"{stats.items} items, {megabytes:.3f} MB in {seconds:.1f} s: {stats.items / seconds:.1f}/s, "
+        f"{megabytes / seconds:.3f} MB/s{old}{skipped}"
+    )
 
 
 @click.command(context_settings=TAKES_KEYWORDS)
@@ -86,21 +69,20 @@ def stream(
     )
     arguments, keywords = typed_arguments(words)
     with remote.client(patience_s=PATIENCE_S) as client:
-        offset_ns = client.ping().offset_ns
+        client.ping()  # tells the clocks apart
         client.timeout_s = None
-        receiving = _Receiving(client, write, count, offset_ns)
+        receiving = _Receiving(client, write, count)
         receiving.run(name, arguments, keywords, seconds, is_quiet=quiet)
 
 
 class _Receiving:
     """One stream into one writer."""
 
-    def __init__(self, client: Client, write: Write, count: int | None, offset_ns: int) -> None:
+    def __init__(self, client: Client, write: Write, count: int | None) -> None:
         self._client = client
         self._write = write
         self._count = count
-        self._offset_ns = offset_ns
-        self._meter = Meter(time.monotonic())
+        self._taken = 0
         self._error: OSError | None = None
 
     def run(
@@ -112,39 +94,41 @@ class _Receiving:
         *,
         is_quiet: bool,
     ) -> None:
-        end_s = None if seconds is None else time.monotonic() + seconds
+        began_s = time.monotonic()
+        end_s = None if seconds is None else began_s + seconds
         # Where items go to the terminal too, a line that renews itself would stand between them.
-        is_live = not is_quiet and sys.stderr.isatty() and not (sys.stdout.isatty())
+        is_live = not is_quiet and sys.stderr.isatty() and not sys.stdout.isatty()
         subscription = self._client.subscribe(name, self._take, list(arguments), **keywords)
+
+        def shown() -> str:
+            return figures(subscription.stats, time.monotonic() - began_s)
+
         try:
             while True:
                 left_s = LOOK_S if end_s is None else min(LOOK_S, end_s - time.monotonic())
                 if left_s <= 0 or subscription.wait(left_s):
                     break
                 if is_live:
-                    click.echo(f"\r{self._shown()}\x1b[K", err=True, nl=False)
+                    click.echo(f"\r{shown()}\x1b[K", err=True, nl=False)
         finally:
             subscription.stop()
             if not is_quiet:
-                click.echo(f"\r{self._shown()}\x1b[K" if is_live else self._shown(), err=True)
+                click.echo(f"\r{shown()}\x1b[K" if is_live else shown(), err=True)
         if self._error is not None:
             raise self._error
         if subscription.error is not None:
             raise subscription.error
 
-    def _shown(self) -> str:
-        return self._meter.shown(time.monotonic(), self._client.replaced)
-
     def _take(self, name: str, ident: int, buffer: bytes) -> bool:
         """In the subscription's thread."""
-        age_ms = (time.monotonic_ns() + self._offset_ns - self._client.stamp_ns) / 1e6
-        self._meter.count(len(buffer), age_ms)
+        age_ms = (time.monotonic_ns() + self._client.offset_ns - self._client.stamp_ns) / 1e6
+        self._taken += 1
         try:
-            self._write(self._meter.items, ident, buffer, age_ms)
+            self._write(self._taken, ident, buffer, age_ms)
         except OSError as exc:  # the disk is full, or nobody reads any more
             self._error = exc
             return False
-        return self._meter.items != self._count
+        return self._taken != self._count
 
 
 def _write_raw(number: int, ident: int, buffer: bytes, age_ms: float) -> None:
