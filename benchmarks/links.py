@@ -19,7 +19,7 @@ from typing import Final
 
 from benchmarks.peers import peers_python
 from benchmarks.road.driving import Driven, car_on, drive
-from benchmarks.road.figures import Figure, medians, of_times, tables
+from benchmarks.road.figures import URGENT_NICE, Figure, medians, of_times, tables
 from benchmarks.road.link import Road, road
 from benchmarks.road.looking import WARM_UP, Failed, look
 from benchmarks.road.ways import ASKED, ONE_PAIR, TWO_PAIRS
@@ -30,7 +30,6 @@ PAGE: Final = Path(__file__).parent.parent / "docs/benchmarks/links.md"
 THIN: Final = Way(delay_s=0.005, rate_bps=5e6)
 BUSY: Final = Way(delay_s=0.01, rate_bps=10e6)
 LOSSES: Final = (0.02, 0.05)
-URGENT_NICE: Final = -15
 
 PICTURES: Final = "Age of pictures: 5 Mbit/s, of which 7.6 Mbit/s are offered; 5 ms each way"
 UPLOAD: Final = "Age of commands at the guardian beside an upload: 10 Mbit/s, 10 ms each way"

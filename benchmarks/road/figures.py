@@ -5,6 +5,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+URGENT_NICE: Final = -15  # for root
 
 
 @dataclass(frozen=True, slots=True)
