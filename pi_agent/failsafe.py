@@ -215,10 +215,10 @@ class Failsafe:
         self._newest = command
         # A stamp from before the lease, or one we never put out, is a replay or a lie; it never gets better.
         self._answerable = holder.granted_ns <= command.answers_ns <= self._stamp_ns
-        if isinstance(
-            command, DrivePath
-        ):  # a picture may be younger than our newest Status, but not than now
-            self._answerable = holder.granted_ns <= command.answers_ns and command.t_capture_ns <= now_ns
+        if isinstance(command, DrivePath):
+            # A picture may be younger than our newest Status, and older than the lease: whoever drives has
+            # looked before.  That the path was sent since then, its session shows.
+            self._answerable = command.t_capture_ns <= now_ns
         if self._is_fresh(now_ns):
             self._kept_ns = now_ns
         else:

@@ -187,12 +187,13 @@ class Witness:
     def _is_fresh(self, labelled: Labelled, granted: int, here: int) -> bool:
         command = labelled.command
         arrived = next(i for i, step in enumerate(self._steps) if labelled in step.commands)
-        newest, lifespan_ns = self._steps[arrived - 1].now, self._lifespan_ns
+        oldest, newest = self._steps[granted].now, self._steps[arrived - 1].now
+        lifespan_ns = self._lifespan_ns
         if isinstance(command, DrivePath):
-            newest, lifespan_ns = self._steps[arrived].now, PATH_LIFESPAN_NS
+            oldest, newest, lifespan_ns = 0, self._steps[arrived].now, PATH_LIFESPAN_NS
             if not command.answers_ns <= command.t_capture_ns <= newest:
                 return False
-        was_put_out = self._steps[granted].now <= command.answers_ns <= newest
+        was_put_out = oldest <= command.answers_ns <= newest
         return was_put_out and 0 <= self._steps[here].now - command.answers_ns <= lifespan_ns
 
     def _was_armed(self, peer: str, session: int, granted: int, arm: int, here: int) -> bool:

@@ -8,7 +8,19 @@ import pytest
 
 from pi_agent.link import PeerGone
 from pynet_car.messages import Arm, Disarm, EStop, Lease, Priority, Release, Reset, State, Verdict
-from tests.agent.failsafe_rig import ADA, GRACE, LIFESPAN_MS, MS, Ask, Rig, armed, arming, e_stopped, failsafe
+from tests.agent.failsafe_rig import (
+    ADA,
+    GRACE,
+    LIFESPAN_MS,
+    MS,
+    PATH_LIFESPAN_MS,
+    Ask,
+    Rig,
+    armed,
+    arming,
+    e_stopped,
+    failsafe,
+)
 
 NS_IN_MS = 1 / MS  # one nanosecond
 
@@ -412,3 +424,54 @@ def test_every_refusal_and_every_state_names_the_way_out() -> None:
     rig.ask(Release())
     assert "take it" in rig.arm().reason
     assert "take the lease" in rig.failsafe.reason
+
+
+# paths
+
+
+def test_a_path_drives_for_a_second_and_a_half() -> None:
+    rig = armed()
+    assert rig.follow().path is not None
+    assert rig.after(PATH_LIFESPAN_MS - 10).path is not None
+    assert rig.after(1).path is None
+    assert rig.state() is State.FAILSAFE
+
+
+def test_the_newest_of_either_kind_drives() -> None:
+    rig = armed()
+    rig.follow()
+    outcome = rig.drive(0.3)
+    assert (outcome.throttle, outcome.path) == (0.3, None)
+    outcome = rig.follow()
+    assert (outcome.throttle, outcome.path) == (0.0, rig.failsafe.command)
+    assert rig.drive(0.3, seq=1).path is not None, "an older command comes late"
+
+
+def test_a_path_arms_nothing() -> None:
+    rig = arming()
+    for _ in range(5):
+        assert rig.follow().path is None
+    assert rig.state() is State.ARMING
+
+
+def test_a_path_of_a_picture_from_before_the_lease_drives_without_a_failsafe() -> None:
+    before = Rig().stamp
+    rig = armed()
+    rig.after(10)
+    assert rig.follow(answers=before).path is not None
+    assert "failsafe_on" not in rig.events
+
+
+def test_a_picture_that_was_not_taken_yet_makes_no_path() -> None:
+    rig = armed()
+    assert rig.follow(answers=rig.now + 11 * MS).path is None
+
+
+@pytest.mark.parametrize("gap_ms", [500, 501])
+def test_after_a_gap_a_path_drives_on_as_a_held_stick_does(gap_ms: int) -> None:
+    rig = armed()
+    rig.follow()
+    while rig.state() is State.ARMED:
+        rig.after(10)
+    resumed = rig.follow(ms=gap_ms).path is not None
+    assert resumed == (gap_ms <= 500)

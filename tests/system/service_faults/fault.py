@@ -31,6 +31,7 @@ class Fault:
     after: Callable[[Rig], None] = nothing
     undo: Callable[[Rig], None] = nothing
     priority: Priority = Priority.HUMAN
+    word: str = "drive"  # what the driver is told; or "follow", to send paths
 
 
 def signals(who: Callable[[Rig], int], number: signal.Signals) -> Callable[[Rig], int]:

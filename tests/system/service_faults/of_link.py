@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from pynet_car.messages import PATH_REACH_M, Priority
 from tests.system.link import To
 from tests.system.relay import Way
 from tests.system.service_faults.fault import Fault, driver, signals, somebody_new
-from tests.system.service_faults.rig import AIR, Rig
+from tests.system.service_faults.rig import AIR, Broken, Rig
+from tests.system.service_faults.robot import wait_for
 
 DEAD: Final = Way(is_dead=True)
 STALLED: Final = Way(is_stalled=True)
@@ -69,10 +71,34 @@ def stalls_then_bursts(rig: Rig) -> int:
     return before_ns
 
 
+def goes_dead_on_a_path(rig: Rig) -> int:
+    rig.remembered["mm"] = round(1000 * rig.pose.distance_m)
+    rig.remembered["off track"] = rig.pose.off_track
+    return turns(DEAD)(rig)
+
+
+def stands_within_its_path(rig: Rig) -> None:
+    wait_for(lambda: rig.velocity_mps == 0.0, "the car rolls on", 5.0)
+    rolled_m = rig.pose.distance_m - rig.remembered["mm"] / 1000
+    if rolled_m > PATH_REACH_M:
+        raise Broken(f"it went {rolled_m:.2f} m, its path was {PATH_REACH_M:g} m long")
+    if rig.pose.off_track > rig.remembered["off track"]:
+        raise Broken("it left the lane that its path was in")
+
+
 LINK_FAULTS: Final = (
     Fault(name="link dead", promise_ms=250, make=turns(DEAD), undo=is_well),
     Fault(name="link: commands lost", promise_ms=250, make=turns(DEAD, "robot"), undo=is_well),
     Fault(name="link: status lost", promise_ms=250, make=turns(DEAD, "driver"), undo=is_well),
+    Fault(
+        name="link dead while a path drives",
+        promise_ms=1550,
+        make=goes_dead_on_a_path,
+        after=stands_within_its_path,
+        undo=is_well,
+        priority=Priority.NETWORK,
+        word="follow",
+    ),
     Fault(
         name="link stalls, then a burst of old commands",
         promise_ms=250,

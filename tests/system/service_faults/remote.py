@@ -28,6 +28,8 @@ from pynet_core.trust import TrustStore
 
 PERIOD_S: Final = 0.02
 SPEED_MPS: Final = 1.0
+FOLLOW_PERIOD_S: Final = 0.07  # a network's, 14 Hz
+FOLLOW_MPS: Final = 1.9
 PATIENCE_S: Final = 25.0
 TRUST_FILE: Final = "trusted"
 MARK_FIRST: Final = 0.2  # steering of the first marked command
@@ -52,6 +54,7 @@ class Remote:
         self._board_path = board_path
         self._drives = threading.Event()
         self._frozen = False
+        self._follows = False  # it sends paths
         self._frames = 0
         self._marks: list[int] | None = None  # None: it drives by what it sees
         threading.Thread(target=self._drive, daemon=True).start()
@@ -61,7 +64,8 @@ class Remote:
         error = ""
         try:
             match word.split():
-                case ["drive"]:
+                case ["drive"] | ["follow"]:
+                    self._follows = word.strip() == "follow"
                     self._get_going()
                 case ["rest"]:
                     self._drives.clear()
@@ -129,7 +133,7 @@ class Remote:
         while True:
             self._drives.wait()
             with Board.open(self._board_path) as board:
-                teacher = Teacher(max_speed_mps=SPEED_MPS)
+                teacher, guide = Teacher(max_speed_mps=SPEED_MPS), Teacher(max_speed_mps=FOLLOW_MPS)
                 while self._drives.is_set():
                     if self._marks is not None:
                         if self._car.status.state is State.DISARMED:
@@ -138,9 +142,13 @@ class Remote:
                         steering = MARK_FIRST + MARK_STEP * len(self._marks)
                         self._marks.append(time.monotonic_ns())
                         self._car.wish(0.0, steering)
+                    elif self._follows:
+                        pose = board.read_pose()
+                        with contextlib.suppress(PynetError):
+                            self._car.drive_path(guide.path(pose), t_capture_ns=pose.ns)
                     elif not self._frozen:
                         self._car.wish(*teacher(board.read_pose()))
-                    time.sleep(PERIOD_S)
+                    time.sleep(FOLLOW_PERIOD_S if self._follows else PERIOD_S)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from pynet_car.messages import DEFAULT_PORT, Priority
-from pynet_car.world.board import Board
+from pynet_car.world.board import Board, Pose
 from pynet_core.keys import Identity
 from pynet_core.trust import Trusted, TrustStore
 from tests.system.container import Container
@@ -90,9 +90,14 @@ class Rig:
         return int(stamp.read_text())
 
     @property
-    def velocity_mps(self) -> float:
+    def pose(self) -> Pose:
+        """The true one."""
         with Board.open(self.robot.board_path) as board:
-            return board.read_pose().velocity_mps
+            return board.read_pose()
+
+    @property
+    def velocity_mps(self) -> float:
+        return self.pose.velocity_mps
 
     def restart(self) -> None:
         """The service, with its settings as they are now."""

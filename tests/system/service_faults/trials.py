@@ -96,14 +96,14 @@ def _get_going(rig: Rig, fault: Fault, board: Board) -> None:
     rig.link.shape(AIR)
     if rig.remote is None or rig.remote.poll() is not None or rig.priority is not fault.priority:
         rig.start_remote(fault.priority)
-    rig.ask("drive")
+    rig.ask(fault.word)
     if abs(board.read_pose().cross_track_m) < IN_LANE_M:
         with contextlib.suppress(TimeoutError):
             await_speed(board, STEADILY_S, patience_s=PATIENCE_S)
             return
     # It rolled into a barrier, where its own reflex holds it: back to the start.
     rig.box.run(f"systemctl restart {WORLD_UNIT}")
-    rig.ask("drive")
+    rig.ask(fault.word)
     await_speed(board, STEADILY_S)
 
 
