@@ -243,13 +243,13 @@ def test_a_call_that_is_late_fails_at_its_place_once_and_its_pair_is_opened_anew
         return gate() if number == 2 else b""
 
     gateway.add_subroutine("f", f)
-    swarm.timeout_s = 0.2
+    swarm.timeout_s = 0.5
     got = list(swarm.map("f", range(6)).with_errors())
     assert [number for number, each in enumerate(got) if isinstance(each, DeadlineExceeded)] == [2]
     assert sorted(calls) == list(range(6)), "not given to another pair"
     gate.open()
     assert len(list(swarm.map("f", [1, 3, 4, 5]))) == 4
-    assert eventually(lambda: swarm.alive == 4)
+    assert swarm.reopen() == 4
 
 
 # Pairs that are lost
@@ -257,7 +257,7 @@ def test_a_call_that_is_late_fails_at_its_place_once_and_its_pair_is_opened_anew
 
 def test_a_pair_that_is_lost_gives_its_call_to_another_and_every_result_comes_once(gateway: Gateway) -> None:
     gateway.add_subroutine("double", double)
-    with Relay(gateway.port) as relay, controller_of(relay).get_swarm(4) as swarm:
+    with Relay(gateway.port) as relay, controller_of(relay).get_swarm(4, reconnect=True) as swarm:
         got: list[int] = []
         results = swarm.map("double", range(400))
         for batch in results:
@@ -266,7 +266,7 @@ def test_a_pair_that_is_lost_gives_its_call_to_another_and_every_result_comes_on
                 relay.cut_all()
         assert got == [2 * number for number in range(400)]
         assert results.progress.failed == 0
-        assert eventually(lambda: swarm.alive == 4)
+        assert swarm.reopen() == 4
 
 
 def test_pairs_of_a_gateway_that_dies_leave_their_work_to_another_gateways() -> None:

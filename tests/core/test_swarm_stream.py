@@ -115,7 +115,7 @@ def test_the_share_of_a_pair_that_is_lost_is_begun_again_and_nothing_comes_twice
             yield each
 
     gateway.add_subroutine("squares", slow_squares)
-    with Relay(gateway.port) as relay, controller_of(relay).get_swarm(3) as swarm:
+    with Relay(gateway.port) as relay, controller_of(relay).get_swarm(3, reconnect=True) as swarm:
         got = []
         items = swarm.stream("squares", arguments=[500], ahead=8)
         for item in items:
