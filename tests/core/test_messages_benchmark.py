@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -33,14 +34,39 @@ def test_each_test_has_a_figure_of_each_contestant_and_raw_leads_by_one(
         assert each.contestant != "raw" or each.lead == 1
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the CPU of another process is read from /proc")
-def test_a_rush_of_small_items_takes_less_cpu_than_raw_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A guard: a fifth of it when this was written, and twice of it before items were gathered."""
-    monkeypatch.setattr(messages, "TURN_S", 0.2)
+# Guards against growing slow: far from what is measured, for the machine is not ours alone; and the best of
+# several rounds, for whatever else runs here only makes things worse.
+
+
+def best_rounds(name: str, rounds: int = 7) -> tuple[float, float]:
+    """pynet by raw sockets in that test: the best ratio of results, and of CPU, over the rounds."""
+    (test,) = (test for test in TESTS if test.name == name)
     with contestants_with(False) as (raw, pynet, _):
-        figures = measure([raw, pynet], 3, [test for test in TESTS if test.name == "64 B items"])
-    cpu_us = {each.contestant: each.cpu_us for each in figures}
-    assert 0 < cpu_us["pynet"] < cpu_us["raw"]
+        pairs = [(raw.run(test), pynet.run(test)) for _ in range(rounds)]
+    return (
+        min(ours / theirs for (theirs, _), (ours, _) in pairs),
+        min(ours / max(theirs, 0.01) for (_, theirs), (_, ours) in pairs if ours),
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the CPU of another process is read from /proc")
+def test_a_rush_of_small_items_takes_less_than_half_the_cpu_of_raw_sockets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A tenth to a fifth when this was written; twice, before items were gathered."""
+    monkeypatch.setattr(messages, "TURN_S", 0.2)
+    _, cpu = best_rounds("64 B items", 3)
+    assert cpu < 0.5
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system cannot pin to a core")
+def test_a_round_trip_on_one_core_is_less_than_half_as_long_again_as_over_raw_sockets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """1.2 times when this was written, 1.6 before the hot path was cleared."""
+    monkeypatch.setattr(messages, "TURN_S", 0.1)
+    longer, _ = best_rounds("64 B round trip, same core")
+    assert longer < 1.5
 
 
 def test_one_that_fails_is_left_out_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
