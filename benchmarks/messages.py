@@ -33,10 +33,12 @@ _CORES: Final = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else
 @dataclass(frozen=True, slots=True)
 class Test:
     name: str
-    kind: str  # round_trip or stream
+    kind: str  # see contestants/__init__.py
     size: int  # bytes
     unit: str
     same_core: bool = False
+    gap_us: int = 0
+    burst: int = 1
 
     def figure(self, result: float) -> float:
         """In the unit."""
@@ -44,15 +46,19 @@ class Test:
 
     def lead(self, one: float, other: float) -> float:
         """How many times better `one` is."""
-        return other / one if self.kind == "round_trip" else one / other
+        return one / other if self.kind == "stream" else other / one
 
 
 TESTS: Final = (
     Test("64 B round trip, same core", "round_trip", 64, "us", same_core=True),
     Test("64 B round trip, any core", "round_trip", 64, "us"),
+    Test("64 B round trip, busy", "busy", 64, "us"),
     Test("64 B items", "stream", 64, "/s"),
     Test("40 KB items", "stream", 40_000, "/s"),
     Test("1 MB items", "stream", 1_000_000, "MB/s"),
+    Test("age of 64 B, 1 kHz", "paced", 64, "us", gap_us=1_000),
+    Test("age of 40 KB, 30 Hz", "paced", 40_000, "us", gap_us=33_333),
+    Test("age p99, 50 x 64 B, 100 Hz", "burst", 64, "us", gap_us=10_000, burst=50),
 )
 
 
@@ -102,6 +108,8 @@ class Contestant:
 
     def _count_for(self, test: Test) -> int:
         """How many make a turn: tried with more and more, for few are no measure of many."""
+        if test.gap_us:
+            return max(20, int(TURN_S * 1e6 / test.gap_us)) * test.burst
         count = 20
         while True:
             result = self._ask(test, count)
@@ -141,7 +149,7 @@ class Contestant:
         caller = self._processes[1]
         assert caller.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            caller.stdin.write(f"{test.kind} {test.size} {count}\n")
+            caller.stdin.write(f"{test.kind} {test.size} {count} {test.gap_us} {test.burst}\n")
             caller.stdin.flush()
         return self._say(caller, "result")
 

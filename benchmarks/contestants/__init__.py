@@ -1,21 +1,35 @@
 """Libraries that carry messages, each in two processes of its own: what `benchmarks.messages` compares.
 
 `python -m benchmarks.contestants.NAME serve` prints `port N` and serves until
-its stdin ends; `... call N` reads lines `TEST SIZE COUNT` and answers each with
-`result FIGURE`: the median of COUNT round trips in us, or the items a second of
-a stream of COUNT.  A file here imports its own library and nothing of pynet, so
-that it runs in an environment that has only that.
+its stdin ends; `... call N` reads lines `KIND SIZE COUNT GAP_US BURST` and answers
+each with `result FIGURE`:
+
+    round_trip  median of COUNT round trips, us
+    busy        the same beside a camera and three sensors on connections of their own
+    stream      items a second, of a stream of COUNT as fast as they go
+    paced       median age of items that come every GAP_US, us
+    burst       p99 of the ages where BURST of them come together
+
+A file here imports its own library and nothing of pynet, so that it runs in an
+environment that has only that.
 """
 
 from __future__ import annotations
 
+import contextlib
 import statistics
+import struct
 import sys
+import threading
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol
 
 OnItem = Callable[[bytes], object]
+
+FOR_EVER: Final = 1_000_000_000
+BESIDE: Final = ((40_000, 33_333), (64, 5_000), (64, 5_000), (64, 5_000))  # bytes, us between them
+STAMP: Final = struct.Struct("<q")
 
 
 class End(Protocol):
@@ -24,8 +38,30 @@ class End(Protocol):
     def round_trip(self, payload: bytes) -> None:
         """Send it to a function there that does nothing, and wait for its answer."""
 
-    def stream(self, size: int, count: int, on_item: OnItem) -> None:
-        """Let a generator there yield so many items of so many bytes; call back with each."""
+    def stream(self, size: int, count: int, gap_us: int, burst: int, on_item: OnItem) -> None:
+        """Let `items` run there; call back with each.  What that raises ends it, and comes out."""
+
+    def close(self) -> None:
+        """Done, or in the middle of a stream."""
+
+
+class _Enough(Exception):
+    """Of a stream that runs beside something."""
+
+
+def items(size: int, count: int, gap_us: int, burst: int) -> Iterator[bytes]:
+    """So many items of so many bytes: at once, or `burst` every `gap_us`, beginning with the time."""
+    item = bytes(size)
+    if not gap_us:
+        for _ in range(count):
+            yield item
+        return
+    rest, due_ns = item[STAMP.size :], time.monotonic_ns()
+    for number in range(count):
+        if not number % burst:
+            due_ns += gap_us * 1000
+            time.sleep(max(0, due_ns - time.monotonic_ns()) / 1e9)
+        yield STAMP.pack(time.monotonic_ns()) + rest
 
 
 def play(serve: Callable[[], None], connect: Callable[[int], End]) -> None:
@@ -33,14 +69,22 @@ def play(serve: Callable[[], None], connect: Callable[[int], End]) -> None:
     if sys.argv[1] == "serve":
         serve()
         return
-    end = connect(int(sys.argv[2]))
+    port = int(sys.argv[2])
+    end = connect(port)
     for line in sys.stdin:
-        test, size, count = line.split()
-        print(
-            "result",
-            {"round_trip": _round_trip, "stream": _stream}[test](end, int(size), int(count)),
-            flush=True,
-        )
+        kind, *numbers = line.split()
+        size, count, gap_us, burst = map(int, numbers)
+        if kind == "round_trip":
+            result = _round_trip(end, size, count)
+        elif kind == "busy":
+            with _beside(lambda: connect(port)):
+                result = _round_trip(end, size, count)
+        elif kind == "stream":
+            result = _stream(end, size, count)
+        else:
+            ages_us = _ages_us(end, size, count, gap_us, burst)
+            result = ages_us[len(ages_us) * (50 if kind == "paced" else 99) // 100]
+        print("result", result, flush=True)
 
 
 def _round_trip(end: End, size: int, count: int) -> float:
@@ -61,7 +105,51 @@ def _stream(end: End, size: int, count: int) -> float:
         seen += 1
 
     start = time.perf_counter()
-    end.stream(size, count, on_item)
+    end.stream(size, count, 0, 1, on_item)
     took_s = time.perf_counter() - start
     assert seen == count
     return count / took_s
+
+
+def _ages_us(end: End, size: int, count: int, gap_us: int, burst: int) -> list[float]:
+    clock, ages_us = time.monotonic_ns, []
+
+    def on_item(item: bytes) -> None:
+        ages_us.append((clock() - STAMP.unpack_from(item)[0]) / 1000)
+
+    end.stream(size, count, gap_us, burst, on_item)
+    assert len(ages_us) == count
+    return sorted(ages_us)
+
+
+@contextlib.contextmanager
+def _beside(connect: Callable[[], End]) -> Iterator[None]:
+    """While a camera and three sensors stream."""
+    enough = threading.Event()
+    running = threading.Barrier(len(BESIDE) + 1)
+
+    def draw(end: End, size: int, gap_us: int) -> None:
+        first = True
+
+        def on_item(_: bytes) -> None:
+            nonlocal first
+            if first:
+                first = False
+                running.wait()
+            if enough.is_set():
+                raise _Enough
+
+        with contextlib.suppress(_Enough):
+            end.stream(size, FOR_EVER, gap_us, 1, on_item)
+        end.close()
+
+    threads = [threading.Thread(target=draw, args=(connect(), *each)) for each in BESIDE]
+    for thread in threads:
+        thread.start()
+    running.wait()
+    try:
+        yield
+    finally:
+        enough.set()
+        for thread in threads:
+            thread.join()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from typing import Final
 
-from benchmarks.contestants import End, OnItem, play
+from benchmarks.contestants import End, OnItem, items, play
 from pynet_core.controller import Controller
 from pynet_core.gateway import Gateway
 from pynet_core.keys import Identity
@@ -19,14 +18,8 @@ def _identity() -> Identity | None:
     return Identity.from_secret(SECRET) if os.environ.get("CONTESTANT_TLS") else None
 
 
-def items(size: int, count: int) -> Iterator[bytes]:
-    item = bytes(size)
-    for _ in range(count):
-        yield item
-
-
 def serve() -> None:
-    gateway = Gateway(0, host="127.0.0.1", identity=_identity())
+    gateway = Gateway(0, 16, host="127.0.0.1", identity=_identity())
     gateway.add_subroutine("no_op", lambda **kwargs: None)
     gateway.add_subroutine("items", items)
     with gateway:
@@ -41,10 +34,12 @@ class _Pair:
     def round_trip(self, payload: bytes) -> None:
         self._client.send_subroutine_batch("no_op", payload)
 
-    def stream(self, size: int, count: int, on_item: OnItem) -> None:
-        self._client.get_subroutine_stream(
-            "items", lambda name, ident, item: on_item(item), None, [size, count]
-        )
+    def stream(self, size: int, count: int, gap_us: int, burst: int, on_item: OnItem) -> None:
+        arguments = [size, count, gap_us, burst]
+        self._client.get_subroutine_stream("items", lambda name, ident, item: on_item(item), None, arguments)
+
+    def close(self) -> None:
+        self._client.close()
 
 
 def connect(port: int) -> End:

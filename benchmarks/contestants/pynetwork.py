@@ -9,21 +9,19 @@ from typing import Any
 
 import pynetwork
 
-from benchmarks.contestants import End, OnItem, play
+from benchmarks.contestants import End, OnItem, items, play
 
 
-def items(size: int, count: int, **_: Any) -> Iterator[tuple[int, bytes]]:
-    item = bytes(size)
-    for number in range(count):
-        yield number, item
+def numbered(size: int, count: int, gap_us: int, burst: int, **_: Any) -> Iterator[tuple[int, bytes]]:
+    yield from enumerate(items(size, count, gap_us, burst))
 
 
 def serve() -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:  # it cannot say which port it got
         port = probe.getsockname()[1]
-    gateway = pynetwork.Gateway(port)
+    gateway = pynetwork.Gateway(port, max_poolsize=16)
     gateway.add_subroutine("no_op", lambda **kwargs: 0)
-    gateway.add_subroutine("items", items)
+    gateway.add_subroutine("items", numbered)
     gateway.start()
     print("port", port, flush=True)
     sys.stdin.read()
@@ -36,12 +34,15 @@ class _Client:
     def round_trip(self, payload: bytes) -> None:
         self._client.send_subroutine_batch("no_op", payload)
 
-    def stream(self, size: int, count: int, on_item: OnItem) -> None:
+    def stream(self, size: int, count: int, gap_us: int, burst: int, on_item: OnItem) -> None:
         def callback(name: str, ident: int, item: bytes) -> bool:
             on_item(item)
             return True
 
-        self._client.get_subroutine_stream("items", callback, None, [size, count])
+        self._client.get_subroutine_stream("items", callback, None, [size, count, gap_us, burst])
+
+    def close(self) -> None:
+        self._client.close_handler()
 
 
 def connect(port: int) -> End:

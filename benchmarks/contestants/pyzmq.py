@@ -7,27 +7,27 @@ import threading
 
 import zmq
 
-from benchmarks.contestants import End, OnItem, play
+from benchmarks.contestants import End, OnItem, items, play
 
 
 def serve() -> None:
     context = zmq.Context()
-    calls, stream = context.socket(zmq.REP), context.socket(zmq.PUSH)
-    port = calls.bind_to_random_port("tcp://127.0.0.1")
-    stream_port = stream.bind_to_random_port("tcp://127.0.0.1")
-    print("port", port, flush=True)
+    calls = context.socket(zmq.REP)
+    print("port", calls.bind_to_random_port("tcp://127.0.0.1"), flush=True)
+
+    def push(socket: zmq.Socket[bytes], arguments: list[int]) -> None:
+        for item in items(*arguments):
+            socket.send(item)
+        socket.close()
 
     def work() -> None:
         while True:
             request = calls.recv()
-            if request == b"port?":
-                calls.send(b"%d" % stream_port)
-            elif request.startswith(b"stream "):
-                size, count = map(int, request.split()[1:])
-                calls.send(b"")
-                item = bytes(size)
-                for _ in range(count):
-                    stream.send(item)
+            if request.startswith(b"stream "):
+                socket = context.socket(zmq.PUSH)
+                arguments = [int(word) for word in request.split()[1:]]
+                calls.send(b"%d" % socket.bind_to_random_port("tcp://127.0.0.1"))
+                threading.Thread(target=push, args=(socket, arguments), daemon=True).start()
             else:
                 calls.send(bytes(8))
 
@@ -37,22 +37,24 @@ def serve() -> None:
 
 class _Sockets:
     def __init__(self, port: int) -> None:
-        context = zmq.Context()
-        self._calls, self._stream = context.socket(zmq.REQ), context.socket(zmq.PULL)
+        self._context = zmq.Context()
+        self._calls = self._context.socket(zmq.REQ)
         self._calls.connect(f"tcp://127.0.0.1:{port}")
-        self._calls.send(b"port?")
-        self._stream.connect(f"tcp://127.0.0.1:{int(self._calls.recv())}")
 
     def round_trip(self, payload: bytes) -> None:
         self._calls.send(payload)
         self._calls.recv()
 
-    def stream(self, size: int, count: int, on_item: OnItem) -> None:
-        self._calls.send(b"stream %d %d" % (size, count))
-        self._calls.recv()
-        receive = self._stream.recv
-        for _ in range(count):
-            on_item(receive())
+    def stream(self, size: int, count: int, gap_us: int, burst: int, on_item: OnItem) -> None:
+        self._calls.send(b"stream %d %d %d %d" % (size, count, gap_us, burst))
+        with self._context.socket(zmq.PULL) as stream:
+            stream.connect(f"tcp://127.0.0.1:{int(self._calls.recv())}")
+            receive = stream.recv
+            for _ in range(count):
+                on_item(receive())
+
+    def close(self) -> None:
+        self._context.destroy(linger=0)
 
 
 def connect(port: int) -> End:

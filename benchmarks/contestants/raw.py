@@ -9,10 +9,10 @@ import sys
 import threading
 from typing import Final
 
-from benchmarks.contestants import End, OnItem, play
+from benchmarks.contestants import End, OnItem, items, play
 
 _LENGTH: Final = struct.Struct("<I")
-_STREAM: Final = struct.Struct("<BII")  # 1, size, count
+_STREAM: Final = struct.Struct("<BIIII")  # 1, size, count, gap_us, burst
 READ_BYTES: Final = 256 * 1024
 JOIN_BELOW_BYTES: Final = 16 * 1024
 
@@ -20,21 +20,31 @@ JOIN_BELOW_BYTES: Final = 16 * 1024
 def serve() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     print("port", listener.getsockname()[1], flush=True)
-    threading.Thread(target=_serve_one, args=(listener,), daemon=True).start()
+    threading.Thread(target=_accept, args=(listener,), daemon=True).start()
     sys.stdin.read()
 
 
-def _serve_one(listener: socket.socket) -> None:
-    sock, _ = listener.accept()
+def _accept(listener: socket.socket) -> None:
+    while True:
+        sock, _ = listener.accept()
+        threading.Thread(target=_serve_one, args=(sock,), daemon=True).start()
+
+
+def _serve_one(sock: socket.socket) -> None:
+    with sock, contextlib.suppress(ConnectionError):
+        _answer(sock)
+
+
+def _answer(sock: socket.socket) -> None:
     _tune(sock)
     reply = _LENGTH.pack(8) + bytes(8)
     while request := _receive(sock):
         if len(request) != _LENGTH.size + _STREAM.size:
             sock.sendall(reply)
             continue
-        _, size, count = _STREAM.unpack_from(request, _LENGTH.size)
-        header, item = _LENGTH.pack(size), bytes(size)
-        for _ in range(count):
+        _, size, *rest = _STREAM.unpack_from(request, _LENGTH.size)
+        header = _LENGTH.pack(size)
+        for item in items(size, *rest):
             if size < JOIN_BELOW_BYTES:
                 sock.sendall(header + item)
             else:
@@ -70,12 +80,16 @@ class _Raw:
         self._sock.sendall(_LENGTH.pack(len(payload)) + payload)
         _receive(self._sock)
 
-    def stream(self, size: int, count: int, on_item: OnItem) -> None:
-        self._sock.sendall(_LENGTH.pack(_STREAM.size) + _STREAM.pack(1, size, count))
+    def stream(self, size: int, count: int, gap_us: int, burst: int, on_item: OnItem) -> None:
+        self._sock.sendall(_LENGTH.pack(_STREAM.size) + _STREAM.pack(1, size, count, gap_us, burst))
         read = self._file.read
         for _ in range(count):
             (length,) = _LENGTH.unpack(read(_LENGTH.size))
             on_item(read(length))
+
+    def close(self) -> None:
+        self._file.close()
+        self._sock.close()
 
 
 def connect(port: int) -> End:
