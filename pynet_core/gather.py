@@ -151,15 +151,12 @@ class Gatherer:
         with self._sending:
             if self._error is not None:
                 raise self._error
-            if now_ns - self._polled_ns > CANCEL_POLL_NS:
+            self._send_gathered()
+            if frame is not None:
+                self._channel.send(frame)
+            if now_ns - self._polled_ns > CANCEL_POLL_NS:  # afterwards: a lone item does not wait for it
                 self._polled_ns = now_ns
-                if self._channel.poll() is not None:  # only CANCEL is legal here
-                    self._cancelled = True
-                    self._items.clear()
-            if not self._cancelled:
-                self._send_gathered()
-                if frame is not None:
-                    self._channel.send(frame)
+                self._cancelled = self._channel.poll() is not None  # only CANCEL is legal here
 
     def _send_gathered(self) -> None:
         items = self._items

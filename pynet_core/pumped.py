@@ -29,24 +29,27 @@ def send_pumped(channel: PlainChannel, box: Subscriber, *, newest: bool, gathers
                     return
                 continue
             item = box.take(POLL_S)
-            while (frame := channel.poll()) is not None:
+            if item is not None:
+                _send(channel, item, box, newest, gathers)
+            elif box.is_closed:
+                return
+            while (frame := channel.poll()) is not None:  # afterwards: an item does not wait for it
                 if frame.kind == Kind.CANCEL:
                     return
-            if item is None:
-                if box.is_closed:
-                    return
-                continue
-            more = box.take_more(_Room(item, newest)) if gathers and _is_small(item) else []
-            flags = Flag.CREDITED if newest else Flag.NONE
-            if more:
-                items = [(each.ident, each.body) for each in (item, *more)]
-                oldest_ns = min(item.stamp_ns, *(each.stamp_ns for each in more))
-                channel.send(pack_items(items, oldest_ns, flags, box.skipped))
-            else:
-                channel.send(Frame(Kind.ITEM, item.ident, item.body, item.stamp_ns, flags, box.skipped))
     finally:
         if newest:
             channel.keep_every()
+
+
+def _send(channel: PlainChannel, item: Item, box: Subscriber, newest: bool, gathers: bool) -> None:
+    flags = Flag.CREDITED if newest else Flag.NONE
+    more = box.take_more(_Room(item, newest)) if gathers and _is_small(item) else []
+    if not more:
+        channel.send(Frame(Kind.ITEM, item.ident, item.body, item.stamp_ns, flags, box.skipped))
+        return
+    oldest_ns = min(item.stamp_ns, *(each.stamp_ns for each in more))
+    items = [(each.ident, each.body) for each in (item, *more)]
+    channel.send(pack_items(items, oldest_ns, flags, box.skipped))
 
 
 class _Room:
