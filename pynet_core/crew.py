@@ -1,5 +1,4 @@
-"""The pairs of a swarm at work: a thread each while it lasts, tasks for whoever is free, and what becomes of
-those whose pair is lost."""
+"""The pairs of a swarm at work: a thread each while it lasts, and tasks for whoever is free."""
 
 from __future__ import annotations
 

@@ -47,13 +47,22 @@ class SwarmProgress(NamedTuple):
 class Results(Generic[_Result]):
     """What a swarm's work gives, one after the other.  Nothing runs before the first is asked for.
 
-    Leaving the loop ends the work, and so does an error, or Ctrl-C.
+    Leaving the loop ends the work, and so does an error in it, or Ctrl-C; for
+    certain and at once by `with swarm.map(...) as results:`.
     """
 
     def __init__(self, work: Work[_Result]) -> None:
         self._work = work
         self._items = work.run()  # stops the crew when it is thrown away
         self._taken = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.cancel()
 
     def __iter__(self) -> Iterator[_Result]:
         return self
@@ -229,6 +238,7 @@ class Swarm:
             LocalProtocolError: The swarm is at work on something else.
         """
         self._check_free()
+        _check_ahead(ahead)
         self.reopen()
         alive = [client for client in self.clients if client.connected]
         drawing = Drawing(
@@ -245,9 +255,10 @@ class Swarm:
         items = Results(drawing)
         if callback is None:
             return items
-        for ident, buffer in items:
-            if callback(name, ident, buffer) is False:
-                items.cancel()
+        with items:
+            for ident, buffer in items:
+                if callback(name, ident, buffer) is False:
+                    break
         return None
 
     def reopen(self) -> int:
@@ -291,7 +302,9 @@ class Swarm:
         retry: bool,
         ahead: int | None,
     ) -> Results[_Result]:
-        least = max(LEAST_AHEAD, AHEAD_PER_PAIR * len(self.clients))
+        if ahead is None:
+            ahead = max(LEAST_AHEAD, AHEAD_PER_PAIR * len(self.clients))
+        _check_ahead(ahead)
         return Results(
             Calls(
                 self.clients,
@@ -301,7 +314,7 @@ class Swarm:
                 unordered=unordered,
                 retry=retry,
                 reopen_s=self._reopen_s,
-                ahead=least if ahead is None else ahead,
+                ahead=ahead,
             )
         )
 
@@ -317,6 +330,11 @@ class Swarm:
                 "this swarm is at work on something else: draw its results to their end, cancel it, or get "
                 "another swarm"
             )
+
+
+def _check_ahead(ahead: int) -> None:
+    if ahead < 1:
+        raise ValueError(f"ahead must be at least 1, got {ahead}")
 
 
 def open_swarm(

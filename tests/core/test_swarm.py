@@ -394,6 +394,16 @@ def test_leaving_the_loop_ends_the_work_and_the_swarm_is_free_again(gateway: Gat
     assert len(list(swarm.map("double", range(5)))) == 5
 
 
+def test_an_exception_in_the_loop_ends_the_work_at_once_under_with(gateway: Gateway, swarm: Swarm) -> None:
+    gateway.add_subroutine("double", double)
+    with pytest.raises(KeyError, match="mine"), swarm.map("double", itertools.count()) as results:
+        for batch in results:
+            if batch.number == 5:
+                raise KeyError("mine")
+    assert no_swarm_threads()
+    assert swarm.alive == 4
+
+
 def test_a_call_that_hangs_is_cut_when_the_work_is_cancelled_from_another_thread(
     gateway: Gateway, swarm: Swarm
 ) -> None:
@@ -462,6 +472,21 @@ def test_closing_a_swarm_ends_its_work_and_gives_its_places_back(gateway: Gatewa
     assert not gateway._live
     with pytest.raises(LinkClosed, match="every pair of the swarm is lost; the last: this pair is closed"):
         list(swarm.map("double", [1]))
+
+
+@pytest.mark.parametrize("ahead", [0, -1])
+def test_to_be_ahead_by_nothing_is_a_value_error(swarm: Swarm, ahead: int) -> None:
+    with pytest.raises(ValueError, match=f"ahead must be at least 1, got {ahead}"):
+        swarm.map("double", [1], ahead=ahead)
+    with pytest.raises(ValueError, match=f"ahead must be at least 1, got {ahead}"):
+        swarm.stream("double", ahead=ahead)
+
+
+def test_one_ahead_is_enough(gateway: Gateway, swarm: Swarm) -> None:
+    gateway.add_subroutine("double", double)
+    for unordered in (False, True):
+        results = swarm.map("double", range(20), ahead=1, unordered=unordered)
+        assert [int(batch) for batch in results] == [2 * number for number in range(20)]
 
 
 # Opening

@@ -82,6 +82,21 @@ def test_a_callback_gets_the_items_here_and_ends_the_stream_by_false(gateway: Ga
     assert swarm.alive == 4, "streams end without costing their pair"
 
 
+def test_a_callback_that_raises_ends_the_stream_and_the_exception_comes_out(
+    gateway: Gateway, swarm: Swarm
+) -> None:
+    gateway.add_subroutine("endless", endless)
+
+    def callback(_name: str, ident: int, _body: bytes) -> None:
+        if ident == 20:
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        swarm.stream("endless", callback)
+    assert no_swarm_threads()
+    assert swarm.alive == 4
+
+
 def test_no_share_runs_further_ahead_than_was_said(gateway: Gateway, swarm: Swarm) -> None:
     gate = Gate()
     given = [0] * 4
