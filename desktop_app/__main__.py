@@ -17,6 +17,7 @@ from PyQt5.QtCore import QCoreApplication, Qt
 from PyQt5.QtWidgets import QApplication
 
 from desktop_app.app import App
+from desktop_app.finder import Finder
 from desktop_app.folders import Folders
 from desktop_app.garbage import GarbageTimer
 from desktop_app.theme import ThemeChoice
@@ -35,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--demo brings its own car: leave the address out")
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     qt = make_qt(sys.argv[:1])
-    app = App(qt, Folders.of_this_system(), theme=ThemeChoice(options.theme) if options.theme else None)
+    theme = ThemeChoice(options.theme) if options.theme else None
+    app = App(qt, Folders.of_this_system(), theme=theme, finder=Finder())
     app.ended.connect(qt.quit)
     try:
         cockpit = app.start(options.address)

@@ -16,6 +16,7 @@ from PyQt5.QtWidgets import QApplication
 from desktop_app.address import format_address, parse_address
 from desktop_app.cockpit import Cockpit
 from desktop_app.crash import CrashReporter
+from desktop_app.finder import Finder, strangers
 from desktop_app.folders import Folders
 from desktop_app.gamepad import Gamepads
 from desktop_app.keyring import Keyring
@@ -45,7 +46,15 @@ class App(QObject):
     _failed = pyqtSignal(str)  # these two from whichever thread
     _crashed = pyqtSignal(str)
 
-    def __init__(self, qt: QApplication, folders: Folders, *, theme: ThemeChoice | None = None) -> None:
+    def __init__(
+        self,
+        qt: QApplication,
+        folders: Folders,
+        *,
+        theme: ThemeChoice | None = None,
+        finder: Finder | None = None,
+    ) -> None:
+        """Robots of this network are listed if there is a `finder`."""
         super().__init__()
         self._qt = qt
         qt.setQuitOnLastWindowClosed(False)  # a window that has gone may still be disarming
@@ -74,6 +83,10 @@ class App(QObject):
         if self._key_state is not None:
             self._mender = RepeatMender(self._key_state.is_down)
             qt.installEventFilter(self._mender)
+        self._finder = finder
+        if finder is not None:
+            finder.changed.connect(self._show_known)
+            finder.listen_while(lambda: any(cockpit.window.is_choosing for cockpit in self.cockpits))
         self._ticks = QTimer(self)
         self._ticks.setTimerType(Qt.PreciseTimer)
         self._ticks.setInterval(PERIOD_NS // NS_PER_MS)
@@ -112,6 +125,8 @@ class App(QObject):
     def finish(self) -> None:
         """After Qt's loop: keep the settings, end what was started."""
         self._ticks.stop()
+        if self._finder is not None:
+            self._finder.close()
         self._qt.removeNativeEventFilter(self._focus_watch)
         if self._key_state is not None:
             self._qt.removeEventFilter(self._mender)
@@ -342,6 +357,8 @@ class App(QObject):
             )
             for robot in self.settings.robots
         )
+        if self._finder is not None:
+            known += strangers(self._finder.found, self.settings.robots)
         for cockpit in self.cockpits:
             cockpit.window.set_known(known)
 

@@ -25,6 +25,8 @@ FOOT = ("Robots answer on the same network. A guest", "Wi-Fi often hides them fr
 
 def row_words(robot: KnownRobot) -> tuple[str, str]:
     """What a click does or what is, and what is known of the robot."""
+    if robot.is_found:
+        return "Connect", "found here"
     if robot.is_paired is False:
         return "Needs a code", "not paired yet"
     word = "Connected" if robot.is_connected else "Connect"
@@ -115,6 +117,7 @@ class ConnectSheet(SheetBody):
         """List these, in this order."""
         if robots == tuple(row.robot for row, _ in self._rows):
             return
+        focused = next((row.robot.address for row, _ in self._rows if row.hasFocus()), None)
         for row, forget in self._rows:
             row.deleteLater()
             forget.deleteLater()
@@ -125,9 +128,11 @@ class ConnectSheet(SheetBody):
             forget = Button(self.look, "", self, icon=Icon.CROSS)
             forget.setAccessibleName(f"Forget {robot.name or robot.address}")
             forget.clicked.connect(lambda _=False, where=robot.address: self.forget_asked.emit(where))
-            for widget in (row, forget):
-                widget.show()
+            row.show()
+            forget.setVisible(not robot.is_found)
             self._rows.append((row, forget))
+            if robot.address == focused:
+                row.setFocus()
         QWidget.setTabOrder(self.field, self.go)
 
     def first(self) -> QWidget:

@@ -106,6 +106,11 @@ class MainWindow(Ground):
         self.resize(QSize(self.memory.width, self.memory.height).boundedTo(room))
 
     @property
+    def is_choosing(self) -> bool:
+        """The robots are listed, to choose one."""
+        return self.sheets.body is self.connect_sheet
+
+    @property
     def focus(self) -> Focus:
         return self.keyboard.focus
 

@@ -126,6 +126,7 @@ class KnownRobot:
     simulated: bool = False
     is_connected: bool = False
     is_paired: bool | None = None  # its key is on our list; None: it has never shown one
+    is_found: bool = False  # not remembered: it tells this network of itself, and may be anything
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
