@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import threading
+import time
 from collections import OrderedDict
 from pathlib import Path
 from typing import Final, Literal
@@ -28,6 +29,8 @@ if sys.platform != "win32":
     import fcntl
 
 KEPT_FOLDERS: Final = 32  # open at a time, in each thread
+LOCK_WAIT_S: Final = 5.0  # TCP tells within 4 s that a peer has gone
+LOCK_POLL_S: Final = 0.05
 _FOLDER: Final = os.O_RDONLY | DIRECTORY | NOFOLLOW | OPEN_FLAGS
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NOFOLLOW | OPEN_FLAGS
 # The everyday path: what it matches is harmless on every system, save for names of parts.
@@ -43,6 +46,8 @@ def check_path(path: bytes) -> None:
     Raises:
         PathRefused: Or it does not; says why.
     """
+    if not path:
+        raise PathRefused("has no path")
     if _PLAIN.fullmatch(path) and b".pynet.part" not in path.lower():
         return
     text = as_text(path)
@@ -96,7 +101,7 @@ class Folders:
 
 
 class Ground:
-    """A folder on this machine in which a tree is being built.  Any thread; close it.
+    """A folder on this machine in which a tree is being built, and which it closes.  Any thread; close it.
 
     Paths have passed `check_path`.  What is on its way stands in a staging
     folder at the top, whose name comes from `key`: the same transfer again
@@ -117,19 +122,42 @@ class Ground:
         self._lock = threading.Lock()
         self._staging_name = f".{hashlib.sha256(key).hexdigest()[:16]}{PART_SUFFIX}"
         self.has_parts = False  # an earlier attempt has left something
-        with storing(f"cannot use the folder {str(folder.path)!r}"):
+        try:
+            with storing(f"cannot use the folder {str(folder.path)!r}"):
+                self.staging = self._open_staging()
+        except BaseException:
+            folder.close()
+            raise
+
+    def _open_staging(self) -> int:
+        """Ours alone from now on.
+
+        A peer that was killed, and is back, need not know how soon its end was
+        noticed: so the one before has a few seconds to let go.
+        """
+        give_up_s = time.monotonic() + LOCK_WAIT_S
+        while True:
             try:
                 os.mkdir(self._staging_name, 0o700, dir_fd=self.fd)
             except FileExistsError:
                 self.has_parts = True
-            self.staging = os.open(self._staging_name, _FOLDER, dir_fd=self.fd)
+            with contextlib.suppress(FileNotFoundError):  # it has just been done with
+                fd = os.open(self._staging_name, _FOLDER, dir_fd=self.fd)
+                if _lock(fd) and self._is_staging(fd):
+                    return fd
+                os.close(fd)
+            if time.monotonic() > give_up_s:
+                where = repr(str(self._folder.path))
+                raise CannotStore(f"the same files are on their way to {where} already")
+            time.sleep(LOCK_POLL_S)
+
+    def _is_staging(self, fd: int) -> bool:
+        """And not one that has just been removed."""
         try:
-            with storing("cannot be stored here"):
-                if sys.platform != "win32":
-                    fcntl.flock(self.staging, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except CannotStore as exc:
-            os.close(self.staging)
-            raise CannotStore(f"the same files are on their way to {str(folder.path)!r} already") from exc
+            there = os.stat(self._staging_name, dir_fd=self.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(there, os.fstat(fd))
 
     def folder(self, node: Node, folders: Folders) -> None:
         """Make it; its time and permissions come at the end.
@@ -288,6 +316,15 @@ class Ground:
                 os.close(self.staging)
                 self.staging = -1
                 self._folder.close()
+
+
+def _lock(fd: int) -> bool:
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+    return True
 
 
 def _umask() -> int:

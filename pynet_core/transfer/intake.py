@@ -42,6 +42,7 @@ class Intake:
         ground: Ground,
         *,
         checksum: bool = False,
+        links: bool = True,
         select: Select | None = None,
         arrived: Arrived = lambda base, node: None,
         limit: Limit | None = None,
@@ -60,6 +61,7 @@ class Intake:
         self.arrived = arrived
         self.limit = limit or Limit(None)
         self._checksum = checksum
+        self._links = links
         self._select = select
         self._unselected = b""  # a folder that is not wanted, with its slash
         self._lister = Folders(ground)
@@ -102,6 +104,8 @@ class Intake:
             self.moved.folders += 1
         elif node.kind == FILE:
             self._judge_file(base, node)
+        elif not self._links:
+            raise PathRefused("is a link, and none were asked for")
         else:
             self.ground.link(node, self._lister)
             self.moved.links += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
+import msgspec
 from msgspec import Meta, Struct
 
 MAX_PATH_BYTES: Final = 4096  # Linux's own limit
@@ -93,3 +94,8 @@ class Report(Struct, frozen=True, kw_only=True, omit_defaults=True):
     files: _Count = 0  # that have landed
     bytes: _Count = 0  # of these
     same: _Count = 0  # that were there already
+
+
+# WORKAROUND msgspec 0.22: as in wire.py.  Handlers decode in threads of their own.
+for _kind in (Query, Offer, Take, Placement, Report):
+    msgspec.msgpack.Decoder(_kind)

@@ -63,7 +63,6 @@ class Stores:
         fsync: Fsync = store.fsync  # type: ignore[assignment]
         folder = Folder(download_dir, steps)
         with contextlib.ExitStack() as stack:
-            stack.callback(folder.close)
             ground = Ground(folder, b"put\0" + store.key, preserve=store.preserve, fsync=fsync)
             stack.callback(ground.close)
             intake = Intake(ground, checksum=store.checksum)

@@ -177,14 +177,13 @@ def get_tree(
     """As `Controller.get_files`."""
     limit = Limit(options.limit_bytes_per_s)
     client = open_pair()
+    key = b"get\0" + hashlib.sha256(pack_body([tree.sources, tree.files, tree.regex])).digest()
     try:
-        folder = Folder(into or DEFAULT_FOLDER)
-        key = hashlib.sha256(pack_body([tree.sources, tree.files, tree.regex])).digest()
-        ground = Ground(folder, b"get\0" + key, preserve=options.preserve, fsync=options.fsync)
+        ground = Ground(Folder(into or DEFAULT_FOLDER), key, preserve=options.preserve, fsync=options.fsync)
     except CannotStore as exc:
         client.close()
         raise FilesError(dict.fromkeys(map(as_text, tree.sources), str(exc))) from exc
-    intake = Intake(ground, checksum=options.checksum, select=options.select, limit=limit)
+    intake = Intake(ground, checksum=options.checksum, links=tree.links, select=options.select, limit=limit)
     crew = Crew(open_pair, _Getting(tree, intake).work)
     began_s = time.monotonic()
     is_cancelled = False

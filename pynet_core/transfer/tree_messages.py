@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
+import msgspec
 from msgspec import Meta, Struct
 
 from pynet_core.transfer.messages import MAX_PATH_BYTES, Missed
@@ -135,3 +136,8 @@ class Remove(Struct, frozen=True, kw_only=True):
     landed: bool
     things: list[Doomed]
     recursive: bool = False  # folders with all that is in them; else empty ones only
+
+
+# WORKAROUND msgspec 0.22: as in wire.py.  Each pair decodes in a thread, from its first frame on.
+for _kind in (Tree, Nodes, Pull, Packed, Hole, Store, Join, Remove):
+    msgspec.msgpack.Decoder(_kind)

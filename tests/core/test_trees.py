@@ -258,7 +258,7 @@ def test_a_full_pool_is_enough_with_one_place(tree: Path, tmp_path: Path) -> Non
 def test_cancel_ends_it_and_the_next_goes_on(tree: Path, controller: Controller, tmp_path: Path) -> None:
     cancel = threading.Event()
     cancel.set()
-    (tree / "huge").write_bytes(os.urandom(200_000_000))
+    (tree / "huge").write_bytes(os.urandom(60_000_000))
     with pytest.raises(FilesCancelled):
         controller.get_files(f"{tree}/", tmp_path / "down", cancel=cancel)
     assert_nothing_half(tree, tmp_path / "down")
@@ -267,7 +267,7 @@ def test_cancel_ends_it_and_the_next_goes_on(tree: Path, controller: Controller,
 
 
 def test_what_progress_raises_comes_out(tree: Path, controller: Controller, tmp_path: Path) -> None:
-    (tree / "huge").write_bytes(os.urandom(200_000_000))
+    (tree / "huge").write_bytes(os.urandom(60_000_000))
     stop = ValueError("enough")
 
     def on_progress(step: TreeProgress) -> None:

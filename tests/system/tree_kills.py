@@ -58,9 +58,9 @@ def forked(work: Callable[[], int]) -> int:
         os._exit(code)
 
 
-def code_of(pid: int) -> int:
+def code_of(pid: int, patience_s: float = PATIENCE_S) -> int:
     """What the process ends with; negative is the signal.  It fails when it takes too long."""
-    end_s = time.monotonic() + PATIENCE_S
+    end_s = time.monotonic() + patience_s
     while True:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
@@ -68,7 +68,7 @@ def code_of(pid: int) -> int:
         if time.monotonic() > end_s:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-            raise AssertionError(f"an end has not come back in {PATIENCE_S:g} s")
+            raise AssertionError(f"an end has not come back in {patience_s:g} s")
         time.sleep(0.002)
 
 
