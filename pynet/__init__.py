@@ -22,6 +22,7 @@ from pynet_core.errors import (
     LinkClosed,
     LinkError,
     LocalProtocolError,
+    OutOfOrder,
     PoolFull,
     ProtocolError,
     PynetError,
@@ -34,7 +35,6 @@ from pynet_core.gateway import Gateway
 from pynet_core.keys import Identity
 from pynet_core.offering import Offering
 from pynet_core.payload import pack, payload, unpack
-from pynet_core.shares import OutOfOrder
 from pynet_core.subroutines import Peer, caller
 from pynet_core.subscription import StreamStats, Subscription
 from pynet_core.swarm import Results, Swarm, SwarmProgress

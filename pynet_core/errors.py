@@ -10,6 +10,7 @@ PynetError
 │   ├── RemoteProtocolError   the peer broke it
 │   └── LocalProtocolError    we are about to; a bug on our side
 ├── SubroutineError           the far side ran our request and it failed
+├── OutOfOrder                the idents of a share of a swarm's stream do not rise
 ├── FilesError                some files did not arrive; `.failed` says why, `.arrived` is what did
 │   ├── FilesInterrupted      (also LinkClosed) the connection was lost half-way; reconnect and ask again
 │   └── FilesCancelled        whoever asked has changed its mind; ask again to go on
@@ -74,6 +75,10 @@ class SubroutineError(PynetError):
         self.error = error
         self.reason = reason
         self.code = code
+
+
+class OutOfOrder(PynetError):
+    """Nobody can tell what comes next, or what has come already."""
 
 
 class FilesError(PynetError):

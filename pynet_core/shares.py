@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from pynet_core.errors import PynetError
+from pynet_core.errors import OutOfOrder
 
 MAX_AHEAD: Final = 32  # items of one share that wait for those of the others
-
-
-class OutOfOrder(PynetError):
-    """A share's idents do not rise, so nobody can tell what comes next, or what has come already."""
 
 
 class Share:

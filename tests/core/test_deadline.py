@@ -289,6 +289,32 @@ def test_a_silent_stream_that_is_cancelled_costs_the_pair_but_a_silent_subscript
     gate.open()
 
 
+def test_a_cancelled_sink_is_closed_and_what_was_put_before_is_done(gateway: Gateway, client: Client) -> None:
+    done: list[bytes] = []
+    gateway.add_subroutine("take", lambda buffer: done.append(buffer))
+    sink = client.open_buffer("take")
+    sink.put(b"1")
+    assert eventually(lambda: done)
+    assert client.cancel()
+    with pytest.raises(LinkClosed):
+        for _ in range(100):
+            sink.put(b"2")
+    client.reopen()
+    assert client.ping().message == "ping"
+
+
+def test_cancelled_files_are_interrupted(gateway: Gateway, tmp_path: Path) -> None:
+    file = tmp_path / "large"
+    file.write_bytes(bytes(3_000_000))
+    with Relay(gateway.port, stall_down=1_000_000) as relay:
+        client = Controller(port=relay.port, download_dir=str(tmp_path / "here")).get_client()
+        moving, ends = in_thread(lambda: client.get_files_from_gateway(files=[file]))
+        assert relay.stalled.wait(PATIENCE_S)
+        assert client.cancel()
+        moving.join(PATIENCE_S)
+    assert isinstance(ends[0], FilesInterrupted)
+
+
 def test_cancel_does_nothing_to_an_idle_or_a_closed_pair(client: Client) -> None:
     assert not client.cancel()
     assert client.ping().message == "ping"

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pynet_core.shares import OutOfOrder, Shares
+from pynet_core.errors import OutOfOrder
+from pynet_core.shares import Shares
 
 
 def taken(shares: Shares) -> list[int]:

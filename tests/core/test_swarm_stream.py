@@ -10,9 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pynet_core.errors import LinkError, SubroutineError
+from pynet_core.errors import LinkError, OutOfOrder, SubroutineError
 from pynet_core.gateway import Gateway
-from pynet_core.shares import OutOfOrder
 from pynet_core.swarm import Swarm
 from tests.core.loopback import Gate, controller_of, counting, eventually, our_threads, serving
 from tests.core.relay import Relay
