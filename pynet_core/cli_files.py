@@ -63,6 +63,7 @@ def moves_files(verb: Callable[..., Any]) -> Callable[..., Any]:
         preserve: bool,
         fsync: Any,
         limit: int | None,
+        compress: Any,
         pairs: int | None,
         dry_run: bool,
         quiet: bool,
@@ -87,6 +88,7 @@ def moves_files(verb: Callable[..., Any]) -> Callable[..., Any]:
             fsync=fsync,
             checksum=checksum,
             limit_bytes_per_s=limit,
+            compress=compress,
         )
         return verb(*arguments, wish=Wish(options, pairs, dry_run, quiet, as_json), **others)
 
@@ -96,6 +98,13 @@ def moves_files(verb: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--dry-run", "-n", is_flag=True, help="say what would move, and move nothing"),
         click.option(
             "--pairs", type=click.IntRange(1, MAX_PAIRS), help="connections  [default: what is fastest]"
+        ),
+        click.option(
+            "--compress",
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            show_default=True,
+            help="auto: what shrinks, where the link is slow",
         ),
         click.option(
             "--limit", metavar="RATE", callback=_rate, help="bytes a second, all pairs together: 500k, 2M"

@@ -187,6 +187,13 @@ class Controller(TreeMover):
     def _bulk_pair(self) -> Client:
         return self.get_client(purpose="bulk")
 
+    def _is_near(self) -> bool:
+        try:
+            found = socket.getaddrinfo(self.gateway_ip or "127.0.0.1", self.port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):  # said when it is called
+            return False
+        return is_loopback(str(found[0][4][0]))
+
     def get_swarm(
         self,
         n: int,

@@ -55,7 +55,8 @@ _CREDITED: Final = Flag.CREDITED
 
 def _answers(state: State) -> _Row:
     """To TAKE and PULL: the state stays."""
-    return dict.fromkeys((Kind.CHUNK, Kind.SAME, Kind.LOST, Kind.PACK, Kind.RAW, Kind.HOLE, Kind.SEAL), state)
+    to_pull = (Kind.PACK, Kind.RAW, Kind.HOLE, Kind.SEAL, Kind.DENSE)
+    return dict.fromkeys((Kind.CHUNK, Kind.SAME, Kind.LOST, *to_pull), state)
 
 
 _CONTROLLER_SENDS: Final[_Table] = {

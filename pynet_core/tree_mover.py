@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,18 @@ class TreeMover:
     def _bulk_pair(self) -> Client:
         """A new pair with the gateway."""
         raise NotImplementedError
+
+    def _is_near(self) -> bool:
+        """The gateway is on this machine."""
+        raise NotImplementedError
+
+    def _checked(self, pairs: int | None, options: Options) -> Options:
+        """Raises ValueError, TypeError for what is not possible."""
+        check_pairs(pairs)
+        options.refuse_unknown(HONOURED)
+        if options.compress == "auto" and self._is_near():
+            return dataclasses.replace(options, compress="never")
+        return options
 
     def get_files(
         self,
@@ -55,8 +68,7 @@ class TreeMover:
             LinkError: No connection; if it was lost in the middle, a FilesInterrupted.
             ValueError, TypeError: What is wrong with the arguments, or an option that is not built yet.
         """
-        check_pairs(pairs)
-        options.refuse_unknown(HONOURED)
+        options = self._checked(pairs, options)
         if gateways is not None:
             raise ValueError("several gateways are not possible yet")
         tree = tree_of(source, files, regex, options)
@@ -85,8 +97,7 @@ class TreeMover:
 
         All else is as in `get_files`.
         """
-        check_pairs(pairs)
-        options.refuse_unknown(HONOURED)
+        options = self._checked(pairs, options)
         tree = tree_of(sources, (), "", options)
         return put_tree(
             self._bulk_pair,

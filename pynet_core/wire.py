@@ -77,6 +77,7 @@ class Kind(enum.IntEnum):
     STORE = 36  # controller; body: Store
     JOIN = 37  # controller; body: Join
     REMOVE = 38  # controller; body: Remove
+    DENSE = 39  # answers PULL; ident: offset in the file; body: length, compressed bytes of the file
 
 
 class Flag(enum.IntEnum):  # no IntFlag: its `&` takes 1 us, and every frame is asked
@@ -89,7 +90,7 @@ class Flag(enum.IntEnum):  # no IntFlag: its `&` takes 1 us, and every frame is 
 KINDS: Final = frozenset(int(kind) for kind in Kind)
 _LARGE: Final = frozenset(
     {Kind.STREAM, Kind.BATCH, Kind.BUFFER, Kind.SINK, Kind.ITEM, Kind.REPLY, Kind.PUT}
-    | {Kind.LIST, Kind.CHUNK, Kind.TREE, Kind.PACK, Kind.RAW}
+    | {Kind.LIST, Kind.CHUNK, Kind.TREE, Kind.PACK, Kind.RAW, Kind.DENSE}
 )
 
 

@@ -54,6 +54,7 @@ FENCES: Final[dict[str, tuple[str, ...]]] = {
     "spake2": ("pynet_core/pairing.py",),
     "regex": ("pynet_core/transfer/pattern.py",),  # `re` cannot be stopped: a peer's patterns go through it
     "pathspec": ("pynet_core/transfer/choosing.py",),  # the caller's own patterns only: it cannot be stopped
+    "zstandard": ("pynet_core/transfer/compression.py",),  # which knows what to do without it
     "xxhash": ("pynet_core/transfer/digest.py",),  # which knows what to do without it
     "torch": ("desktop_app/pilot/*",),
     "onnxruntime": ("desktop_app/pilot/*",),

@@ -69,7 +69,8 @@ def run(mover: Mover, tree: Path, found: Found, work: Path, place: Place, *, up:
 
 
 def _environment(mover: Mover) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), **dict(mover.environment)}
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, **dict(mover.environment)}
 
 
 def _move(mover: Mover, job: Job, place: Place, limit_s: float) -> tuple[float, float]:

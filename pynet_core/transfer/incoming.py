@@ -10,14 +10,15 @@ from typing import Final, Protocol
 
 from pynet_core.errors import RemoteProtocolError
 from pynet_core.rawfile import Drain
+from pynet_core.transfer.compression import CODECS, NotCompressed
 from pynet_core.transfer.digest import DIGEST_BYTES, HASHERS, READ_BYTES, Hasher, digest_of
 from pynet_core.transfer.folder import CannotStore
 from pynet_core.transfer.frames import Link
 from pynet_core.transfer.ground import Folders
 from pynet_core.transfer.intake import Intake
-from pynet_core.transfer.positions import read_at
+from pynet_core.transfer.positions import read_at, write_at
 from pynet_core.transfer.stock import MIN_RANGE_BYTES, Large, Pack, Range, Unit
-from pynet_core.transfer.tree_messages import LOST, SAME, Bit, Hole, Node, Packed, Pull
+from pynet_core.transfer.tree_messages import LOST, SAME, Bit, Hole, Node, Packed, Pull, unpack_dense
 from pynet_core.wire import Failure, Frame, Kind, pack_body, unpack_body
 
 PULLS: Final = 3  # out at a time, so that the sender never waits
@@ -54,6 +55,7 @@ class _Asked:
     unit: Unit
     have: bytes  # the sender was told what stands here already
     hasher: Hasher
+    codec: str
     come: int = 0  # bytes
 
 
@@ -79,7 +81,10 @@ class Incoming:
                 case Kind.PACK:
                     self._take_pack(frame)
                 case Kind.RAW:
+                    self._intake.wire(length)
                     self._took_raw(frame.ident, length, problem)
+                case Kind.DENSE:
+                    self._take_dense(frame)
                 case Kind.HOLE:
                     self._take_hole(frame.ident, unpack_body(frame.body, Hole).length)
                 case Kind.SEAL:
@@ -140,9 +145,10 @@ class Incoming:
     def _pull(self, unit: Unit, base: bytes, bits: list[Bit], have: bytes, *, packed: bool) -> None:
         digest = self._intake.digest
         self._intake.limit.pace(sum(bit.length or bit.size for bit in bits if not bit.have))
-        pull = Pull(base=base, digest=digest, bits=bits, packed=packed)
+        codec = self._intake.advisor.codec
+        pull = Pull(base=base, digest=digest, bits=bits, packed=packed, codec=codec)
         self._link.send(Frame(Kind.PULL, 0, pack_body(pull)))
-        self._asked.append(_Asked(unit, have, HASHERS[digest]()))
+        self._asked.append(_Asked(unit, have, HASHERS[digest](), codec))
 
     # Small files
 
@@ -158,12 +164,17 @@ class Incoming:
                 size not in (SAME, LOST, node.size) for size, node in zip(head.sizes, pack.nodes, strict=True)
             )
             or len(head.digests) != DIGEST_BYTES * len(coming)
-            or frame.ident + sum(coming) != len(frame.body)
+            or head.codec not in ("", asked.codec)
+            or (not head.codec and frame.ident + sum(coming) != len(frame.body))
             or len(head.lost) != head.sizes.count(LOST)
         ):
             raise RemoteProtocolError("peer sent a pack that was not asked for")
+        data = memoryview(frame.body)[frame.ident :]
+        self._intake.wire(len(data))
+        if head.codec:
+            data = memoryview(unpacked(head.codec, data, sum(coming)))
         with self._intake.writing:
-            self._write_pack(pack, head, memoryview(frame.body)[frame.ident :])
+            self._write_pack(pack, head, data)
         self._asked.popleft()
         self._intake.stock.done(self._pair, pack)
         self._intake.come(self._pair, pack.nodes[-1].path, sum(coming))
@@ -219,6 +230,19 @@ class Incoming:
         if not large.is_over:
             self._read_back(asked, large, offset, length)
         self._intake.come(self._pair, large.node.path, length)
+
+    def _take_dense(self, frame: Frame) -> None:
+        length, dense = unpack_dense(frame.body)
+        self._intake.wire(len(dense))
+        fd = self._place(frame.ident, length)
+        data = unpacked(self._asked[0].codec, dense, length)
+        problem = None
+        try:
+            if fd >= 0:
+                write_at(fd, data, frame.ident)
+        except OSError as exc:
+            problem = exc
+        self._took_raw(frame.ident, length, problem)
 
     def _take_hole(self, offset: int, length: int) -> None:
         fd = self._place(offset, length)
@@ -316,6 +340,16 @@ class Incoming:
 
 
 _ZEROS: Final = bytes(READ_BYTES)
+
+
+def unpacked(codec: str, data: memoryview, size: int) -> bytes:
+    """Raises:
+    RemoteProtocolError: It is not what was asked for, or does not stand for so many bytes.
+    """
+    try:
+        return CODECS[codec].decompress(data, size)
+    except (KeyError, NotCompressed) as exc:
+        raise RemoteProtocolError(f"peer sent compressed bytes that cannot be unpacked: {exc}") from exc
 
 
 def _large(asked: _Asked) -> Large:

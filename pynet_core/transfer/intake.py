@@ -12,12 +12,13 @@ from collections.abc import Callable
 from typing import Final
 
 from pynet_core.errors import RemoteProtocolError
+from pynet_core.transfer.compression import Advisor
 from pynet_core.transfer.digest import agree, digest_at
 from pynet_core.transfer.folder import CannotStore, storing
 from pynet_core.transfer.ground import Folders, Ground, check_path
 from pynet_core.transfer.jail import PathRefused
 from pynet_core.transfer.limit import Limit
-from pynet_core.transfer.options import Moved, Select
+from pynet_core.transfer.options import Compress, Moved, Select
 from pynet_core.transfer.plan import as_text
 from pynet_core.transfer.stock import SMALL_BYTES, Large, Pack, Stock
 from pynet_core.transfer.tree_messages import FILE, FOLDER, Node, Nodes
@@ -46,6 +47,7 @@ class Intake:
         select: Select | None = None,
         arrived: Arrived = lambda base, node: None,
         limit: Limit | None = None,
+        compress: Compress = "never",
     ) -> None:
         self.ground = ground
         self.stock = Stock()
@@ -60,6 +62,7 @@ class Intake:
         self.writing = threading.Lock()  # one writer of small files: more are slower
         self.arrived = arrived
         self.limit = limit or Limit(None)
+        self.advisor = Advisor(compress)
         self._checksum = checksum
         self._links = links
         self._select = select
@@ -80,6 +83,7 @@ class Intake:
         if digest is None:
             raise RemoteProtocolError("peer lists files without a digest that we know")
         self.digest = digest
+        self.advisor.agree(nodes.codecs)
         for one in nodes.missed:
             self._missed(as_text(one.path), one.reason, wanted=one.wanted)
         for node in nodes.nodes:
@@ -216,6 +220,11 @@ class Intake:
             self.moved.bytes += sum(node.size for node in nodes)
         for node in nodes:
             self.arrived(base, node)
+
+    def wire(self, count: int) -> None:
+        """So many bytes of files have come off the wire, compressed or not."""
+        with self._count:
+            self.advisor.come(count, time.monotonic())
 
     def come(self, pair: int, path: bytes, size: int, *, brought: bool = True) -> None:
         """So many bytes of this file have come; or they stood here, and are what the sender has."""

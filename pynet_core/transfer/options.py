@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
+Compress = Literal["auto", "never", "always"]
 FileKind = Literal["file", "folder", "link"]
 MAX_PAIRS: Final = 64
 
@@ -41,7 +42,8 @@ class Options:
     fsync: Literal["none", "end", "each"] = "none"  # outlasts a power cut: never, when all is here, each file
     checksum: bool = False  # compare contents; else a file of the same size and time counts as the same
     limit_bytes_per_s: int | None = None  # of all pairs together
-    compress: Literal["auto", "never", "always"] = "never"
+    # auto: what shrinks, and not to this machine nor where the link is fast.
+    compress: Compress = "auto"
     delete_source: bool = False  # move: what has arrived, verified, is removed where it came from
 
     def refuse_unknown(self, honoured: frozenset[str]) -> None:

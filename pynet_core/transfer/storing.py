@@ -19,6 +19,7 @@ from pynet_core.transfer.incoming import bring
 from pynet_core.transfer.intake import Intake
 from pynet_core.transfer.jail import PathRefused, folder_parts
 from pynet_core.transfer.messages import Missed, Report
+from pynet_core.transfer.options import Compress
 from pynet_core.transfer.tree_messages import Join, Nodes, Store
 from pynet_core.transfer.tree_sender import RawLink as SendingLink
 from pynet_core.wire import Frame, Kind, pack_body, unpack_body
@@ -61,11 +62,14 @@ class Stores:
         if store.fsync not in get_args(Fsync):
             raise RemoteProtocolError(f"peer wants fsync {store.fsync[:32]!r}")
         fsync: Fsync = store.fsync  # type: ignore[assignment]
+        if store.compress not in get_args(Compress):
+            raise RemoteProtocolError(f"peer wants compress {store.compress[:32]!r}")
+        compress: Compress = store.compress  # type: ignore[assignment]
         folder = Folder(download_dir, steps)
         with contextlib.ExitStack() as stack:
             ground = Ground(folder, b"put\0" + store.key, preserve=store.preserve, fsync=fsync)
             stack.callback(ground.close)
-            intake = Intake(ground, checksum=store.checksum)
+            intake = Intake(ground, checksum=store.checksum, compress=compress)
             stack.callback(intake.close)
             stack.enter_context(self._open(store.transfer, intake))
             while (frame := link.receive()).kind == Kind.FOUND:

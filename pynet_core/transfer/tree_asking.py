@@ -34,7 +34,17 @@ from pynet_core.wire import Failure, Frame, Kind, pack_body, unpack_body
 _log = logging.getLogger(__name__)
 
 HONOURED: Final = frozenset(
-    {"recursive", "select", "symlinks", "preserve", "sparse", "fsync", "checksum", "limit_bytes_per_s"}
+    {
+        "recursive",
+        "select",
+        "symlinks",
+        "preserve",
+        "sparse",
+        "fsync",
+        "checksum",
+        "limit_bytes_per_s",
+        "compress",
+    }
 )
 LIST_NAME: Final = "list_files"
 GET_NAME: Final = "get_files"
@@ -183,7 +193,14 @@ def get_tree(
     except CannotStore as exc:
         client.close()
         raise FilesError(dict.fromkeys(map(as_text, tree.sources), str(exc))) from exc
-    intake = Intake(ground, checksum=options.checksum, links=tree.links, select=options.select, limit=limit)
+    intake = Intake(
+        ground,
+        checksum=options.checksum,
+        links=tree.links,
+        select=options.select,
+        limit=limit,
+        compress=options.compress,
+    )
     crew = Crew(open_pair, _Getting(tree, intake).work)
     began_s = time.monotonic()
     is_cancelled = False

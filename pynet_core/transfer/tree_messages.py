@@ -1,4 +1,4 @@
-"""What two ends say about trees of files: the bodies of their frames.  Types only.
+"""What two ends say about trees of files: the bodies of their frames.  No files here.
 
 A tree's paths are relative to a base, a full path at the sender; they are the
 bytes of its system, with `/` between steps.  What there may be a million of is
@@ -7,11 +7,13 @@ an array on the wire, without the names of its fields.
 
 from __future__ import annotations
 
+import struct
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta, Struct
 
+from pynet_core.errors import RemoteProtocolError
 from pynet_core.transfer.messages import MAX_PATH_BYTES, Missed
 
 FILE: Final = 0
@@ -29,6 +31,7 @@ _Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 _Signed = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 _Path = Annotated[bytes, Meta(max_length=MAX_PATH_BYTES)]
 _Digest = Annotated[bytes, Meta(max_length=16)]
+_DENSE: Final = struct.Struct("<I")
 _Id = Annotated[bytes, Meta(min_length=ID_BYTES, max_length=ID_BYTES)]
 
 
@@ -64,6 +67,7 @@ class Nodes(Struct, frozen=True, kw_only=True):
     digests: list[str]  # what the sender can compute, best first
     nodes: list[Node] = []
     missed: list[Missed] = []
+    codecs: list[str] = []  # what the sender can compress with, best first
 
 
 class Bit(Struct, frozen=True, array_like=True, gc=False):
@@ -86,6 +90,7 @@ class Pull(Struct, frozen=True, kw_only=True):
     digest: str
     bits: list[Bit]
     packed: bool
+    codec: str = ""  # bytes that shrink may come compressed with this
 
 
 class Packed(Struct, frozen=True, kw_only=True):
@@ -94,12 +99,30 @@ class Packed(Struct, frozen=True, kw_only=True):
     sizes: list[int]
     digests: bytes = b""  # 16 bytes for each that comes
     lost: list[tuple[str, str]] = []  # error and reason of each that does not
+    codec: str = ""  # with which the files, all in one, are compressed
 
 
 class Hole(Struct, frozen=True, kw_only=True):
     """HOLE: nothing but zeros, and none of them stored."""
 
     length: Annotated[int, Meta(ge=1, le=2**63 - 1)]
+
+
+def pack_dense(length: int, data: bytes) -> bytes:
+    """The body of a DENSE: `length` bytes of a file, compressed to `data`."""
+    return _DENSE.pack(length) + data
+
+
+def unpack_dense(body: bytes) -> tuple[int, memoryview]:
+    """Length and compressed bytes.
+
+    Raises:
+        RemoteProtocolError: Too short, or for more than we care to hold.
+    """
+    length = _DENSE.unpack_from(body)[0] if len(body) >= _DENSE.size else 0
+    if not 0 < length <= MAX_RAW_BYTES:
+        raise RemoteProtocolError(f"peer sent compressed bytes that stand for {length}")
+    return length, memoryview(body)[_DENSE.size :]
 
 
 class Store(Struct, frozen=True, kw_only=True):
@@ -111,6 +134,7 @@ class Store(Struct, frozen=True, kw_only=True):
     preserve: bool = True
     fsync: str = "none"
     checksum: bool = False
+    compress: str = "never"
 
 
 class Join(Struct, frozen=True, kw_only=True):

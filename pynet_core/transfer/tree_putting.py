@@ -78,6 +78,7 @@ class Putting:
             preserve=options.preserve,
             fsync=options.fsync,
             checksum=options.checksum,
+            compress=options.compress,
         )
         self.limit = Limit(options.limit_bytes_per_s)
         self._tops = [split_source(source, self._roots) for source in tree.sources]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from pynet_core.errors import PynetError, RemoteProtocolError
+from pynet_core.transfer.compression import CODECS, squeezed
 from pynet_core.transfer.digest import HASHERS, READ_BYTES, Hasher, digest_at, digest_of
 from pynet_core.transfer.frames import Link
 from pynet_core.transfer.jail import NoRegularFile, PathRefused
@@ -25,6 +26,7 @@ from pynet_core.transfer.tree_messages import (
     Hole,
     Packed,
     Pull,
+    pack_dense,
 )
 from pynet_core.wire import Failure, Frame, Kind, pack_body, unpack_body
 
@@ -95,6 +97,8 @@ class TreeSender:
         pull = unpack_body(frame.body, Pull)
         if pull.digest not in HASHERS:
             raise RemoteProtocolError(f"peer wants digests by {pull.digest[:32]!r}")
+        if pull.codec and pull.codec not in CODECS:
+            raise RemoteProtocolError(f"peer wants to have it compressed by {pull.codec[:32]!r}")
         if pull.packed:
             size = sum(bit.size for bit in pull.bits)
             if len(pull.bits) > MAX_PACK_FILES or size > MAX_PACK_BYTES:
@@ -120,9 +124,11 @@ class TreeSender:
             sizes.append(len(view))
             digests.append(digest)
             at += len(view)
-        head = pack_body(Packed(sizes=sizes, digests=b"".join(digests), lost=lost))
-        self._pace(at)
-        self._link.send(Frame(Kind.PACK, len(head), b"".join((head, self._buffer[:at]))))
+        made = squeezed(pull.codec, self._buffer[:at])
+        codec, data = (pull.codec, memoryview(made)) if made else ("", self._buffer[:at])
+        head = pack_body(Packed(sizes=sizes, digests=b"".join(digests), lost=lost, codec=codec))
+        self._pace(len(data))
+        self._link.send(Frame(Kind.PACK, len(head), b"".join((head, data))))
         self._on_sent(pull.bits[-1].path if pull.bits else b"", at, len(pull.bits) - len(lost))
 
     def _read_whole(self, base: bytes, bit: Bit, at: int) -> memoryview:
@@ -151,7 +157,7 @@ class TreeSender:
                     _check(os.fstat(fd), bit)
                     self._link.send(Frame(Kind.SAME))
                 else:
-                    self._send_bytes(fd, pull.digest, bit, found)
+                    self._send_bytes(fd, pull, bit, found)
             finally:
                 os.close(fd)
         except FileNotFoundError:
@@ -159,8 +165,8 @@ class TreeSender:
         except (Changed, NoRegularFile, PathRefused, OSError) as exc:
             self._fail(exc)
 
-    def _send_bytes(self, fd: int, digest: str, bit: Bit, found: os.stat_result) -> None:
-        hasher = HASHERS[digest]()
+    def _send_bytes(self, fd: int, pull: Pull, bit: Bit, found: os.stat_result) -> None:
+        hasher = HASHERS[pull.digest]()
         is_sparse = _HAS_HOLES and found.st_blocks * 512 < found.st_size
         for is_data, offset, end in _stretches(fd, bit.offset, bit.offset + bit.length, is_sparse):
             if not is_data:
@@ -170,9 +176,11 @@ class TreeSender:
                 continue
             for start in range(offset, end, MAX_RAW_BYTES):
                 length = min(MAX_RAW_BYTES, end - start)
-                self._pace(length)
-                sent = self._link.send_raw(Kind.RAW, fd, start, length)
-                if sent < length or not _update(hasher, fd, start, length):
+                if not (
+                    self._send_dense(fd, pull.codec, start, length)
+                    if pull.codec
+                    else self._send_raw(fd, start, length)
+                ) or not _update(hasher, fd, start, length):
                     raise Changed("has shrunk")
                 _check(os.fstat(fd), bit)
                 self._on_sent(bit.path, length, int(start + length == bit.size))
@@ -181,6 +189,21 @@ class TreeSender:
                     return
         _check(os.fstat(fd), bit)
         self._link.send(Frame(Kind.SEAL, 0, hasher.digest()))
+
+    def _send_raw(self, fd: int, offset: int, length: int) -> bool:
+        """False when the file has fewer bytes."""
+        self._pace(length)
+        return self._link.send_raw(Kind.RAW, fd, offset, length) == length
+
+    def _send_dense(self, fd: int, codec: str, offset: int, length: int) -> bool:
+        """The same, compressed if that pays."""
+        data = read_at(fd, length, offset)
+        made = squeezed(codec, data) if len(data) == length else None
+        if made is None:
+            return self._send_raw(fd, offset, length)
+        self._pace(len(made))
+        self._link.send(Frame(Kind.DENSE, offset, pack_dense(length, made)))
+        return True
 
     def _fail(self, exc: BaseException) -> None:
         """This piece cannot be had; the next may."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
+from pynet_core.transfer.compression import CODECS
 from pynet_core.transfer.digest import HASHERS
 from pynet_core.transfer.frames import LIST_FRAME_BYTES, Link
 from pynet_core.transfer.jail import DIRECTORY, OPEN_FLAGS, PathRefused, Roots
@@ -181,11 +182,10 @@ class Walk:
 def send_found(link: Link, found: Iterator[tuple[bytes, Node | Missed]]) -> None:
     """A list of a tree, while it is being made."""
     base, nodes, missed, size = b"", list[Node](), list[Missed](), 0
-    digests = list(HASHERS)
     for now, one in found:
         if size >= LIST_FRAME_BYTES or now != base:
             if nodes or missed:
-                body = pack_body(Nodes(base=base, digests=digests, nodes=nodes, missed=missed))
+                body = pack_body(_nodes(base, nodes, missed))
                 link.send(Frame(Kind.FOUND, 0, body))
             base, nodes, missed, size = now, [], [], 0
         if isinstance(one, Node):
@@ -194,8 +194,12 @@ def send_found(link: Link, found: Iterator[tuple[bytes, Node | Missed]]) -> None
         else:
             missed.append(one)
             size += len(one.path) + len(one.reason) + 48
-    body = pack_body(Nodes(base=base, digests=digests, nodes=nodes, missed=missed))
+    body = pack_body(_nodes(base, nodes, missed))
     link.send(Frame(Kind.FOUND, 0, body))
+
+
+def _nodes(base: bytes, nodes: list[Node], missed: list[Missed]) -> Nodes:
+    return Nodes(base=base, digests=list(HASHERS), codecs=list(CODECS), nodes=nodes, missed=missed)
 
 
 def _name(entry: os.DirEntry[str]) -> str:

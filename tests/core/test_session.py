@@ -19,7 +19,7 @@ from pynet_core.wire import Flag, Frame, Kind
 DOC: Final = (Path(__file__).parents[2] / "docs/reference/wire-format.md").read_text()
 
 K, S = Kind, State
-ANSWERS: Final = (K.CHUNK, K.SAME, K.LOST, K.PACK, K.RAW, K.HOLE, K.SEAL)  # to TAKE and PULL
+ANSWERS: Final = (K.CHUNK, K.SAME, K.LOST, K.PACK, K.RAW, K.HOLE, K.SEAL, K.DENSE)  # to TAKE and PULL
 # state: (what the controller may send, what the gateway may send), each with the state after it.
 # Written out by hand: what the code says is compared with this, and this with the document.
 TABLE: Final[dict[State, tuple[dict[Kind, State], dict[Kind, State]]]] = {

@@ -25,6 +25,7 @@ from pynet_core.decoder import (
 )
 from pynet_core.errors import LocalProtocolError, RemoteProtocolError
 from pynet_core.items import pack_items
+from pynet_core.transfer.compression import CODECS
 from pynet_core.transfer.digest import digest_of
 from pynet_core.transfer.frames import pack_chunk
 from pynet_core.transfer.messages import (
@@ -53,6 +54,7 @@ from pynet_core.transfer.tree_messages import (
     Remove,
     Store,
     Tree,
+    pack_dense,
 )
 from pynet_core.wire import (
     HEADER_BYTES,
@@ -80,7 +82,7 @@ from pynet_core.wire import (
 DOC: Final = (Path(__file__).parents[2] / "docs/reference/wire-format.md").read_text()
 LARGE: Final = {
     *{Kind.STREAM, Kind.BATCH, Kind.BUFFER, Kind.SINK, Kind.ITEM, Kind.REPLY, Kind.PUT},
-    *{Kind.LIST, Kind.CHUNK, Kind.TREE, Kind.PACK, Kind.RAW},
+    *{Kind.LIST, Kind.CHUNK, Kind.TREE, Kind.PACK, Kind.RAW, Kind.DENSE},
 }
 
 HELLO: Final = Hello(
@@ -161,6 +163,7 @@ GOLDEN: Final[dict[str, Frame]] = {
     "PULL": Frame(Kind.PULL, 0, pack_body(PULL)),
     "PACK": Frame(Kind.PACK, len(PACKED), PACKED + b"abc"),
     "RAW": Frame(Kind.RAW, 1 << 20, b"abc"),
+    "DENSE": Frame(Kind.DENSE, 1 << 20, pack_dense(1000, CODECS["zlib"].compress(bytes(1000)))),
     "HOLE": Frame(Kind.HOLE, 1 << 20, pack_body(Hole(length=1 << 20))),
     "SEAL": Frame(Kind.SEAL, 0, digest_of("xxh3-128", b"abc")),
     "STORE": Frame(Kind.STORE, 0, pack_body(Store(transfer=bytes(range(16)), key=bytes(16), folder="logs"))),
