@@ -228,7 +228,7 @@ class Stock:
 
     def _next(self, pair: object, takes_open: bool, range_bytes: int) -> Unit | None:
         others_pack = any(
-            isinstance(unit, Pack) for who, units in self._out.items() if who is not pair for unit in units
+            isinstance(unit, Pack) for who, units in self._out.items() if who != pair for unit in units
         )
         return (
             (None if others_pack else self._next_pack(takes_open))
