@@ -61,6 +61,7 @@ OF_BOTH: Final = frozenset({"targets", "as_json", "verbose"})  # go with a gatew
     type=click.Path(exists=True, file_okay=False),
     help="a folder whose files admins may read; may be repeated; without, none",
 )
+@click.option("--allow-remove", is_flag=True, help="admins may remove there what they may read")
 @click.option(
     "--download-dir",
     default="",
@@ -122,6 +123,7 @@ def _gateway_of(
     latest: bool,
     role: str,
     roots: tuple[str, ...],
+    allow_remove: bool,
     download_dir: str,
     announce: bool | None,
 ) -> Gateway:
@@ -137,6 +139,7 @@ def _gateway_of(
             host=host,
             name=name,
             roots=roots,
+            allow_remove=allow_remove,
             announce=announce,
         )
         for target in loaded:

@@ -17,7 +17,7 @@ from pynet_core.cli import pynet
 from pynet_core.cli_bench import FRAME_BYTES, PING_BYTES, SMALL_BYTES
 from pynet_core.cli_targets import load_target
 from pynet_core.controller import Controller
-from pynet_core.errors import ConfigError
+from pynet_core.errors import ConfigError, FilesError
 from pynet_core.gateway import Gateway
 from tests.core.loopback import collected
 from tests.core.shell import json_keys, started
@@ -182,16 +182,20 @@ def test_a_person_is_told_how_to_reach_it_and_what_it_takes(folder: Path, free_p
 
 
 @pytest.mark.slow
-def test_files_are_given_only_of_the_folders_that_are_named(folder: Path) -> None:
+def test_files_are_given_and_removed_only_as_was_said(folder: Path) -> None:
     (folder / "open").mkdir()
     (folder / "open" / "a.txt").write_text("a")
-    served = Served("--port", "0", "--root", "open", cwd=folder)
+    served = Served("--port", "0", "--root", "open", "--allow-remove", cwd=folder)
     controller = Controller(port=served.record["port"], download_dir=str(folder / "here"))
     with controller.get_client() as client:
         (arrived,) = client.get_files_from_gateway(r".*\.txt", folder=folder / "open")
         assert Path(arrived).read_text() == "a"
-        with pytest.raises(Exception, match="greenhouse"):
+        with pytest.raises(FilesError, match="greenhouse"):
             client.get_files_from_gateway(files=[folder / "greenhouse.py"])
+    where = f"localhost:{served.record['port']}"
+    for path, code in ((folder / "greenhouse.py", 3), (folder / "open" / "a.txt", 0)):
+        assert CliRunner().invoke(pynet, ["rm", where, str(path)]).exit_code == code
+    assert [(folder / "open" / "a.txt").exists(), (folder / "greenhouse.py").exists()] == [False, True]
     assert served.end()[0] == 0
 
 
