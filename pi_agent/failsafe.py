@@ -130,9 +130,9 @@ class Failsafe:
         self._drop_lease(now_ns, "the worker process died")
         self._disarm(now_ns, "the worker process died")
 
-    def stuck(self, now_ns: int) -> None:
-        """The motor drives on a path, and nothing says that the car moves: somebody has to look at it."""
-        self._disarm(now_ns, "the motor drove and the encoders counted nothing")
+    def distrust(self, now_ns: int, why: str) -> None:
+        """A path drives on encoders that cannot be believed: somebody has to look at the car."""
+        self._disarm(now_ns, why)
 
     def step(
         self, now_ns: int, requests: Iterable[Request] = (), commands: Iterable[Labelled] = ()

@@ -21,7 +21,7 @@ class Follower:
     """A tracker on this car's odometry, or the reason why there is none.  The guardian's thread's."""
 
     def __init__(self, config: AgentConfig) -> None:
-        self._why_not = _why_not(config)
+        self._why_not = why_no_paths(config)
         self._tracker = None if self._why_not else Tracker(_chassis(config))
         self._trail = Trail()
 
@@ -55,24 +55,7 @@ def top_speed_mps(config: AgentConfig) -> float:
     return round(CAR_SPEC.steady_mps(drive.max_throttle), 2)
 
 
-def _chassis(config: AgentConfig) -> Chassis:
-    simulated, is_sided = is_simulated(config), _is_sided(config)
-    return Chassis(
-        top_speed_mps=top_speed_mps(config),
-        max_throttle=config.drive.max_throttle,
-        turning_radius_m=SIMULATED_RADIUS_M if simulated else config.path.turning_radius_m,
-        roll_m=SIMULATED_ROLL_M if simulated else config.path.roll_m,
-        lens_m=SIMULATED_LENS_M if simulated else config.path.lens_m,
-        track_width_m=config.encoder.track_width_m if is_sided else 0.0,
-    )
-
-
-def _is_sided(config: AgentConfig) -> bool:
-    """Whether it turns by its sides; the simulated car has a servo, whatever [drive] says."""
-    return config.drive.kind == "differential" and not is_simulated(config)
-
-
-def _why_not(config: AgentConfig) -> str:
+def why_no_paths(config: AgentConfig) -> str:
     """What keeps this car from following paths; '' when nothing does."""
     if not config.encoder.enabled:
         return "This car has no encoders: it follows no paths."
@@ -85,3 +68,22 @@ def _why_not(config: AgentConfig) -> str:
         if not config.path.roll_m:
             missing.append("[path] roll_m")
     return f"To follow paths, measure and set {' and '.join(missing)} in agent.toml." if missing else ""
+
+
+def _chassis(config: AgentConfig) -> Chassis:
+    simulated, is_sided = is_simulated(config), _is_sided(config)
+    encoder = config.encoder
+    return Chassis(
+        top_speed_mps=top_speed_mps(config),
+        max_throttle=config.drive.max_throttle,
+        turning_radius_m=SIMULATED_RADIUS_M if simulated else config.path.turning_radius_m,
+        roll_m=SIMULATED_ROLL_M if simulated else config.path.roll_m,
+        lens_m=SIMULATED_LENS_M if simulated else config.path.lens_m,
+        track_width_m=encoder.track_width_m if is_sided else 0.0,
+        coarse_rad=0.03 + 2 / encoder.ticks_per_m / encoder.track_width_m,  # a tick of each wheel
+    )
+
+
+def _is_sided(config: AgentConfig) -> bool:
+    """Whether it turns by its sides; the simulated car has a servo, whatever [drive] says."""
+    return config.drive.kind == "differential" and not is_simulated(config)

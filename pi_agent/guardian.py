@@ -222,8 +222,8 @@ class Guardian:
             duty = self._outputs.duty
             course = self._follower.follow(outcome.path, velocity_mps=velocity_mps, duty=duty, now_ns=now_ns)
             self._course = course
-            if course.is_stuck:
-                self._failsafe.stuck(now_ns)
+            if course.fault:
+                self._failsafe.distrust(now_ns, course.fault)
                 return 0.0, 0.0
             return course.throttle, course.steering
         if self._failsafe.state is State.FAILSAFE and isinstance(newest, DrivePath):

@@ -27,7 +27,7 @@ from typing import Final, Literal
 
 from pi_agent.camera import CameraFeed, LateCamera
 from pi_agent.config import AgentConfig, board_model, is_simulated, load_config
-from pi_agent.following import top_speed_mps
+from pi_agent.following import top_speed_mps, why_no_paths
 from pi_agent.journal import set_up_logging
 from pi_agent.link import GuardianLink, ToWorker, WorkerAlive, WorkerReady
 from pi_agent.offers import OWN_NAMES, GuardianSilent, Offers
@@ -174,6 +174,7 @@ class Worker:
             max_throttle=self._config.drive.max_throttle,
             lifespan_ms=self._config.drive.lifespan_ms,
             top_speed_mps=top_speed_mps(self._config),
+            why_no_paths=why_no_paths(self._config),
             version=importlib.metadata.version("pynet-swarm"),
         )
 

@@ -287,6 +287,7 @@ class Description(Struct, frozen=True, kw_only=True, tag=True):
     lifespan_ms: int
     version: str
     top_speed_mps: float = 0.0  # at max_throttle, on the flat; 0 where nobody has measured it
+    why_no_paths: str = ""  # what keeps it from following a DrivePath; '' when nothing does
 
 
 Command = DriveCommand | DrivePath

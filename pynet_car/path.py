@@ -39,6 +39,8 @@ MAX_DT_S: Final = 0.05
 STALL_THROTTLE: Final = 0.25  # of full; from standing it begins with no more,
 STALL_S: Final = 0.5  # adds so much of full throttle in that time, and gives up
 STALL_M: Final = 0.02  # two ticks of a coarse disc
+BEND_M: Final = 0.2  # over so long a way the encoders' bend is looked at,
+BEND_SHARE: Final = 1.5  # and may be so much sharper than the car's sharpest: a dead wheel makes it 5 times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,7 @@ class Chassis:
     roll_m: float  # how far it rolls from 1 m/s when the motor is switched off
     lens_m: float = 0.0  # camera ahead of the axle with the encoders
     track_width_m: float = 0.0  # of a car that turns by its sides; 0.0 for one with wheels that turn
+    coarse_rad: float = 0.15  # how far the odometry's heading may be off, by the ticks of its discs
 
     def steering(self, curvature_per_m: float) -> float:
         """For this bend, + left; as much of it as the car can do."""
@@ -82,7 +85,7 @@ class Course(NamedTuple):
     verdict: Verdict
     reason: str  # '' while it drives as the path asks
     left_m: float = 0.0
-    is_stuck: bool = False  # the motor drives, and the encoders count nothing
+    fault: str = ""  # in words to follow "disarmed: "; what no newer path mends
 
 
 class Tracker:
@@ -102,6 +105,7 @@ class Tracker:
         self._last_ns = 0
         self._stall_s = 0.0
         self._stall_from_m = 0.0
+        self._bend_from: Place | None = None
 
     def follow(
         self, path: DrivePath, trail: Trail, *, velocity_mps: float | None, duty: float, now_ns: int
@@ -137,7 +141,7 @@ class Tracker:
         if velocity_mps < 2 * STANDING_MPS:  # an encoder that is dead says so too
             throttle = min(throttle, (STALL_THROTTLE + self._stall_s) * self._chassis.max_throttle)
         self._wish = throttle
-        return Course(throttle, steering, Verdict.TAKEN, "", left_m, self._stall_s > STALL_S)
+        return Course(throttle, steering, Verdict.TAKEN, "", left_m, self._fault(place))
 
     def roll_out(self, path: DrivePath, trail: Trail, *, velocity_mps: float | None, now_ns: int) -> float:
         """The steering that keeps a car with its motor off on this path, if it was on it; else 0.0."""
@@ -219,8 +223,26 @@ class Tracker:
         else:
             self._stall_s += max(0.0, min(MAX_DT_S, dt_s))
 
+    def _fault(self, place: Place) -> str:
+        """Why the encoders cannot be believed; '' while they can."""
+        if self._stall_s > STALL_S:
+            return "the motor drove and the encoders counted nothing"
+        before = self._bend_from
+        rolled_m = place.rolled_m - before.rolled_m if before else 0.0
+        if before is None or not 0.0 <= rolled_m <= 2 * BEND_M:  # none, or one of another drive
+            self._bend_from = place
+        elif rolled_m > BEND_M:
+            self._bend_from = place
+            chassis, turned_rad = self._chassis, abs(place.heading_rad - before.heading_rad)
+            if chassis.track_width_m:  # it may turn on the spot
+                return ""
+            if turned_rad > chassis.coarse_rad + BEND_SHARE * rolled_m / chassis.turning_radius_m:
+                return "the encoders counted a bend that the car cannot drive: does each wheel count?"
+        return ""
+
     def _rest(self) -> None:
         self._wish = self._integral = self._stall_s = 0.0
+        self._bend_from = None
 
 
 class _Laid:

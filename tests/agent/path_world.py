@@ -127,6 +127,7 @@ class PathWorld:
         self._seq = 0
         self._ticks = 0
         self.encoders_count = True  # else they are silent: what is published says that the car stands
+        self.dead_wheel: Wheel | None = None  # or one of them alone is
         self.publishes = True  # else the odometry grows stale
         self.sees = True  # the camera works
         self.results: list[Result] = []
@@ -234,7 +235,7 @@ class PathWorld:
         for edge in self._edges.poll():
             disc = self._discs.get(edge.pin)
             self._levels[edge.pin] = edge.level
-            if disc is not None and edge.level and self.encoders_count:
+            if disc is not None and edge.level and self.encoders_count and disc[0] is not self.dead_wheel:
                 wheel, b_pin = disc  # forward, A rises before B
                 self._odometer.tick(wheel, -1 if self._levels[b_pin] else 1, edge.ns)
 

@@ -11,8 +11,9 @@ from typing import Final
 import pytest
 
 from pi_agent.config import AgentConfig, EncoderConfig, PathConfig, ProximityConfig
-from pi_agent.following import SIMULATED_LENS_M, SIMULATED_RADIUS_M, SIMULATED_ROLL_M, Follower
+from pi_agent.following import SIMULATED_LENS_M, SIMULATED_RADIUS_M, SIMULATED_ROLL_M, why_no_paths
 from pynet_car.messages import Disarm, EStop, Lease, PathPoint, Priority, Release, State, Verdict
+from pynet_car.odometry import Wheel
 from pynet_car.world import DEFAULT_SEED
 from pynet_car.world.camera import PI_CAMERA
 from pynet_car.world.car import CAR_SPEC, Car, advance
@@ -179,6 +180,24 @@ def test_a_motor_that_drives_while_the_encoders_count_nothing_disarms(start: Sta
     assert world.pose.distance_m < 1.2
 
 
+@pytest.mark.parametrize("wheel", Wheel)
+@pytest.mark.parametrize("driven_s", [0.0, 1.5])
+def test_one_wheel_that_does_not_count_disarms_within_a_metre(
+    start: Start, wheel: Wheel, driven_s: float
+) -> None:
+    world = start()
+    drive(world, driven_s)
+    begun_m = world.pose.distance_m
+    world.dead_wheel = wheel
+    for _ in range(15):
+        if world.now.state is State.ARMED:
+            drive(world, 0.1)
+    assert world.pose.distance_m - begun_m < 0.8
+    stops_at_once(world)
+    assert world.now.state is State.DISARMED
+    assert "does each wheel count?" in world.now.reason
+
+
 def test_a_command_sent_later_drives_instead_and_a_path_after_that_again(start: Start) -> None:
     world = driving(start())
     world.drive(0.0)
@@ -251,8 +270,8 @@ def test_a_car_without_a_live_reflex_follows_no_path(start: Start) -> None:
     ],
 )
 def test_a_car_says_what_keeps_it_from_following_paths(config: AgentConfig, why: str) -> None:
-    assert why in Follower(config)._why_not
-    assert bool(why) == bool(Follower(config)._why_not)
+    assert why in why_no_paths(config)
+    assert bool(why) == bool(why_no_paths(config))
 
 
 def test_the_simulated_car_is_as_the_follower_takes_it_to_be() -> None:
