@@ -58,7 +58,7 @@ class BoardDrivetrain:
 
     def __init__(self, board: Board) -> None:
         self._board = board
-        self.duty = 0.0
+        self.duty = self.steering = 0.0
 
     def neutral_writes(self) -> tuple[NeutralWrite, ...]:
         return ()
@@ -67,7 +67,7 @@ class BoardDrivetrain:
         self.neutral()
 
     def set(self, duty: float, steering: float) -> None:
-        self.duty = duty
+        self.duty, self.steering = duty, steering
         self._board.set_output(WIRING.forward_pin, max(0.0, duty), 100.0)
         self._board.set_output(WIRING.backward_pin, max(0.0, -duty), 100.0)
         pulse_s = WIRING.servo_centre_s + WIRING.servo_throw_s * steering

@@ -113,6 +113,23 @@ def test_the_motor_is_off_1500_ms_after_the_picture_however_long_the_path(start:
     assert "no fresh path" in world.now.reason.lower()
 
 
+def test_it_steers_on_along_its_path_while_it_rolls_out_and_not_once_it_is_disarmed(start: Start) -> None:
+    world = start()
+    bend = tuple(PathPoint(math.sin(0.2 * i), 1.0 - math.cos(0.2 * i), 1.2) for i in range(1, 16))
+    world.send_path(bend, world.world.ns)  # 1 m round a point to the left
+    rolling = []
+    for _ in range(190):
+        world.tick()
+        if world.now.state is State.FAILSAFE:
+            assert world.drivetrain.duty == 0.0
+            rolling.append(world.drivetrain.steering)
+    assert len(rolling) > 20
+    assert min(rolling) > 0.3
+    world.ticks(2.0)
+    assert world.now.state is State.DISARMED
+    assert world.drivetrain.steering == 0.0
+
+
 def stops_at_once(world: PathWorld) -> None:
     assert world.drivetrain.duty == 0.0
     world.ticks(0.3)
