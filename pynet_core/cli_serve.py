@@ -17,6 +17,7 @@ from pynet_core.admission import is_loopback
 from pynet_core.cli_frame import json_option, printable, tell
 from pynet_core.cli_targets import Target, load_target
 from pynet_core.discovery import why_not
+from pynet_core.errors import ConfigError
 from pynet_core.feed import Keep
 from pynet_core.gateway import DEFAULT_POOLSIZE, DEFAULT_PORT, Gateway
 from pynet_core.subroutines import Role
@@ -146,6 +147,8 @@ def _gateway_of(
             keep: Keep = "latest" if latest and target.is_stream else "every"
             is_shared = shared and target.is_stream
             gateway.add_subroutine(target.name, target.value, shared=is_shared, keep=keep, role=role)
+    except ConfigError:  # which is a ValueError too
+        raise
     except (ValueError, TypeError) as exc:
         raise click.UsageError(str(exc)) from exc
     return gateway

@@ -228,4 +228,6 @@ def _library() -> tuple[Any, Any]:
         import zeroconf
     except ImportError as exc:
         raise ConfigError(_MISSING) from exc
+    # It warns, with a traceback, of each network that goes: to us that is every day's.
+    logging.getLogger("zeroconf").setLevel(logging.ERROR)
     return zeroconf, ifaddr
