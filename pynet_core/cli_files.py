@@ -64,6 +64,7 @@ def moves_files(verb: Callable[..., Any]) -> Callable[..., Any]:
         fsync: Any,
         limit: int | None,
         compress: Any,
+        move: bool,
         pairs: int | None,
         dry_run: bool,
         quiet: bool,
@@ -89,6 +90,7 @@ def moves_files(verb: Callable[..., Any]) -> Callable[..., Any]:
             checksum=checksum,
             limit_bytes_per_s=limit,
             compress=compress,
+            delete_source=move,
         )
         return verb(*arguments, wish=Wish(options, pairs, dry_run, quiet, as_json), **others)
 
@@ -98,6 +100,9 @@ def moves_files(verb: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--dry-run", "-n", is_flag=True, help="say what would move, and move nothing"),
         click.option(
             "--pairs", type=click.IntRange(1, MAX_PAIRS), help="connections  [default: what is fastest]"
+        ),
+        click.option(
+            "--move", is_flag=True, help="remove files at the source when they have arrived, verified"
         ),
         click.option(
             "--compress",

@@ -45,7 +45,7 @@ class Intake:
         checksum: bool = False,
         links: bool = True,
         select: Select | None = None,
-        arrived: Arrived = lambda base, node: None,
+        arrived: Arrived | None = None,
         limit: Limit | None = None,
         compress: Compress = "never",
     ) -> None:
@@ -60,7 +60,7 @@ class Intake:
         self.is_listed = False
         self.digest = ""
         self.writing = threading.Lock()  # one writer of small files: more are slower
-        self.arrived = arrived
+        self.arrived = arrived or (lambda base, node: None)
         self.limit = limit or Limit(None)
         self.advisor = Advisor(compress)
         self._checksum = checksum

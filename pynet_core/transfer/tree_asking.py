@@ -16,7 +16,6 @@ from pynet_core.errors import (
     FilesError,
     FilesInterrupted,
     LinkError,
-    SubroutineError,
 )
 from pynet_core.transfer.asking import StrPath, query_for
 from pynet_core.transfer.crew import FIRST_PAIRS, Crew, Pair, PairTuner, run
@@ -25,11 +24,14 @@ from pynet_core.transfer.ground import Ground
 from pynet_core.transfer.incoming import bring
 from pynet_core.transfer.intake import Intake
 from pynet_core.transfer.limit import Limit
+from pynet_core.transfer.moving import Movables, safer
 from pynet_core.transfer.options import MAX_PAIRS, Found, Moved, OnTreeProgress, Options, TreeProgress
 from pynet_core.transfer.plan import as_text
+from pynet_core.transfer.tree_check import check
 from pynet_core.transfer.tree_messages import Nodes, Tree
+from pynet_core.transfer.tree_removing import ask_leave
 from pynet_core.transfer.walk import shown
-from pynet_core.wire import Failure, Frame, Kind, pack_body, unpack_body
+from pynet_core.wire import Frame, Kind, pack_body, unpack_body
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ HONOURED: Final = frozenset(
         "checksum",
         "limit_bytes_per_s",
         "compress",
+        "delete_source",
     }
 )
 LIST_NAME: Final = "list_files"
@@ -98,15 +101,6 @@ def end_of(link: PlainChannel, name: str) -> None:
     while (frame := link.receive()).kind not in (Kind.END, Kind.ERROR):
         pass
     check(frame, name)
-
-
-def check(frame: Frame, name: str) -> None:
-    """Raises:
-    SubroutineError: It is an ERROR.
-    """
-    if frame.kind == Kind.ERROR:
-        failure = unpack_body(frame.body, Failure)
-        raise SubroutineError(name, failure.error, failure.reason, frame.ident)
 
 
 def listed(link: PlainChannel, tree: Tree, name: str) -> Iterator[Nodes]:
@@ -186,6 +180,10 @@ def get_tree(
 ) -> Moved:
     """As `Controller.get_files`."""
     limit = Limit(options.limit_bytes_per_s)
+    movables = Movables()
+    if options.delete_source:
+        options = safer(options)
+        ask_leave(open_pair())
     client = open_pair()
     key = b"get\0" + hashlib.sha256(pack_body([tree.sources, tree.files, tree.regex])).digest()
     try:
@@ -200,6 +198,7 @@ def get_tree(
         select=options.select,
         limit=limit,
         compress=options.compress,
+        arrived=movables.add if options.delete_source else None,
     )
     crew = Crew(open_pair, _Getting(tree, intake).work)
     began_s = time.monotonic()
@@ -225,6 +224,8 @@ def get_tree(
         intake.close()
     if on_progress is not None:
         on_progress(_progress(intake, began_s, is_over=True))
+    if "" not in moved.failed:  # else what has come may not outlast a power cut
+        movables.remove_there(open_pair, moved)
     if moved.failed_count:
         raise failed(moved)
     return moved

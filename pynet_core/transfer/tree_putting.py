@@ -17,10 +17,12 @@ from pynet_core.transfer.crew import Crew, PairTuner, run
 from pynet_core.transfer.jail import PathRefused, Roots
 from pynet_core.transfer.limit import Limit
 from pynet_core.transfer.messages import Missed, Report
+from pynet_core.transfer.moving import Movables, safer
 from pynet_core.transfer.options import Moved, OnTreeProgress, Options, Select, TreeProgress
 from pynet_core.transfer.plan import as_text
 from pynet_core.transfer.shelf import Shelf
-from pynet_core.transfer.tree_asking import OpenPair, cancelled, check, failed, interrupted, start
+from pynet_core.transfer.tree_asking import OpenPair, cancelled, failed, interrupted, start
+from pynet_core.transfer.tree_check import check
 from pynet_core.transfer.tree_messages import FILE, FOLDER, LINK, Join, Node, Store, Tree
 from pynet_core.transfer.tree_sender import TreeSender
 from pynet_core.transfer.walk import Walk, node, send_found, shown, split_source
@@ -80,6 +82,7 @@ class Putting:
             checksum=options.checksum,
             compress=options.compress,
         )
+        self.movables = Movables()
         self.limit = Limit(options.limit_bytes_per_s)
         self._tops = [split_source(source, self._roots) for source in tree.sources]
         self._lock = threading.Lock()
@@ -131,6 +134,8 @@ class Putting:
             if one.kind == FILE:
                 self.found_files += 1
                 self.found_bytes += one.size
+            if self._options.delete_source:
+                self.movables.add(base, one)
             self.moved.folders += one.kind == FOLDER
             self.moved.links += one.kind == LINK
             yield base, one
@@ -169,7 +174,7 @@ def put_tree(
     cancel: threading.Event | None,
 ) -> Moved:
     """As `Controller.put_files`."""
-    putting = Putting(tree, dirname, options)
+    putting = Putting(tree, dirname, safer(options) if options.delete_source else options)
     client = open_pair()
     crew = Crew(open_pair, putting.work)
     began_s = time.monotonic()
@@ -200,6 +205,7 @@ def put_tree(
         raise interrupted(moved) from (crew.problems[0] if crew.problems else None)
     if on_progress is not None:
         on_progress(putting.progress(began_s, is_over=True))
+    putting.movables.remove_here(moved)
     if moved.failed_count:
         raise failed(moved)
     return moved

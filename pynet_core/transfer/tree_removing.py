@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from pynet_core.channel import PlainChannel
@@ -11,12 +11,29 @@ from pynet_core.transfer.crew import Pair
 from pynet_core.transfer.messages import Report
 from pynet_core.transfer.plan import as_text
 from pynet_core.transfer.removing import told
-from pynet_core.transfer.tree_asking import check
+from pynet_core.transfer.tree_check import check
 from pynet_core.transfer.tree_messages import Doomed, Remove
 from pynet_core.wire import Frame, Kind, pack_body, unpack_body
 
 REMOVE_NAME: Final = "remove_files"
 AT_A_TIME_BYTES: Final = 48 * 1024  # of paths: a REMOVE is a control frame of 64 KiB
+
+
+OpenPair = Callable[[], Pair]
+
+
+def ask_leave(client: Pair) -> None:
+    """May files be removed that are not below the download folder?  The pair is closed at the end.
+
+    Raises:
+        SubroutineError: No.
+        LinkError, ProtocolError: The pair has ended.
+    """
+    try:
+        with client.files_link() as link:
+            _ask(link, Remove(base=b"/", landed=False, things=[]))
+    finally:
+        client.close()
 
 
 def remove_tree(client: Pair, things: Iterable[Doomed], base: bytes, *, landed: bool, recursive: bool) -> int:

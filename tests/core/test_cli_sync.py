@@ -11,6 +11,9 @@ from click.testing import CliRunner, Result
 
 from pynet_core.cli import pynet
 from pynet_core.cli_files import EXIT_SOME_FAILED
+from pynet_core.controller import Controller
+from pynet_core.errors import FilesError
+from pynet_core.transfer.options import Options, TreeProgress
 from tests.core.file_place import Place, make, place_in
 from tests.core.shell import json_keys
 
@@ -169,3 +172,45 @@ def test_long_is_of_paths(place: Place) -> None:
     done = pynet_(place, "ls", "-l")
     assert done.exit_code == 2
     assert "name a PATH" in done.output
+
+
+@pytest.mark.parametrize("verb", ["get", "put"])
+def test_a_move_removes_what_has_arrived_and_nothing_else(tmp_path: Path, verb: str) -> None:
+    with place_in(tmp_path, allow_remove=True) as place:
+        make(place.source, *NAMES)
+        target, into = (place.down, str(place.down)) if verb == "get" else (place.up, "")
+        (target / "a.log").mkdir(parents=True)
+        make(target, "sub/b.log")  # of the same size and time, with other contents
+        wanted = {name: (place.source / name).read_bytes() for name in NAMES}
+        done = pynet_(place, verb, f"{place.source}/", "--into", into, "--move")
+        assert done.exit_code == EXIT_SOME_FAILED, done.output
+        assert {name for name in names(place.source) if not name.endswith("/")} == {"a.log"}
+        assert (place.source / "a.log").read_bytes() == wanted["a.log"]
+        for name in NAMES[1:]:
+            assert (target / name).read_bytes() == wanted[name]
+
+
+def test_nothing_moves_where_the_gateway_lets_nobody_remove(place: Place) -> None:
+    make(place.source, *NAMES)
+    done = pynet_(place, "get", f"{place.source}/", "--into", place.down, "--move")
+    assert done.exit_code == 1
+    assert "lets nobody remove files" in str(done.exception)
+    assert len(names(place.source)) == 5
+    assert not place.down.exists()
+
+
+def test_what_has_changed_since_it_was_read_stays(tmp_path: Path) -> None:
+    with place_in(tmp_path, allow_remove=True) as place:
+        make(place.source, "a.log", "b.log")
+        controller = Controller(port=place.gateway.port)
+
+        def write_on(_: TreeProgress) -> None:
+            with (place.source / "a.log").open("ab") as log:
+                log.write(b"more")
+
+        with pytest.raises(FilesError) as raised:
+            controller.get_files(
+                f"{place.source}/", place.down, options=Options(delete_source=True), on_progress=write_on
+            )
+        assert "has arrived, but is still there: has changed" in str(raised.value)
+        assert names(place.source) == {"a.log"}
