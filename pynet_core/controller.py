@@ -103,6 +103,7 @@ class Controller(TreeMover):
         pair: PairId | None = None,
         timeout_s: float = CONNECT_TIMEOUT_S,
         reconnect: bool = False,
+        elsewhere: Sequence[tuple[str, int]] = (),
     ) -> Client:
         """Open a pair, with the controller's own gateway or with ('host', port).
 
@@ -112,7 +113,8 @@ class Controller(TreeMover):
         With `reconnect`, a client whose pair was lost opens it anew when it is
         next used, trying for `client.reconnect_timeout_s`.  The call that was
         on its way raises, for it may have been done or not: that is the
-        caller's to judge.  Subscriptions go on by themselves.
+        caller's to judge.  Subscriptions go on by themselves.  `elsewhere`:
+        gateways that will do as well, when its own does not take it back.
 
         Raises:
             ValueError: That is no port, or no purpose.
@@ -127,10 +129,19 @@ class Controller(TreeMover):
         def open_pair(timeout_s: float) -> PlainChannel:
             return self._open_pair(gateway, purpose, pair, timeout_s)
 
+        def open_anew(timeout_s: float) -> PlainChannel:
+            try:
+                return open_pair(timeout_s)
+            except LinkError:
+                for other in elsewhere:
+                    with contextlib.suppress(LinkError):
+                        return self._open_pair(other, purpose, pair, timeout_s)
+                raise
+
         return Client(
             open_pair(timeout_s),
             purpose,
-            redial=Redial(open_pair, timeout_s),
+            redial=Redial(open_anew, timeout_s),
             reconnect=reconnect,
             verbose=self.verbose,
             download_dir=self.download_dir,
@@ -207,7 +218,8 @@ class Controller(TreeMover):
         """Open `n` pairs with the controller's own gateway, or with each of `gateways`, to be used as one.
 
         When one cannot be opened, none stays open; with `at_least` so many, of
-        all, are enough, and `len(swarm)` says how many there are.
+        all, are enough, and `len(swarm)` says how many there are.  A pair whose
+        gateway is lost moves to another of `gateways` that has a place for it.
 
         Raises:
             PoolFull: A gateway has too few places left.

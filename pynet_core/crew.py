@@ -66,7 +66,7 @@ class Crew:
         self.working = 0  # threads that have not left
         self.busy = 0  # of them, with a task
         self.repeated = 0  # tasks that were given back
-        self.lost: PynetError | None = None  # why the last pair could not be opened anew
+        self.lost = ""  # why the last pair could not be opened anew
 
     def __enter__(self) -> Self:
         self.working = len(self._clients)
@@ -105,7 +105,7 @@ class Crew:
             LinkClosed: Every pair is lost.
         """
         if not self.working:
-            raise LinkClosed(f"every pair of the swarm is lost; the last: {self.lost}") from self.lost
+            raise LinkClosed(f"every pair of the swarm is lost; the last: {self.lost}")
 
     def stop(self) -> None:
         """End it: what is on its way has 0.5 s, then its pair is cut.  Idempotent, any thread."""
@@ -151,7 +151,7 @@ class Crew:
         except PynetError as exc:
             if not self.stopping.is_set():
                 _log.warning("a pair of the swarm is lost and stays so: %s", exc)
-                self.lost = exc
+                self.lost = str(exc)
             return False
         return True
 
@@ -174,8 +174,8 @@ class Crew:
         with self.lock:
             self.busy -= 1
             if self.stopping.is_set():
-                return
-            if error is not None and not client.connected and self._is_repeated(task, error):
+                pass
+            elif error is not None and not client.connected and self._is_repeated(task, error):
                 task.tries += 1
                 self.repeated += 1
                 self._tasks.appendleft(task)  # it was there before all the others
@@ -183,6 +183,7 @@ class Crew:
             else:
                 self._on_done(task, result, error)
             self.came.notify_all()
+        error = None  # it refers to this frame, which would keep all that it refers to
 
     def _is_repeated(self, task: Task, error: Exception) -> bool:
         # What was late would be late again, and cost the next pair.

@@ -85,7 +85,10 @@ class Calls(Generic[_Result]):
                 elif self.return_errors:
                     yield error  # type: ignore[misc]  # as Results.with_errors says
                 else:
-                    raise error
+                    try:
+                        raise error
+                    finally:
+                        del outcome, error  # they refer to this frame, which would keep all that it refers to
 
     def _take(self, *, wait: bool) -> tuple[Any, Exception | None] | None:
         """The next outcome; None when it has not come, or the work has been stopped."""

@@ -36,6 +36,15 @@ class Share:
             )
         return True
 
+    def check(self) -> None:
+        """Raises, once, what has ended it."""
+        error, self.error = self.error, None
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # it refers to this frame
+
     def put(self, ident: int, body: bytes) -> None:
         """One has come."""
         self.items.append((ident, body))
@@ -73,8 +82,7 @@ class Shares:
         first: Share | None = None
         for share in self.shares:
             if not share.items:
-                if share.error is not None:
-                    raise share.error
+                share.check()
                 if not share.is_over:
                     return None  # its next may be the one
             elif first is None or share.items[0][0] < first.items[0][0]:
@@ -89,6 +97,5 @@ class Shares:
                 self._turn = (share.number + 1) % count
                 return share.items.popleft()
         for share in self.shares:
-            if share.error is not None:
-                raise share.error
+            share.check()
         return None

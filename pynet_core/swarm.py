@@ -267,15 +267,15 @@ class Swarm:
         Raises:
             LinkError: None is.
         """
-        lost: PynetError | None = None
+        lost = ""
         for client in self.clients:
             try:
                 client.reopen()
             except PynetError as exc:
-                lost = exc
+                lost = str(exc)
         alive = sum(client.connected for client in self.clients)
         if not alive:
-            raise LinkClosed(f"every pair of the swarm is lost; the last: {lost}") from lost
+            raise LinkClosed(f"every pair of the swarm is lost; the last: {lost}")
         return alive
 
     def cancel(self) -> None:
@@ -338,7 +338,7 @@ def _check_ahead(ahead: int) -> None:
 
 
 def open_swarm(
-    open_client: Callable[[Address | None], Client],
+    open_client: Callable[..., Client],
     count: int,
     gateways: Sequence[Address] | None,
     *,
@@ -357,9 +357,10 @@ def open_swarm(
     error: LinkError | None = None
     try:
         for place in places:
+            elsewhere = [other for other in places if other != place]
             try:
                 for _ in range(count):
-                    clients.append(open_client(place))
+                    clients.append(open_client(place, elsewhere=elsewhere))
             except LinkError as exc:  # the next pair with this gateway would fare no better
                 if least == wanted:
                     raise

@@ -190,6 +190,17 @@ def test_a_gateway_that_is_started_anew_gets_its_controllers_back() -> None:
         client.close()
 
 
+def test_a_client_whose_gateway_is_lost_goes_to_one_that_will_do_as_well(gateway: Gateway) -> None:
+    gateway.add_subroutine("f", lambda: b"other")
+    with serving() as own:
+        own.add_subroutine("f", lambda: b"own")
+        elsewhere = [("127.0.0.1", free_port()), ("127.0.0.1", gateway.port)]
+        client = controller_of(own).get_client(reconnect=True, elsewhere=elsewhere)
+        assert client.get_subroutine_batch("f") == b"own"
+    assert client.get_subroutine_batch("f") == b"other"
+    client.close()
+
+
 def test_a_client_gives_up_when_its_time_has_passed_and_tries_again_when_asked_again() -> None:
     with serving() as gateway:
         client = controller_of(gateway).get_client(reconnect=True)

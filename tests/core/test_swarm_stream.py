@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -157,20 +157,40 @@ def test_the_shares_of_a_gateway_that_dies_are_taken_over_when_others_have_done_
             assert sorted(got) == SQUARES
 
 
-def test_a_share_that_nobody_can_take_over_is_an_error_and_not_a_standstill() -> None:
-    with serving() as stays, contextlib.ExitStack() as stack:
+@contextlib.contextmanager
+def two_of_which_one_dies(places: int) -> Iterator[tuple[Swarm, Callable[[], None]]]:
+    """A swarm of a pair with each of two gateways that offer `endless`, and what ends the second."""
+    with serving(max_poolsize=places) as stays, contextlib.ExitStack() as stack:
         dies = stack.enter_context(serving())
         for gateway in (stays, dies):
             gateway.add_subroutine("endless", endless)
         gateways = [("127.0.0.1", stays.port), ("127.0.0.1", dies.port)]
         with controller_of(stays).get_swarm(1, gateways) as swarm:
-            items = swarm.stream("endless")
-            next(items)
-            stack.close()
-            with pytest.raises(LinkError, match=r"share \d of 'endless' has lost its pair .*they wait"):
-                for _ in items:
-                    pass
-        assert no_swarm_threads()
+            yield swarm, stack.close
+
+
+def test_a_pair_whose_gateway_dies_moves_to_another_one_and_the_stream_goes_on() -> None:
+    with two_of_which_one_dies(places=2) as (swarm, die):
+        got: list[int] = []
+        for ident, _ in swarm.stream("endless"):
+            got.append(ident)
+            if ident == 100:
+                die()
+            if swarm.clients[1].reconnections and ident % 1000 == 0:  # what the dead one had sent has come
+                break
+        assert got == list(range(len(got)))
+        assert swarm.alive == 2
+
+
+def test_a_share_that_nobody_can_take_over_is_an_error_and_not_a_standstill() -> None:
+    with two_of_which_one_dies(places=1) as (swarm, die):
+        items = swarm.stream("endless")
+        next(items)
+        die()
+        with pytest.raises(LinkError, match=r"share \d of 'endless' has lost its pair .*they wait"):
+            for _ in items:
+                pass
+    assert no_swarm_threads()
 
 
 def test_a_swarm_draws_with_the_pairs_that_are_alive(gateway: Gateway) -> None:
