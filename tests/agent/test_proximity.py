@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from collections.abc import Iterator
 
@@ -37,10 +38,10 @@ class TriggerPin(MockPin):  # type: ignore[misc]
     def _set_state(self, value: bool) -> None:
         falls = self._state and not value
         super()._set_state(value)
+        if falls and self.is_late:
+            edge(self.echo, False, time.monotonic())
         if falls and self.width_s is not None:
             now = time.monotonic()
-            if self.is_late:
-                edge(self.echo, False, now)
             edge(self.echo, True, now)
             if not self.hold:
                 edge(self.echo, False, now + self.width_s)
@@ -176,9 +177,21 @@ def test_a_line_that_stays_up_is_first_clear_then_old_then_a_fault(
 def test_the_end_of_an_old_echo_is_not_taken_for_an_answer(
     proximity: Proximity, triggers: list[TriggerPin]
 ) -> None:
+    class Answer(threading.Event):
+        """Comes when it is waited for, not before."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            if not self.is_set():
+                now = time.monotonic()
+                edge(triggers[0].echo, True, now)
+                edge(triggers[0].echo, False, now + 2 * 0.7 / SOUND_MPS)
+            return super().wait(timeout)
+
+    triggers[0].width_s = None
     triggers[0].is_late = True
-    triggers[0].width_s = 2 * 0.7 / SOUND_MPS
-    assert proximity._heads[0]._ranger.ping() == pytest.approx(0.7, abs=1e-6)
+    ranger = proximity._heads[0]._ranger
+    ranger._echo = Answer()
+    assert ranger.ping() == pytest.approx(0.7, abs=1e-6)
 
 
 def test_the_description_names_heads_and_where_they_look(proximity: Proximity) -> None:
