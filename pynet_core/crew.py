@@ -119,6 +119,7 @@ class Crew:
             if thread.is_alive():
                 client.abort()
         self._join(CUT_WAIT_S)
+        self._job = self._on_done = _nothing  # they refer to who refers to this
 
     def _join(self, timeout_s: float) -> None:
         end = time.monotonic() + timeout_s
@@ -189,3 +190,6 @@ class Crew:
         # What was late would be late again, and cost the next pair.
         most = 2 * len(self._clients) + SPARE_TRIES
         return self._retry and task.tries + 1 < most and not isinstance(error, DeadlineExceeded)
+
+
+def _nothing(*_: object) -> None: ...

@@ -7,6 +7,7 @@ import itertools
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -472,6 +473,23 @@ def test_closing_a_swarm_ends_its_work_and_gives_its_places_back(gateway: Gatewa
     assert not gateway._live
     with pytest.raises(LinkClosed, match="every pair of the swarm is lost; the last: this pair is closed"):
         list(swarm.map("double", [1]))
+
+
+def test_work_that_has_ended_is_freed_at_once_with_what_it_held(gateway: Gateway, swarm: Swarm) -> None:
+    gateway.add_subroutine("f", failing)
+    ended: list[weakref.ref[object]] = []
+    for values, errors in (([1, 2], 0), ([1, 3, 13], 2)):
+        results = swarm.map("f", values).with_errors()
+        assert sum(isinstance(each, SubroutineError) for each in results) == errors
+        ended.append(weakref.ref(results._work))
+        del results
+    failed = swarm.map("f", [1, 3])
+    ended.append(weakref.ref(failed._work))
+    with pytest.raises(SubroutineError):
+        list(failed)
+    del failed
+    swarm._crew = None
+    assert [each() for each in ended] == [None] * 3, "a cycle holds sockets and buffers until it is collected"
 
 
 @pytest.mark.parametrize("ahead", [0, -1])
