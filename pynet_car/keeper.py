@@ -106,7 +106,7 @@ class Keeper:
         """What to open, the echoes first.  Of a silent car one echo, though it is up, and nothing else."""
         now_s = time.monotonic()
         if self.silent_s > SILENCE_S:
-            return list(self._echoes[:1])
+            return [echo for echo in self._echoes if now_s >= echo.retry_at_s][:1]
         for echo in self._echoes:
             if echo.is_up and now_s - echo.item_at_s > SILENCE_S:
                 echo.cut()  # it is stuck alone

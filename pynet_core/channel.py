@@ -25,6 +25,7 @@ from pynet_core.traffic import (
     hold_little,
     mark,
     pacer_for,
+    repeat,
     tune,
 )
 from pynet_core.wire import Frame, encode_header
@@ -96,6 +97,7 @@ class PlainChannel:
         """What this pair is for: its packets say so, an urgent one gives a dead link up soon, bulk yields."""
         self._purpose = purpose
         mark(self._sock, purpose)
+        repeat(self._sock, soon=purpose in IMPATIENT)
         give_up(self._sock, soon=purpose in IMPATIENT)
         if self._pacer is not None:
             self._pacer.end()

@@ -23,7 +23,7 @@ from pynet_core.sink import Sink as Sink  # what open_buffer returns
 from pynet_core.subscription import Subscription
 from pynet_core.traffic import IMPATIENT
 from pynet_core.transfer.asking import Files, OnProgress, Stopped, StrPath, download, query_for, upload
-from pynet_core.window import Window
+from pynet_core.window import URGENT_WINDOW, Window
 from pynet_core.wire import Flag, Frame, Kind
 
 _log = logging.getLogger(__name__)
@@ -279,7 +279,8 @@ class Client(Pair):
     ) -> bool:
         """True when the generator ended by itself, False when we ended it."""
         self._is_cancelled = False
-        window = Window(self._recent_pong().rtt_ns)
+        least = URGENT_WINDOW if self._purpose in IMPATIENT else 1
+        window = Window(self._recent_pong().rtt_ns, least=least)
         self._exchange.request(Kind.STREAM, name, arguments, kwargs)
         self._streamer = threading.get_ident()
         self._stream_over.clear()

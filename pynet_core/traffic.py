@@ -26,12 +26,16 @@ LATEST_SNDBUF_BYTES: Final = 64 * 1024  # a stale item waits in the mailbox, not
 IMPATIENT_MS: Final = 4000
 KEEPALIVE_S: Final = 1  # idle, and between probes
 KEEPALIVE_PROBES: Final = 3
+SOON_US: Final = 60_000  # over the round trip; a peer may sit on an acknowledgement for 40 ms
+USUAL_RTO_US: Final = 200_000
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
 UNPACED: Final = b"cubic"  # there bbr's pacing only costs; other links keep what the host has chosen
 LEAST_WAIT_S: Final = 0.0001  # for bytes of bulk to arrive: it is how long a way without a queue takes
 MOST_WAIT_S: Final = 0.01
 
 _SO_BUF_LOCK: Final = 72  # Linux 5.14: 0 lets the kernel size the buffers by itself again
+_TCP_THIN_LINEAR_TIMEOUTS: Final = 16  # Linux: the timer of a few lone packets is not doubled each time
+_TCP_RTO_MIN_US: Final = 45  # Linux 6.18
 _SO_MAX_PACING_RATE: Final = 47  # Linux
 _SIOCOUTQ: Final = 0x5411  # Linux: bytes in the send queue that the peer has not acknowledged
 _TCP_INFO: Final = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
@@ -84,6 +88,15 @@ def mark(sock: socket.socket, purpose: str) -> None:
     _set(sock, socket.IPPROTO_IP, "IP_TOS", marks.tos)
     _set(sock, socket.IPPROTO_IPV6, "IPV6_TCLASS", marks.tos)
     _set(sock, socket.SOL_SOCKET, "SO_PRIORITY", marks.priority)  # last: IP_TOS sets it too
+
+
+def repeat(sock: socket.socket, *, soon: bool) -> None:
+    """Whether what was lost is sent again soon although nothing follows it that would show that it was."""
+    if sys.platform == "linux":
+        rto_us = SOON_US if soon else USUAL_RTO_US
+        for option, value in ((_TCP_THIN_LINEAR_TIMEOUTS, int(soon)), (_TCP_RTO_MIN_US, rto_us)):
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def give_up(sock: socket.socket, *, soon: bool) -> None:

@@ -14,6 +14,9 @@ from typing import Final
 
 from pynet_core.session import MAX_WINDOW
 
+URGENT_WINDOW: Final = (
+    8  # at least, on urgent pairs: of Status messages 2 KB, and 160 ms behind a stuck consumer
+)
 SEEN_ITEMS: Final = 16  # what the shortest wait is taken of
 SMOOTHING: Final = 8  # a new value counts for one part of so many
 
@@ -21,8 +24,14 @@ SMOOTHING: Final = 8  # a new value counts for one part of so many
 class Window:
     """Of one stream; `rtt_ns` is what a small message has taken there and back."""
 
-    def __init__(self, rtt_ns: int) -> None:
+    def __init__(self, rtt_ns: int, *, least: int = 1) -> None:
+        """`least` of urgent pairs is more than one.
+
+        Of one alone that is lost TCP hears only when its timer runs out,
+        after 0.2 s or more; of one that others follow, when those arrive.
+        """
         self._rtt_ns: float = rtt_ns
+        self._least = least
         self.size = 1
         self._alone_ns = 0  # the shortest wait while the window was 1
         # When each credit left that no item has come for; 0: the one that a stream begins with.
@@ -53,7 +62,7 @@ class Window:
 
     def _wanted(self) -> int:
         if len(self._waits_ns) < SEEN_ITEMS or not self._period_ns:
-            return 1
+            return self._least
         shortest_ns = min(self._waits_ns)
         if self.size == 1:
             self._alone_ns = shortest_ns
@@ -65,7 +74,7 @@ class Window:
         # What takes longest sets the pace: the source, the consumer, or the link, for which the wait is
         # longer than a small message's by the time that an item takes through it.
         pace_ns = max(self._period_ns, self._busy_ns, self._alone_ns - rtt_ns, 1)
-        return min(MAX_WINDOW, 1 + int(rtt_ns / pace_ns))
+        return min(MAX_WINDOW, max(self._least, 1 + int(rtt_ns / pace_ns)))
 
 
 def _smoothed(old: float, new: float) -> float:

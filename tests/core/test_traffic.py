@@ -104,6 +104,18 @@ def test_only_urgent_pairs_give_up_after_4_s(purpose: str) -> None:
         assert [user_timeout_ms(sock) for sock in ends(gateway, client)] == [expected, expected]
 
 
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_what_an_urgent_pair_has_lost_is_sent_again_soon(purpose: str) -> None:
+    is_urgent = purpose in ("safety", "control")
+    with serving() as gateway, controller_of(gateway).get_client(purpose=purpose) as client:
+        for sock in ends(gateway, client):
+            thin = sock.getsockopt(socket.IPPROTO_TCP, 16)  # TCP_THIN_LINEAR_TIMEOUTS
+            assert thin == is_urgent
+            with contextlib.suppress(OSError):  # before Linux 6.18
+                rto_min_us = sock.getsockopt(socket.IPPROTO_TCP, 45)  # TCP_RTO_MIN_US
+                assert rto_min_us == (60_000 if is_urgent else 200_000)
+
+
 @pytest.mark.parametrize("purpose", ["control", "stream"])
 def test_a_newest_only_stream_gives_up_after_4_s_and_what_follows_it_only_where_it_should(
     purpose: str,

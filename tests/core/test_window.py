@@ -119,3 +119,13 @@ def test_a_ping_that_took_too_long_grows_no_window_on_a_short_way() -> None:
     seen = stream(delay_ms=0.05, each_ms=67, rtt_ms=400)
     assert set(seen.sizes) == {1}
     assert seen.worst_ms <= 67 + PERIOD_MS + 1
+
+
+def test_an_urgent_pair_always_has_some_on_the_way_so_that_a_lost_one_is_followed() -> None:
+    window = Window(1 * MS, least=4)
+    given = FIRST_CREDIT
+    for number in range(1, 20):
+        window.came(number * 20 * MS, number * 20 * MS, 0)
+        given += window.consumed(number * 20 * MS) - 1
+    assert window.size == 4
+    assert given == FIRST_CREDIT + 3
