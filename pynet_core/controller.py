@@ -195,8 +195,8 @@ class Controller(TreeMover):
             print(f"Connected to gateway at {where}")
         return channel
 
-    def _bulk_pair(self) -> Client:
-        return self.get_client(purpose="bulk")
+    def _bulk_pair(self, gateway: tuple[str, int] | None = None) -> Client:
+        return self.get_client(gateway, purpose="bulk")
 
     def _is_near(self) -> bool:
         try:

@@ -21,8 +21,8 @@ class TreeMover:
 
     download_dir: str
 
-    def _bulk_pair(self) -> Client:
-        """A new pair with the gateway."""
+    def _bulk_pair(self, gateway: tuple[str, int] | None = None) -> Client:
+        """A new pair with the gateway, or with another one."""
         raise NotImplementedError
 
     def _is_near(self) -> bool:
@@ -56,7 +56,9 @@ class TreeMover:
         what is in it.  `files` narrows it to these paths below a `source` that
         ends with `/`, `regex` to files whose full path it matches from the
         beginning.  `pairs`: how many connections, of purpose bulk; None finds
-        out what is fastest.  `gateways` are several that have the same tree.
+        out what is fastest.  `gateways`, as (host, port), are several that have
+        the same tree at the same path: the first lists it, each file comes
+        from any of them, and what one cannot give the first is asked for.
         `on_progress` is called in a thread of ours, one call at a time; what
         it raises comes out here.  The same call again goes on where one was
         broken off.
@@ -69,18 +71,22 @@ class TreeMover:
             ValueError, TypeError: What is wrong with the arguments, or an option that is not built yet.
         """
         options = self._checked(pairs, options)
-        if gateways is not None:
-            raise ValueError("several gateways are not possible yet")
+        if gateways is not None and not len(gateways):
+            raise ValueError("no gateways to ask; leave it out for the controller's own")
+        if gateways is not None and options.delete_source:
+            raise ValueError("delete_source is for one gateway: of several it is not clear where to delete")
         tree = tree_of(source, files, regex, options)
         folder = into or self.download_dir
+        several: Sequence[tuple[str, int] | None] = gateways or [None]
         return get_tree(
-            self._bulk_pair,
+            lambda number: self._bulk_pair(several[number % len(several)]),
             tree,
             folder,
             pairs=pairs,
             options=options,
             on_progress=on_progress,
             cancel=cancel,
+            sources=len(several),
         )
 
     def put_files(
@@ -100,7 +106,7 @@ class TreeMover:
         options = self._checked(pairs, options)
         tree = tree_of(sources, (), "", options)
         return put_tree(
-            self._bulk_pair,
+            lambda _: self._bulk_pair(),
             tree,
             dirname,
             pairs=pairs,

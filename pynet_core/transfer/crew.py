@@ -59,7 +59,7 @@ class PairTuner:
 class Crew:
     """Opens pairs and has each do its work; the first comes open.  Its caller's thread waits for them."""
 
-    def __init__(self, open_pair: Callable[[], Pair], work: Callable[[PlainChannel, int], object]) -> None:
+    def __init__(self, open_pair: Callable[[int], Pair], work: Callable[[PlainChannel, int], object]) -> None:
         self._open_pair = open_pair
         self._work = work
         self._changed = threading.Condition()
@@ -101,7 +101,7 @@ class Crew:
 
     def _run(self, client: Pair | None, number: int) -> None:
         try:
-            client = client or self._open_pair()
+            client = client or self._open_pair(number)
             with self._changed:
                 self._clients.append(client)
                 is_over = self._is_over

@@ -34,15 +34,17 @@ class RawLink(Link, Protocol):
     ) -> tuple[Frame, int, OSError | None]: ...
 
 
-def bring(intake: Intake, link: RawLink) -> Frame | None:
+def bring(intake: Intake, link: RawLink, source: int = 0) -> Frame | None:
     """Pull over this pair until all is here or given up, or the peer says something else: then that frame.
+
+    `source`: 0 is who has listed; others have files of the same paths, sizes and times.
 
     Raises:
         RemoteProtocolError: The peer sends what was not asked for.
         LinkClosed: The connection is gone; what it held is for the other pairs.
     """
-    pair = intake.enter()
-    incoming = Incoming(intake, pair, link)
+    pair = intake.enter(source)
+    incoming = Incoming(intake, pair, link, source)
     try:
         return incoming.run()
     finally:
@@ -62,8 +64,9 @@ class _Asked:
 class Incoming:
     """One pair of an Intake.  Its thread is the pair's; close it."""
 
-    def __init__(self, intake: Intake, pair: int, link: RawLink) -> None:
+    def __init__(self, intake: Intake, pair: int, link: RawLink, source: int) -> None:
         self._intake = intake
+        self._source = source
         self._pair = pair
         self._link = link
         self._folders = Folders(intake.ground)
@@ -121,7 +124,7 @@ class Incoming:
 
     def _ask_pack(self, pack: Pack) -> None:
         have = self._intake.wants(pack, self._folders)
-        bits = [_bit(node, have[index]) for index, node in enumerate(pack.nodes)]
+        bits = [self._bit(node, have[index]) for index, node in enumerate(pack.nodes)]
         self._pull(pack, pack.base, bits, b"", packed=True)
 
     def _ask_range(self, unit: Range) -> None:
@@ -139,7 +142,7 @@ class Incoming:
             if intake.stock.done(self._pair, unit):
                 intake.end_large(large)
             return
-        bit = _bit(large.node, have, unit.offset, unit.length)
+        bit = self._bit(large.node, have, unit.offset, unit.length)
         self._pull(unit, large.base, [bit], have, packed=False)
 
     def _pull(self, unit: Unit, base: bytes, bits: list[Bit], have: bytes, *, packed: bool) -> None:
@@ -179,9 +182,15 @@ class Incoming:
         self._intake.stock.done(self._pair, pack)
         self._intake.come(self._pair, pack.nodes[-1].path, sum(coming))
 
+    def _bit(self, node: Node, have: bytes, offset: int = 0, length: int = 0) -> Bit:
+        if self._source:  # inodes and their times are those of one machine
+            return Bit(node.path, node.size, node.mtime_ns, 0, 0, have, offset, length)
+        return Bit(node.path, node.size, node.mtime_ns, node.ctime_ns, node.inode, have, offset, length)
+
     def _write_pack(self, pack: Pack, head: Packed, data: memoryview) -> None:
         intake, base, digest = self._intake, pack.base, self._intake.digest
         landed: list[Node] = []
+        missing: list[tuple[Node, str]] = []
         lost = iter(head.lost)
         at = index = 0
         for node, size in zip(pack.nodes, head.sizes, strict=True):
@@ -198,10 +207,13 @@ class Incoming:
                 elif size == SAME:
                     intake.same(base, node, self._folders)
                 else:
-                    intake.fail(base, node, next(lost)[1])
+                    missing.append((node, next(lost)[1]))
             except CannotStore as exc:
                 intake.fail(base, node, str(exc))
         intake.landed(base, landed)
+        if missing and not intake.stock.again(self._pair, pack, [node for node, _ in missing]):
+            for node, reason in missing:
+                intake.fail(base, node, reason)
 
     # Ranges of large ones
 
@@ -300,8 +312,9 @@ class Incoming:
         asked = self._expected(Range)
         unit = asked.unit
         assert isinstance(unit, Range)
-        # A log that has grown: the next attempt fetches its new end only.
-        self._intake.fail_large(unit.large, failure.reason, keep=failure.error == "Changed")
+        if not self._intake.stock.again(self._pair, unit, []):
+            # A log that has grown: the next attempt fetches its new end only.
+            self._intake.fail_large(unit.large, failure.reason, keep=failure.error == "Changed")
         self._finish(unit)
 
     def _finish(self, unit: Range) -> None:
@@ -355,7 +368,3 @@ def unpacked(codec: str, data: memoryview, size: int) -> bytes:
 def _large(asked: _Asked) -> Large:
     assert isinstance(asked.unit, Range)
     return asked.unit.large
-
-
-def _bit(node: Node, have: bytes, offset: int = 0, length: int = 0) -> Bit:
-    return Bit(node.path, node.size, node.mtime_ns, node.ctime_ns, node.inode, have, offset, length)

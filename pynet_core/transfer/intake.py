@@ -148,12 +148,12 @@ class Intake:
 
     # What the pairs bring
 
-    def enter(self) -> int:
-        """One more pair brings; its number."""
+    def enter(self, source: int) -> int:
+        """One more pair brings, from this source; its number."""
         with self._count:
             pair = len(self.pair_bytes)
             self.pair_bytes.append(0)
-        self.stock.enter(pair)
+        self.stock.enter(pair, source)
         return pair
 
     def leave(self, pair: int) -> None:

@@ -23,6 +23,8 @@ class Pack:
 
     base: bytes
     nodes: list[Node]
+    source: int | None = None  # which alone may bring it; None: any
+    is_again: bool = False  # another source could not
 
 
 @dataclass(eq=False, slots=True)
@@ -37,6 +39,9 @@ class Large:
     node: Node
     claimed: deque[tuple[int, int]] = field(default_factory=deque)
     gaps: deque[tuple[int, int]] = field(default_factory=deque)  # (offset, end) that nobody has brought
+    source: int | None = None  # which alone may bring it, once one has begun: two might differ unnoticed
+    is_again: bool = False  # another source could not
+    restarts: bool = False  # as soon as nobody writes to it
     compares: bool = False  # what is claimed stands in the file's place, not in a part
     out: int = 0  # units
     is_over: bool = False  # nothing of it goes out any more
@@ -64,6 +69,11 @@ class Stock:
     Small files go to one pair at a time while there are large ones for the
     others: more writers of small files are no faster.  Large ones go out
     biggest first, so that no pair is left with a big one in the end.
+
+    Pairs may have several sources, numbered from 0, the one that has listed.
+    All of a file comes from one of them; what another cannot give, 0 is asked
+    for once more, and when a source has no pairs left, what it had begun
+    begins again elsewhere.
     """
 
     def __init__(self, high_water: int = HIGH_WATER) -> None:
@@ -75,6 +85,7 @@ class Stock:
         self._large: list[tuple[int, int, Large]] = []  # a heap: -size, serial
         self._serial = 0
         self._out: dict[object, list[Unit]] = {}
+        self._sources: dict[object, int] = {}  # of each pair
         self._waiting = 0  # files
         self._is_listed = False
         self._is_stopped = False
@@ -135,10 +146,11 @@ class Stock:
         with self._changed:
             return self._is_listed and not self._has_work() and not any(self._out.values())
 
-    def enter(self, pair: object) -> None:
+    def enter(self, pair: object, source: int = 0) -> None:
         """This pair will take units."""
         with self._changed:
             self._out[pair] = []
+            self._sources[pair] = source
 
     def take(self, pair: object, *, wait: bool, range_bytes: int = MIN_RANGE_BYTES) -> Unit | None:
         """A unit for this pair; None when there is none.
@@ -154,7 +166,7 @@ class Stock:
                     return unit
                 if not wait:
                     return None
-                if self._is_listed and not any(self._out.values()):
+                if self._is_listed and not any(self._out.values()) and not self._has_work():
                     self._changed.notify_all()
                     return None
                 self._changed.wait()
@@ -170,7 +182,7 @@ class Stock:
                 large.out -= 1
                 if not (large.is_over or large.out or large.gaps or large.claimed):
                     large.is_over = large.is_whole = True
-                is_last = large.is_over and not large.out
+                is_last = large.is_over and not large.out and not self._begin_again(large)
             if self._is_listed:
                 self._changed.notify_all()
             return is_last
@@ -182,6 +194,42 @@ class Stock:
             self._changed.notify_all()
             return not was_over
 
+    def again(self, pair: object, unit: Unit, nodes: list[Node]) -> bool:
+        """The pair's source cannot give this large file, or these of a pack: 0 may.
+
+        False when nobody else is to be asked.  Before `done`.
+        """
+        with self._changed:
+            other = unit if isinstance(unit, Pack) else unit.large
+            if not self._sources[pair] or other.is_again:
+                return False
+            if isinstance(unit, Pack):
+                self._packs.append(Pack(unit.base, nodes, self._living(0), is_again=True))
+                self._waiting += len(nodes)
+            else:
+                unit.large.is_over = unit.large.is_again = unit.large.restarts = True
+            self._changed.notify_all()
+            return True
+
+    def _begin_again(self, large: Large) -> bool:
+        """If it is to: nobody has a unit of it any more."""
+        if not large.restarts:
+            return False
+        large.is_over = large.restarts = False
+        self._restart(large, self._living(0))
+        self._changed.notify_all()
+        return True
+
+    def _restart(self, large: Large, source: int | None) -> None:
+        large.source = source
+        large.claimed.clear()
+        large.gaps = deque([(0, large.node.size)])
+        self._push(large)
+
+    def _living(self, source: int) -> int | None:
+        """This source, or None, any, when it has no pairs left."""
+        return source if source in self._sources.values() else None
+
     def give_back(self, pair: object) -> list[Large]:
         """This pair brings nothing more: what it holds is for the others, first of all.
 
@@ -189,6 +237,7 @@ class Stock:
         """
         ended: list[Large] = []
         with self._changed:
+            source = self._sources.pop(pair, 0)
             for unit in reversed(self._out.pop(pair, [])):
                 if isinstance(unit, Pack):
                     self._packs.appendleft(unit)
@@ -202,10 +251,21 @@ class Stock:
                     else:
                         large.gaps.appendleft((unit.offset, unit.offset + unit.length))
                     self._push(large)
-                elif not large.out:
+                elif not large.out and not self._begin_again(large):
                     ended.append(large)
+            if self._sources and self._living(source) is None:
+                self._release(source)
             self._changed.notify_all()
         return ended
+
+    def _release(self, source: int) -> None:
+        """It has no pairs left, and others are there."""
+        for pack in self._packs:
+            if pack.source == source:
+                pack.source = None
+        for large in {id(one): one for _, _, one in self._large}.values():
+            if large.source == source and not large.is_over and not large.out:
+                self._restart(large, None)
 
     def _wait_for_room(self) -> None:
         while self._waiting >= self._high_water and self._out and not self._is_stopped:
@@ -230,18 +290,21 @@ class Stock:
         others_pack = any(
             isinstance(unit, Pack) for who, units in self._out.items() if who != pair for unit in units
         )
+        source = self._sources[pair]
         return (
-            (None if others_pack else self._next_pack(takes_open))
-            or self._next_range(range_bytes)
-            or (self._next_pack(takes_open) if others_pack else None)
+            (None if others_pack else self._next_pack(takes_open, source))
+            or self._next_range(range_bytes, source)
+            or (self._next_pack(takes_open, source) if others_pack else None)
         )
 
-    def _next_pack(self, takes_open: bool) -> Pack | None:
+    def _next_pack(self, takes_open: bool, source: int) -> Pack | None:
         if not self._packs and takes_open and self._open is not None:
             self._close_pack()
-        if not self._packs:
+        mine = (pack for pack in self._packs if pack.source in (None, source))
+        pack = next(mine, None)  # nearly always the first
+        if pack is None:
             return None
-        pack = self._packs.popleft()
+        self._packs.remove(pack)
         self._took(len(pack.nodes))
         return pack
 
@@ -251,17 +314,24 @@ class Stock:
         if was_full and self._waiting < self._high_water:
             self._changed.notify_all()
 
-    def _next_range(self, range_bytes: int) -> Range | None:
-        while self._large:
+    def _next_range(self, range_bytes: int, source: int) -> Range | None:
+        others: list[tuple[int, int, Large]] = []  # that other sources bring
+        unit = None
+        while self._large and unit is None:
             large = self._large[0][2]
+            if not large.is_over and large.source not in (None, source):
+                others.append(heapq.heappop(self._large))
+                continue
             unit = None if large.is_over else _cut(large, range_bytes)
             if large.is_over or not (large.gaps or large.claimed):
                 heapq.heappop(self._large)
                 self._took(1)
-            if unit is not None:
-                large.out += 1
-                return unit
-        return None
+        for other in others:
+            heapq.heappush(self._large, other)
+        if unit is not None:
+            unit.large.source = source
+            unit.large.out += 1
+        return unit
 
 
 def _cut(large: Large, range_bytes: int) -> Range | None:

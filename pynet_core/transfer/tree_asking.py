@@ -53,7 +53,7 @@ LIST_NAME: Final = "list_files"
 GET_NAME: Final = "get_files"
 _LOST: Final = "the connection was lost"
 
-OpenPair = Callable[[], Pair]
+OpenPair = Callable[[int], Pair]  # by the pair's number
 
 
 def tree_of(
@@ -145,8 +145,9 @@ def list_tree(client: Pair, tree: Tree, options: Options) -> Iterator[Found]:
 class _Getting:
     """One download: what its pairs do."""
 
-    def __init__(self, tree: Tree, intake: Intake) -> None:
+    def __init__(self, tree: Tree, intake: Intake, sources: int) -> None:
         self._tree = tree
+        self._sources = sources
         self.intake = intake
 
     def work(self, link: PlainChannel, number: int) -> None:
@@ -162,7 +163,7 @@ class _Getting:
             finally:
                 intake.end_of_list()  # or the others would wait for more
         link.send(Frame(Kind.FETCH))
-        if (odd := bring(intake, link)) is not None:
+        if (odd := bring(intake, link, number % self._sources)) is not None:
             check(odd, GET_NAME)
         if not intake.stock.is_stopped:
             end_of(link, GET_NAME)
@@ -177,14 +178,15 @@ def get_tree(
     options: Options,
     on_progress: OnTreeProgress | None,
     cancel: threading.Event | None,
+    sources: int = 1,
 ) -> Moved:
-    """As `Controller.get_files`."""
+    """As `Controller.get_files`; pair n goes to gateway n % sources."""
     limit = Limit(options.limit_bytes_per_s)
     movables = Movables()
     if options.delete_source:
         options = safer(options)
-        ask_leave(open_pair())
-    client = open_pair()
+        ask_leave(open_pair(0))
+    client = open_pair(0)
     key = b"get\0" + hashlib.sha256(pack_body([tree.sources, tree.files, tree.regex])).digest()
     try:
         ground = Ground(Folder(into or DEFAULT_FOLDER), key, preserve=options.preserve, fsync=options.fsync)
@@ -200,7 +202,7 @@ def get_tree(
         compress=options.compress,
         arrived=movables.add if options.delete_source else None,
     )
-    crew = Crew(open_pair, _Getting(tree, intake).work)
+    crew = Crew(open_pair, _Getting(tree, intake, sources).work)
     began_s = time.monotonic()
     is_cancelled = False
 
@@ -225,7 +227,7 @@ def get_tree(
     if on_progress is not None:
         on_progress(_progress(intake, began_s, is_over=True))
     if "" not in moved.failed:  # else what has come may not outlast a power cut
-        movables.remove_there(open_pair, moved)
+        movables.remove_there(lambda: open_pair(0), moved)
     if moved.failed_count:
         raise failed(moved)
     return moved

@@ -175,7 +175,7 @@ def put_tree(
 ) -> Moved:
     """As `Controller.put_files`."""
     putting = Putting(tree, dirname, safer(options) if options.delete_source else options)
-    client = open_pair()
+    client = open_pair(0)
     crew = Crew(open_pair, putting.work)
     began_s = time.monotonic()
     is_cancelled = False

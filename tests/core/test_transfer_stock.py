@@ -177,6 +177,59 @@ def test_an_idle_pair_is_let_go_when_all_is_over(how: str) -> None:
     assert stock.is_done() == (how == "done")
 
 
+# Several sources
+
+
+def two_sources(*files: Node | Large) -> Stock:
+    stock = stock_of(*files)
+    stock.enter("first", 0)
+    stock.enter("other", 1)
+    return stock
+
+
+def test_all_of_a_large_file_comes_from_the_source_that_has_begun_it() -> None:
+    stock = two_sources(large("x", 5 * MB), large("y", 4 * MB))
+    assert ranges(stock.take("other", wait=False)) == ("x", 0, MB)
+    assert ranges(stock.take("first", wait=False)) == ("y", 0, MB)
+    assert [ranges(unit)[0] for unit in drain(stock, "other")] == ["x"] * 4
+    assert [ranges(unit)[0] for unit in drain(stock, "first")] == ["y"] * 3
+
+
+def ranges(unit: Unit | None) -> tuple[str, int, int]:
+    assert isinstance(unit, Range)
+    return unit.large.node.path.decode(), unit.offset, unit.length
+
+
+def test_what_another_source_cannot_give_the_first_is_asked_for_once() -> None:
+    stock = two_sources(node(1), node(2), large("x", 2 * MB))
+    pack = stock.take("other", wait=False)
+    assert isinstance(pack, Pack)
+    unit = stock.take("other", wait=False)
+    assert isinstance(unit, Range)
+    assert stock.again("other", pack, pack.nodes[:1])
+    stock.done("other", pack)
+    assert stock.again("other", unit, [])
+    assert not stock.done("other", unit)
+    assert stock.take("other", wait=False) is None
+    again = drain(stock, "first")
+    assert [one.nodes for one in again if isinstance(one, Pack)] == [pack.nodes[:1]]
+    assert [ranges(one) for one in again if isinstance(one, Range)] == [("x", 0, MB), ("x", MB, MB)]
+    assert not any(stock.again("first", one, []) for one in again)
+    assert [stock.done("first", one) for one in again] == [False, False, True]
+    assert stock.is_done()
+
+
+def test_what_a_source_had_begun_begins_again_when_its_last_pair_has_gone() -> None:
+    stock = two_sources(large("x", 3 * MB))
+    first = stock.take("other", wait=False)
+    assert first is not None
+    stock.done("other", first)
+    stock.take("other", wait=False)
+    assert stock.take("first", wait=False) is None
+    assert stock.give_back("other") == []
+    assert [ranges(unit)[1] for unit in drain(stock, "first")] == [0, MB, 2 * MB]
+
+
 # Failures
 
 

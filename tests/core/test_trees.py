@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import threading
@@ -237,14 +238,49 @@ def test_what_a_dead_pair_held_is_brought_by_the_others(tree: Path, gateway: Gat
         controller = Controller(port=gateway.port)
         ports = iter([gateway.port, relay.port])
 
-        def open_pair() -> Any:
+        def open_pair(_: object = None) -> Any:
             controller.port = next(ports, gateway.port)
             return Controller(port=controller.port).get_client(purpose="bulk")
 
-        controller._bulk_pair = open_pair  # type: ignore[method-assign]
+        controller._bulk_pair = open_pair  # type: ignore[method-assign,assignment]
         moved = controller.get_files(f"{tree}/", tmp_path / "down", pairs=3)
     assert moved
     assert_same(tree, tmp_path / "down")
+
+
+@contextlib.contextmanager
+def twins(tree: Path, tmp_path: Path, **options: Any) -> Iterator[tuple[Path, list[tuple[str, int]]]]:
+    """Two gateways with the same tree at the same path: here it is one tree."""
+    with serving(max_poolsize=9) as first, serving(max_poolsize=9, **options) as second:
+        yield tmp_path / "down", [("127.0.0.1", first.port), ("127.0.0.1", second.port)]
+
+
+def test_several_gateways_share_the_work(tree: Path, tmp_path: Path) -> None:
+    for number in range(8):
+        (tree / f"more{number}").write_bytes(os.urandom(5_000_000))
+    with twins(tree, tmp_path) as (down, gateways):
+        moved = Controller().get_files(f"{tree}/", down, pairs=4, gateways=gateways)
+    assert_same(tree, down)
+    assert sum(moved.pair_bytes[0::2]) > 0
+    assert sum(moved.pair_bytes[1::2]) > 0
+
+
+def test_what_another_gateway_does_not_have_the_first_gives(tree: Path, tmp_path: Path) -> None:
+    for number in range(8):
+        (tree / f"more{number}").write_bytes(os.urandom(2_000_000))
+    with twins(tree, tmp_path, roots=[tree / "a"]) as (down, gateways):
+        assert Controller().get_files(f"{tree}/", down, pairs=4, gateways=gateways)
+    assert_same(tree, down)
+
+
+def test_a_gateway_that_dies_costs_nothing_if_another_has_the_tree(tree: Path, tmp_path: Path) -> None:
+    for number in range(8):
+        (tree / f"more{number}").write_bytes(os.urandom(5_000_000))
+    with twins(tree, tmp_path) as (down, gateways), Relay(gateways[1][1], cut_down=3_000_000) as relay:
+        several = [gateways[0], ("127.0.0.1", relay.port)]
+        assert Controller().get_files(f"{tree}/", down, pairs=4, gateways=several)
+        assert relay.down_bytes > 0
+    assert_same(tree, down)
 
 
 def test_a_full_pool_is_enough_with_one_place(tree: Path, tmp_path: Path) -> None:
