@@ -20,7 +20,7 @@ from pynet_car.lines import Line, StreamLine
 from pynet_car.race import Race
 from pynet_core.client import Client
 from pynet_core.controller import Controller, PairId
-from pynet_core.errors import PynetError
+from pynet_core.errors import DeadlineExceeded, LinkClosed, PynetError
 
 _log = logging.getLogger(__name__)
 
@@ -70,10 +70,22 @@ class Keeper:
         """
         self._echoes = echoes
         for line in lines:
-            client = self._controller.get_client(purpose=line.purpose, pair=line.pair, timeout_s=timeout_s)
-            self._use(line, client, timeout_s)
+            self._use(line, self._first(line, timeout_s), timeout_s)
             self._lines = (*self._lines, line)
         self._thread.start()
+
+    def _first(self, line: Line, timeout_s: float) -> Client:
+        """A pair; on a poor link one handshake in some is not done in the time that a gateway gives it."""
+        end_s = time.monotonic() + timeout_s
+        while True:
+            left_s = end_s - time.monotonic()
+            try:
+                return self._controller.get_client(
+                    purpose=line.purpose, pair=line.pair, timeout_s=min(TRY_S, left_s)
+                )
+            except (LinkClosed, DeadlineExceeded):
+                if end_s - time.monotonic() < OPEN_S:
+                    raise
 
     def add(self, line: Line) -> None:
         """Keep one more line open."""

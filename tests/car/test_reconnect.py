@@ -141,3 +141,13 @@ def test_nothing_is_left_of_tries_that_were_not_answered(car: FakeCar, relay: Si
     relay.speak()
     assert eventually(lambda: our_threads() == threads)
     assert eventually(lambda: not car.gateway._live)
+
+
+@pytest.mark.slow
+def test_the_first_pair_is_tried_again_when_its_handshake_comes_to_nothing(
+    car: FakeCar, relay: SilentRelay
+) -> None:
+    relay.fall_silent(swallow=1)
+    with Operator(port=relay.port) as operator:
+        assert operator.is_connected
+    assert len(relay.connections) == 7
