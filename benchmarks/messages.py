@@ -53,6 +53,7 @@ TESTS: Final = (
     Test("64 B round trip, same core", "round_trip", 64, "us", same_core=True),
     Test("64 B round trip, any core", "round_trip", 64, "us"),
     Test("64 B round trip, busy", "busy", 64, "us"),
+    Test("p99 of them beside a hog", "hog", 64, "us"),
     Test("64 B items", "stream", 64, "/s"),
     Test("40 KB items", "stream", 40_000, "/s"),
     Test("1 MB items", "stream", 1_000_000, "MB/s"),

@@ -6,6 +6,7 @@ each with `result FIGURE`:
 
     round_trip  median of COUNT round trips, us
     busy        the same beside a camera and three sensors on connections of their own
+    hog         p99 of them beside a generator there that computes, in Python, and seldom yields
     stream      items a second, of a stream of COUNT as fast as they go
     paced       median age of items that come every GAP_US, us
     burst       p99 of the ages where BURST of them come together
@@ -17,7 +18,6 @@ environment that has only that.
 from __future__ import annotations
 
 import contextlib
-import statistics
 import struct
 import sys
 import threading
@@ -28,7 +28,8 @@ from typing import Final, Protocol
 OnItem = Callable[[bytes], object]
 
 FOR_EVER: Final = 1_000_000_000
-BESIDE: Final = ((40_000, 33_333), (64, 5_000), (64, 5_000), (64, 5_000))  # bytes, us between them
+BUSY: Final = ((40_000, 33_333), (64, 5_000), (64, 5_000), (64, 5_000))  # bytes, us between them
+HOG: Final = ((64, -50_000),)  # us that each takes to compute
 STAMP: Final = struct.Struct("<q")
 
 
@@ -50,7 +51,10 @@ class _Enough(Exception):
 
 
 def items(size: int, count: int, gap_us: int, burst: int) -> Iterator[bytes]:
-    """So many items of so many bytes: at once, or `burst` every `gap_us`, beginning with the time."""
+    """So many items of so many bytes: at once, or `burst` every `gap_us`, beginning with the time.
+
+    A negative gap is not slept but computed away.
+    """
     item = bytes(size)
     if not gap_us:
         for _ in range(count):
@@ -60,7 +64,12 @@ def items(size: int, count: int, gap_us: int, burst: int) -> Iterator[bytes]:
     for number in range(count):
         if not number % burst:
             due_ns += gap_us * 1000
-            time.sleep(max(0, due_ns - time.monotonic_ns()) / 1e9)
+            if gap_us > 0:
+                time.sleep(max(0, due_ns - time.monotonic_ns()) / 1e9)
+            else:
+                end_ns = time.monotonic_ns() - gap_us * 1000
+                while time.monotonic_ns() < end_ns:
+                    pass
         yield STAMP.pack(time.monotonic_ns()) + rest
 
 
@@ -76,9 +85,9 @@ def play(serve: Callable[[], None], connect: Callable[[int], End]) -> None:
         size, count, gap_us, burst = map(int, numbers)
         if kind == "round_trip":
             result = _round_trip(end, size, count)
-        elif kind == "busy":
-            with _beside(lambda: connect(port)):
-                result = _round_trip(end, size, count)
+        elif kind in ("busy", "hog"):
+            with _beside(lambda: connect(port), BUSY if kind == "busy" else HOG):
+                result = _round_trip(end, size, count, 50 if kind == "busy" else 99)
         elif kind == "stream":
             result = _stream(end, size, count)
         else:
@@ -87,13 +96,13 @@ def play(serve: Callable[[], None], connect: Callable[[int], End]) -> None:
         print("result", result, flush=True)
 
 
-def _round_trip(end: End, size: int, count: int) -> float:
+def _round_trip(end: End, size: int, count: int, percent: int = 50) -> float:
     payload, clock, times = bytes(size), time.perf_counter_ns, []
     for _ in range(count):
         start = clock()
         end.round_trip(payload)
         times.append(clock() - start)
-    return statistics.median(times) / 1000
+    return sorted(times)[count * percent // 100] / 1000
 
 
 def _stream(end: End, size: int, count: int) -> float:
@@ -123,10 +132,10 @@ def _ages_us(end: End, size: int, count: int, gap_us: int, burst: int) -> list[f
 
 
 @contextlib.contextmanager
-def _beside(connect: Callable[[], End]) -> Iterator[None]:
-    """While a camera and three sensors stream."""
+def _beside(connect: Callable[[], End], streams: tuple[tuple[int, int], ...]) -> Iterator[None]:
+    """While these run."""
     enough = threading.Event()
-    running = threading.Barrier(len(BESIDE) + 1)
+    running = threading.Barrier(len(streams) + 1)
 
     def draw(end: End, size: int, gap_us: int) -> None:
         first = True
@@ -143,7 +152,7 @@ def _beside(connect: Callable[[], End]) -> Iterator[None]:
             end.stream(size, FOR_EVER, gap_us, 1, on_item)
         end.close()
 
-    threads = [threading.Thread(target=draw, args=(connect(), *each)) for each in BESIDE]
+    threads = [threading.Thread(target=draw, args=(connect(), *each)) for each in streams]
     for thread in threads:
         thread.start()
     running.wait()

@@ -12,6 +12,7 @@ from pynet_core.gateway import Gateway
 from pynet_core.keys import Identity
 
 SECRET: Final = "a secret of this benchmark's"
+SWITCH_INTERVAL_S: Final = 0.0005  # as on the robot
 
 
 def _identity() -> Identity | None:
@@ -19,6 +20,7 @@ def _identity() -> Identity | None:
 
 
 def serve() -> None:
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     gateway = Gateway(0, 16, host="127.0.0.1", identity=_identity())
     gateway.add_subroutine("no_op", lambda **kwargs: None)
     gateway.add_subroutine("items", items)

@@ -12,7 +12,7 @@ from typing import Final
 from benchmarks.contestants import End, OnItem, items, play
 
 _LENGTH: Final = struct.Struct("<I")
-_STREAM: Final = struct.Struct("<BIIII")  # 1, size, count, gap_us, burst
+_STREAM: Final = struct.Struct("<BIIiI")  # 1, size, count, gap_us, burst
 READ_BYTES: Final = 256 * 1024
 JOIN_BELOW_BYTES: Final = 16 * 1024
 
