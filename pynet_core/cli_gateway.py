@@ -32,7 +32,8 @@ class Remote:
 
     def controller(self) -> Controller:
         """For what opens pairs by itself."""
-        return Controller(self.host, self.port)
+        # Gateways listen there under IPv4, and a small machine may not know the name.
+        return Controller("127.0.0.1" if self.host == "localhost" else self.host, self.port)
 
     def client(self, purpose: str = "stream", *, patience_s: float | None = None) -> Client:
         """A pair with it; without --timeout an answer may take `patience_s`, or for ever.

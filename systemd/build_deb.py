@@ -36,6 +36,10 @@ MAINTAINER: Final = "The pynet maintainers <pynet@localhost>"
 # What lintian says of wheels: they bring their own libraries, built and linked elsewhere.
 EXCUSED: Final = ("embedded-library", "unstripped-binary-or-object", "bogus-mail-host", "no-manual-page")
 COMMANDS: Final = {"pynet-agent": "pi_agent.__main__", "pynet": "pynet_core.cli"}
+COMPLETIONS: Final = {  # which a shell reads when it first has to complete `pynet`
+    "usr/share/bash-completion/completions/pynet": 'eval "$(pynet completion bash)"',
+    "usr/share/fish/vendor_completions.d/pynet.fish": "pynet completion fish | source",
+}
 COMMAND: Final = """\
 #!/usr/bin/python3 -P
 import os
@@ -90,6 +94,8 @@ def _fill_agent(root: Path, version: str) -> None:
         (f"{AGENT}.rules", f"usr/lib/udev/rules.d/60-{AGENT}.rules"),
     ):
         _put(root / place, (HERE / name).read_text())
+    for place, script in COMPLETIONS.items():
+        _put(root / place, f"{script}\n")
     _put(root / "etc/pynet/agent.toml", _settings())
 
 

@@ -198,6 +198,20 @@ def test_a_laptop_on_the_same_network_finds_the_robot(machine: Machine) -> None:
     assert shown.startswith(robot["fingerprint"])
 
 
+def test_bash_completes_the_command_and_debian_s_own_libraries_run_it(machine: Machine) -> None:
+    script = """
+        source /usr/share/bash-completion/completions/pynet
+        COMP_WORDS=(pynet pin)
+        COMP_CWORD=1
+        _pynet_completion pynet
+        echo "${COMPREPLY[@]}"
+    """
+    assert machine.box.run(f"bash -c '{script}'").stdout == "ping\n"
+    pings = "PYNET_HOME=/var/lib/pynet-agent pynet ping localhost --count 3 --json"
+    refused = machine.box.run(pings, check=False)
+    assert "speaks TLS only" in refused.stderr, "on its own machine nobody shows keys unasked"
+
+
 def test_the_status_line_says_what_there_is_and_what_is_wrong(machine: Machine) -> None:
     begin = "SIMULATED CAR: Just started: take the lease and arm to drive."
     await_(lambda: machine.show("StatusText") == f"{begin} Gateway on port 1857.", "no picture")
