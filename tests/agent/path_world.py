@@ -131,6 +131,8 @@ class PathWorld:
         self.publishes = True  # else the odometry grows stale
         self.sees = True  # the camera works
         self.results: list[Result] = []
+        self.newest_picture_ns = 0  # of the paths that came
+        self.published_ns = 0  # the newest odometry
 
     def __enter__(self) -> Self:
         return self
@@ -171,13 +173,17 @@ class PathWorld:
         now_ns = self.world.ns
         self._count()
         if self._ticks % 2 == 0 and self.publishes:
+            self.published_ns = now_ns
             self.worker.send(self._odometer.at(now_ns))
         if self._ticks % 6 == 0:
             self.worker.send(self._scan(now_ns))
         if self._ticks % 3 == 0 and self.sees:
             self.worker.send(CameraSeen(captured_ns=now_ns))
         while self.way.queue and self.way.queue[0][0] <= now_ns:
-            self.worker.send(self.way.queue.popleft()[1])
+            labelled = self.way.queue.popleft()[1]
+            self.worker.send(labelled)
+            if isinstance(labelled.command, DrivePath):
+                self.newest_picture_ns = max(self.newest_picture_ns, labelled.command.t_capture_ns)
         self.guardian.step(now_ns)
         while (message := self.worker.receive()) is not None:
             if isinstance(message, Status):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -12,7 +14,18 @@ import pytest
 
 from pi_agent.config import AgentConfig, EncoderConfig, PathConfig, ProximityConfig
 from pi_agent.following import SIMULATED_LENS_M, SIMULATED_RADIUS_M, SIMULATED_ROLL_M, why_no_paths
-from pynet_car.messages import Disarm, EStop, Lease, PathPoint, Priority, Release, State, Verdict
+from pynet_car.messages import (
+    Arm,
+    Disarm,
+    EStop,
+    Lease,
+    PathPoint,
+    Priority,
+    Release,
+    Reset,
+    State,
+    Verdict,
+)
 from pynet_car.odometry import Wheel
 from pynet_car.world import DEFAULT_SEED
 from pynet_car.world.camera import PI_CAMERA
@@ -256,6 +269,56 @@ def test_a_path_arms_nothing_and_does_not_bring_it_back_from_a_long_failsafe(sta
     world.tick()
     drive(world, 0.5)
     assert world.drivetrain.duty > 0.0, "neutral, and it may"
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_whatever_happens_nothing_but_a_path_that_holds_moves_the_car(start: Start, seed: int) -> None:
+    """For 20 s something goes wrong or right every 0.4 s; at each tick it is asked why the motor drives."""
+    chance, world = random.Random(seed), start(Way(delay_ms=80, jitter_ms=60, loss=0.1))
+    teacher, driven, since_ns = Teacher(world.track), 0, world.world.ns
+    for i in range(2000):
+        if i % 40 == 0:
+            since_ns = happens(world, chance, since_ns)
+        if i % 7 == 0:
+            with contextlib.suppress(ValueError):  # it stands across its lane
+                world.send_path(teacher.path(world.pose), world.world.ns)
+        world.tick()
+        if world.drivetrain.duty:
+            driven += 1
+            assert world.guardian._failsafe.state is State.ARMED
+            assert world.world.ns - world.newest_picture_ns <= 1500 * MS
+            assert world.world.ns - world.published_ns <= 210 * MS
+            assert world.newest_picture_ns > since_ns, "what drove before the stop is not what drives now"
+    assert driven > 300
+
+
+def happens(world: PathWorld, chance: random.Random, since_ns: int) -> int:
+    """One of the things that happen; the moment before which no picture may drive any more."""
+    event = chance.choice(
+        ["e_stop", "disarm", "die", "silence", "dead", "neutral", "well", "well", "well", "well"]
+    )
+    world.publishes, world.way.is_dead = event != "silence", event == "dead"
+    match event:
+        case "e_stop":
+            world.ask(EStop(), "ada" * 10)
+        case "disarm":
+            world.ask(Disarm())
+        case "die":
+            world.worker.close()
+            world.guardian.step(world.world.ns)
+            world.attach()
+        case "neutral":
+            world.drive(0.0)
+        case "well" if world.now.state is not State.ARMED:
+            world.ask(Reset())
+            world.ask(Lease(priority=Priority.NETWORK))
+            world.ask(Arm(answers_ns=world.now.stamp_ns))
+            world.drive(0.0)
+            world.way.queue.clear()
+        case _:
+            return since_ns
+    assert world.drivetrain.duty == 0.0 or event == "neutral"
+    return world.newest_picture_ns if event != "neutral" else since_ns
 
 
 # which cars
