@@ -87,6 +87,7 @@ class Stock:
         self._out: dict[object, list[Unit]] = {}
         self._sources: dict[object, int] = {}  # of each pair
         self._waiting = 0  # files
+        self._lister_comes = False
         self._is_listed = False
         self._is_stopped = False
 
@@ -194,6 +195,14 @@ class Stock:
             self._changed.notify_all()
             return not was_over
 
+    def expect_lister(self, *, comes: bool) -> None:
+        """The pair that lists will bring as well, from source 0; or it will not, or has come and gone."""
+        with self._changed:
+            self._lister_comes = comes
+            if self._sources and self._living(0) is None:
+                self._release(0)
+            self._changed.notify_all()
+
     def again(self, pair: object, unit: Unit, nodes: list[Node]) -> bool:
         """The pair's source cannot give this large file, or these of a pack: 0 may.
 
@@ -228,7 +237,8 @@ class Stock:
 
     def _living(self, source: int) -> int | None:
         """This source, or None, any, when it has no pairs left."""
-        return source if source in self._sources.values() else None
+        is_there = source in self._sources.values() or (not source and self._lister_comes)
+        return source if is_there else None
 
     def give_back(self, pair: object) -> list[Large]:
         """This pair brings nothing more: what it holds is for the others, first of all.

@@ -148,24 +148,37 @@ class _Getting:
     def __init__(self, tree: Tree, intake: Intake, sources: int) -> None:
         self._tree = tree
         self._sources = sources
+        intake.stock.expect_lister(comes=True)
         self.intake = intake
 
     def work(self, link: PlainChannel, number: int) -> None:
         """The first pair lists, then brings, as all others do."""
-        intake = self.intake
         if number == 0:
             try:
-                for nodes in listed(link, self._tree, GET_NAME):
-                    intake.found(nodes)
-                    if intake.stock.is_stopped:
-                        return
-                intake.is_listed = True
+                self._list(link)
+                self._bring(link, 0)
             finally:
-                intake.end_of_list()  # or the others would wait for more
+                self.intake.stock.expect_lister(comes=False)
+        else:
+            self._bring(link, number % self._sources)
+
+    def _list(self, link: PlainChannel) -> None:
+        try:
+            for nodes in listed(link, self._tree, GET_NAME):
+                self.intake.found(nodes)
+                if self.intake.stock.is_stopped:
+                    return
+            self.intake.is_listed = True
+        finally:
+            self.intake.end_of_list()  # or the others would wait for more
+
+    def _bring(self, link: PlainChannel, source: int) -> None:
+        if self.intake.stock.is_stopped:
+            return
         link.send(Frame(Kind.FETCH))
-        if (odd := bring(intake, link, number % self._sources)) is not None:
+        if (odd := bring(self.intake, link, source)) is not None:
             check(odd, GET_NAME)
-        if not intake.stock.is_stopped:
+        if not self.intake.stock.is_stopped:
             end_of(link, GET_NAME)
 
 

@@ -219,6 +219,22 @@ def test_what_another_source_cannot_give_the_first_is_asked_for_once() -> None:
     assert stock.is_done()
 
 
+@pytest.mark.parametrize("comes", [True, False])
+def test_what_another_cannot_give_waits_for_the_pair_that_still_lists(comes: bool) -> None:
+    stock = stock_of(node(1), listed=False)
+    stock.expect_lister(comes=True)
+    stock.enter("other", 1)
+    pack = stock.take("other", wait=True)
+    assert isinstance(pack, Pack)
+    assert stock.again("other", pack, pack.nodes)
+    stock.done("other", pack)
+    assert stock.take("other", wait=False) is None
+    if comes:
+        stock.enter("lister", 0)
+    stock.expect_lister(comes=False)
+    assert isinstance(stock.take("lister" if comes else "other", wait=False), Pack)
+
+
 def test_what_a_source_had_begun_begins_again_when_its_last_pair_has_gone() -> None:
     stock = two_sources(large("x", 3 * MB))
     first = stock.take("other", wait=False)
