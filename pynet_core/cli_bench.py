@@ -52,7 +52,7 @@ class Measure:
         }
 
 
-@click.command()
+@click.command(short_help="Measure what this machine can do, or the way to another.")
 @asks_gateway(is_optional=True)
 @click.option(
     "--seconds",

@@ -11,7 +11,7 @@ from pynet_core.cli_gateway import Remote, asks_gateway, complete_function
 from pynet_core.cli_values import TAKES_KEYWORDS, readable, typed_arguments, write_result
 
 
-@click.command(context_settings=TAKES_KEYWORDS)
+@click.command(context_settings=TAKES_KEYWORDS, short_help="Call a function of a gateway.")
 @asks_gateway()
 @click.argument("name", shell_complete=complete_function)
 @click.argument("words", nargs=-1, metavar="[ARGUMENT]... [--KEY=VALUE]...")
@@ -36,7 +36,7 @@ def call(remote: Remote, name: str, words: tuple[str, ...], output: BinaryIO | N
         write_result(result)
 
 
-@click.command(context_settings=TAKES_KEYWORDS)
+@click.command(context_settings=TAKES_KEYWORDS, short_help="Send bytes to a function of a gateway.")
 @asks_gateway()
 @click.argument("name", shell_complete=complete_function)
 @click.argument("file", type=click.File("rb"), default="-")

@@ -11,7 +11,7 @@ from pynet_core.cli_table import show_table
 from pynet_core.discovery import FIND_S, find_gateways
 
 
-@click.command("find")
+@click.command("find", short_help="Find the gateways of this network.")
 @click.option(
     "--seconds",
     default=FIND_S,

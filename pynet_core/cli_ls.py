@@ -14,7 +14,7 @@ from pynet_core.cli_table import show_table
 from pynet_core.offering import Offering
 
 
-@click.command("ls")
+@click.command("ls", short_help="List what a gateway offers, or the files there.")
 @asks_gateway()
 @click.argument("paths", nargs=-1)
 @click.option("--long", "-l", is_flag=True, help="of PATHS: permissions, bytes and time too")

@@ -19,7 +19,7 @@ from pynet_core.trust import TRUST_FILE, TrustStore
 PAIRED_ROLES: Final = ("viewer", "driver", "admin")
 
 
-@click.command()
+@click.command(short_help="Let two devices trust each other, by a code.")
 @click.argument("host", required=False)
 @click.option("--serve", is_flag=True, help="show a code and wait for the other device")
 @click.option(

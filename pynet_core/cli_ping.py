@@ -57,7 +57,7 @@ class Tally:
         }
 
 
-@click.command()
+@click.command(short_help="Measure round trips to a gateway, and what is lost.")
 @asks_gateway(is_optional=True)
 @click.option("--count", default=10, show_default=True, type=click.IntRange(min=0), help="0: until Ctrl-C")
 @click.option(

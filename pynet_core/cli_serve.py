@@ -26,7 +26,7 @@ LOOK_S: Final = 0.2  # whether somebody has closed the gateway
 OF_BOTH: Final = frozenset({"targets", "as_json", "verbose"})  # go with a gateway that a module has made too
 
 
-@click.command()
+@click.command(short_help="Serve functions, generators or a gateway of a module.")
 @click.argument("targets", nargs=-1, metavar="[MODULE:NAME | FILE.py:NAME]...")
 @click.option(
     "--host", help="to listen on; 0.0.0.0 is all addresses, and takes keys  [default: this machine]"

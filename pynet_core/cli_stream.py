@@ -33,7 +33,7 @@ def figures(stats: StreamStats, seconds: float) -> str:
     )
 
 
-@click.command(context_settings=TAKES_KEYWORDS)
+@click.command(context_settings=TAKES_KEYWORDS, short_help="Receive a stream of a gateway.")
 @asks_gateway()
 @click.argument("name", shell_complete=complete_stream)
 @click.argument("words", nargs=-1, metavar="[ARGUMENT]... [--KEY=VALUE]...")

@@ -184,7 +184,7 @@ def test_somebody_s_broken_verb_costs_only_itself(
     listed = CliRunner().invoke(pynet, ["--help"])
     assert listed.exit_code == 0
     assert "(does not load)" in listed.output
-    assert "Measure the round trip" in listed.output
+    assert "Measure round trips" in listed.output
     used = CliRunner().invoke(pynet, ["fly", "--high"])
     assert used.exit_code == 1
     assert says in used.output
