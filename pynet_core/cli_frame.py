@@ -3,6 +3,7 @@
     0    done
     1    not done: nobody answers, refused, it failed over there, wrong settings, nobody reads the output
     2    wrong use of the command line
+    3    of verbs that move files: some did not arrive, the others have
     130  Ctrl-C
 
 A result is lines for people, or with `--json` one object a line, for programs.

@@ -50,7 +50,7 @@ def workloads(quick: bool) -> list[Workload]:
     huge = tree(1, 2_000 * MB, "one file of 2 GB")
     logs = tree(2_000, 500 * MB, "2,000 logs, 500 MB", mixed=True)
     some_logs = tree(200, 20 * MB, "200 logs, 20 MB", mixed=True)
-    one = tree(1, 20 * MB, "one file of 20 MB")
+    one = tree(1, 12 * MB, "one file of 12 MB")
 
     usual = (BASE, PYNET, PYNET_TLS, CP, TAR, RSYNC_SSH, RCLONE)
     scaled = tuple(pynet(pairs=pairs) for pairs in PAIRS)
