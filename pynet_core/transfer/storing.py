@@ -56,6 +56,14 @@ class Stores:
             PathRefused, CannotStore, RemoteProtocolError, LinkClosed: It cannot be done, or is over.
         """
         try:
+            self._take_in(store, link, download_dir)
+        finally:
+            with self._changed:  # refused or over: nobody need wait to join it
+                self._over.append(store.transfer)
+                self._changed.notify_all()
+
+    def _take_in(self, store: Store, link: FullLink, download_dir: str) -> None:
+        try:
             steps = folder_parts(store.folder)
         except PathRefused as exc:
             raise PathRefused(f"the folder {store.folder!r} {exc}") from exc

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from pynet_core.channel import PlainChannel
-from pynet_core.errors import LinkError
+from pynet_core.errors import LinkError, SubroutineError
 from pynet_core.transfer.asking import StrPath
 from pynet_core.transfer.crew import Crew, PairTuner, run
 from pynet_core.transfer.jail import PathRefused, Roots
@@ -199,7 +199,8 @@ def put_tree(
     if not putting.has_ended:
         if is_cancelled:
             raise cancelled(moved)
-        for problem in crew.problems:
+        # What the first pair was told says why the others found nothing to join.
+        for problem in sorted(crew.problems, key=_is_unknown_transfer):
             if not isinstance(problem, LinkError):
                 raise problem
         raise interrupted(moved) from (crew.problems[0] if crew.problems else None)
@@ -209,3 +210,7 @@ def put_tree(
     if moved.failed_count:
         raise failed(moved)
     return moved
+
+
+def _is_unknown_transfer(problem: BaseException) -> bool:
+    return isinstance(problem, SubroutineError) and problem.error == "UnknownTransfer"

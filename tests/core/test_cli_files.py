@@ -19,6 +19,7 @@ from pynet_core.cli_progress import shown_progress
 from pynet_core.gateway import Gateway
 from pynet_core.keys import SECRET_VARIABLE, Identity
 from pynet_core.transfer.options import Moved, TreeProgress
+from pynet_core.transfer.storing import JOIN_WAIT_S
 from tests.core.file_place import Place, make, place_in
 from tests.core.loopback import eventually
 from tests.core.shell import json_keys, started
@@ -152,7 +153,9 @@ def test_a_root_holds_what_may_be_fetched(tmp_path: Path) -> None:
 @pytest.mark.parametrize("into", ["../outside", "/tmp", "a/../../b"])
 def test_an_upload_stays_in_the_download_folder(place: Place, into: str) -> None:
     make(place.source, "a.log")
+    began_s = time.monotonic()
     done = pynet_(place, "put", f"{place.source}/", "--into", into)
+    assert time.monotonic() - began_s < JOIN_WAIT_S, "no pair waits for what was refused"
     assert done.exit_code == 1, done.output
     assert "the folder" in str(done.exception)
     assert not (place.up.parent / "outside").exists()
