@@ -14,13 +14,14 @@ import msgspec
 
 from benchmarks.moving.figures import HEAD, Figure, rows
 from benchmarks.moving.picture import bars, lines
+from benchmarks.moving.workloads import workloads
 
 FOLDER: Final = Path(__file__).parent.parent.parent / "docs/benchmarks"
 PAGE: Final = "docs/benchmarks/files.md"
 FIGURES: Final = FOLDER / "files.json"
 BEGIN: Final = "<!-- drawn from files.json from here on -->"
 END: Final = "<!-- to here -->"
-PAIRS: Final = "pairs-"  # workloads that are drawn as lines
+ORDER: Final = [one.key for one in workloads(quick=False)]
 
 
 def load() -> list[Figure]:
@@ -36,7 +37,7 @@ def save(figures: Sequence[Figure]) -> None:
 def drawn(figures: Sequence[Figure], page: str) -> dict[str, str]:
     """The files of the page by name, from the page as it was."""
     groups: dict[str, list[Figure]] = {}
-    for one in figures:
+    for one in sorted(figures, key=lambda one: ORDER.index(one.workload)):
         groups.setdefault(one.workload, []).append(one)
     before, _, rest = page.partition(BEGIN)
     after = rest.partition(END)[2] or "\n"
