@@ -13,7 +13,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Final, Literal
 
-from pynet_core.transfer.folder import CannotStore, Folder, storing
+from pynet_core.transfer.folder import CannotStore, Folder, cannot, storing
 from pynet_core.transfer.jail import (
     DIRECTORY,
     NOFOLLOW,
@@ -36,6 +36,8 @@ _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NOFOLLOW | OPEN_FLAGS
 # The everyday path: what it matches is harmless on every system, save for names of parts.
 _STEP: Final = rb"[A-Za-z0-9_][A-Za-z0-9_+=@,.-]{0,99}"
 _PLAIN: Final = re.compile(rb"%s(?:/%s)*" % (_STEP, _STEP))
+
+_HERE: Final = "cannot be stored here"
 
 Fsync = Literal["none", "end", "each"]
 
@@ -179,14 +181,18 @@ class Ground:
             CannotStore: The folder it belongs to cannot be.
         """
         parent, name = split(path)
-        with storing("cannot be stored here"):
+        try:
             fd = folders.get(parent)
             if parent in self.fresh:
                 return None
-            try:
-                return os.stat(name, dir_fd=fd, follow_symlinks=False)
-            except FileNotFoundError:
-                return None
+        except OSError as exc:
+            raise cannot(_HERE, exc) from exc
+        try:
+            return os.stat(name, dir_fd=fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            raise cannot(_HERE, exc) from exc
 
     def open_present(self, path: bytes, folders: Folders, flags: int = os.O_RDONLY) -> int:
         parent, name = split(path)
@@ -215,31 +221,35 @@ class Ground:
             CannotStore: The disk is full, or something else is wrong.
         """
         parent, name = split(node.path)
-        with storing("cannot be stored here"):
+        try:
             folder = folders.get(parent)
-            mode = node.mode & 0o777 if self._preserve else 0o666
-            try:
-                fd = os.open(temp, _NEW, mode, dir_fd=self.staging)
-            except FileExistsError:  # left by one that was killed
+            self._fill(temp, node, data)
+            self.give_name(temp, folder, name)
+        except BaseException as exc:
+            with contextlib.suppress(OSError):
                 os.unlink(temp, dir_fd=self.staging)
-                fd = os.open(temp, _NEW, mode, dir_fd=self.staging)
-            try:
-                try:
-                    written = os.write(fd, data)
-                    while written < len(data):
-                        written += os.write(fd, data[written:])
-                    if self._preserve and mode & self._umask:
-                        os.fchmod(fd, mode)
-                    os.utime(fd, ns=(node.mtime_ns, node.mtime_ns))
-                    if self.fsync == "each":
-                        os.fsync(fd)
-                finally:
-                    os.close(fd)
-                self.give_name(temp, folder, name)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(temp, dir_fd=self.staging)
-                raise
+            if isinstance(exc, (OSError, OverflowError)):
+                raise cannot(_HERE, exc) from exc
+            raise
+
+    def _fill(self, temp: str, node: Node, data: memoryview) -> None:
+        mode = node.mode & 0o777 if self._preserve else 0o666
+        try:
+            fd = os.open(temp, _NEW, mode, dir_fd=self.staging)
+        except FileExistsError:  # left by one that was killed
+            os.unlink(temp, dir_fd=self.staging)
+            fd = os.open(temp, _NEW, mode, dir_fd=self.staging)
+        try:
+            written = os.write(fd, data)
+            while written < len(data):
+                written += os.write(fd, data[written:])
+            if self._preserve and mode & self._umask:
+                os.fchmod(fd, mode)
+            os.utime(fd, ns=(node.mtime_ns, node.mtime_ns))
+            if self.fsync == "each":
+                os.fsync(fd)
+        finally:
+            os.close(fd)
 
     def give_name(self, staged: str, folder: int, name: bytes) -> None:
         """In one step; what had that name until now is gone.

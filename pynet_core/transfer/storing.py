@@ -83,7 +83,7 @@ class Stores:
             while (frame := link.receive()).kind == Kind.FOUND:
                 intake.found(unpack_body(frame.body, Nodes))
             intake.end_of_list()
-            if bring(intake, link) is None:
+            if _bring(intake, link):
                 self._await_others(store.transfer)
                 intake.finish()
             moved = intake.result()
@@ -123,7 +123,7 @@ class Stores:
                 raise UnknownTransfer("there is no such upload")
             self._joined[join.transfer] += 1
         try:
-            bring(intake, link)
+            _bring(intake, link)
         finally:
             with self._changed:
                 self._joined[join.transfer] -= 1
@@ -157,3 +157,11 @@ class Stores:
     def _await_others(self, transfer: bytes) -> None:
         with self._changed:
             self._changed.wait_for(lambda: not self._joined[transfer])
+
+
+def _bring(intake: Intake, link: FullLink) -> bool:
+    """`bring` at a gateway; False when the controller has given up."""
+    odd = bring(intake, link)
+    if odd is not None and odd.kind != Kind.END:
+        raise RemoteProtocolError(f"peer sent {Kind(odd.kind).name}, which answers nothing")
+    return odd is None

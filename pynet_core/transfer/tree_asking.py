@@ -16,6 +16,7 @@ from pynet_core.errors import (
     FilesError,
     FilesInterrupted,
     LinkError,
+    RemoteProtocolError,
 )
 from pynet_core.transfer.asking import StrPath, query_for
 from pynet_core.transfer.crew import FIRST_PAIRS, Crew, Pair, PairTuner, run
@@ -178,6 +179,7 @@ class _Getting:
         link.send(Frame(Kind.FETCH))
         if (odd := bring(self.intake, link, source)) is not None:
             check(odd, GET_NAME)
+            raise RemoteProtocolError(f"peer sent {Kind(odd.kind).name}, which answers nothing")
         if not self.intake.stock.is_stopped:
             end_of(link, GET_NAME)
 

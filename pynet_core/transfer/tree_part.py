@@ -97,7 +97,10 @@ class TreePart:
         except BaseException:
             self.abandon(keep=False)
             raise
-        self.abandon(keep=False)
+        if self._journal >= 0 or self._ground.has_parts:
+            with contextlib.suppress(OSError):
+                os.unlink(self._name + JOURNAL, dir_fd=self._ground.staging)
+        self.abandon(keep=True)  # it has no name there any more
 
     def abandon(self, *, keep: bool) -> None:
         """Give up; `keep` what there is for another attempt.  Idempotent."""
