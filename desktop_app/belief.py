@@ -6,7 +6,7 @@ from collections import deque
 from typing import Final
 
 from desktop_app.view import Quality
-from pynet_car.messages import State, Status
+from pynet_car.messages import PATH_LIFESPAN_NS, State, Status
 
 SILENT_S: Final = 0.3  # 15 Status messages late: what is shown is no longer told but assumed
 RECENTRE_S: Final = 2.0  # the guardian's: a failsafe that lasts this long ends in DISARMED
@@ -20,11 +20,14 @@ def assumed_state(status: Status, age_s: float) -> State:
     """The state now: as told while fresh, else as the guardian's rules must have made of it.
 
     Whoever hears no Status sends nothing that answers one, so the car's
-    commands go stale as well.
+    commands go stale as well; a path that it follows does so later.
     """
-    if age_s <= SILENT_S or status.state in (State.DISARMED, State.E_STOP):
+    is_on_path = status.path_left_m >= 0.0
+    lifespan_s = PATH_LIFESPAN_NS / 1e9 if is_on_path else status.lifespan_ms / 1000
+    may_drive_on = is_on_path and age_s <= lifespan_s
+    if age_s <= SILENT_S or may_drive_on or status.state in (State.DISARMED, State.E_STOP):
         return status.state
-    if age_s > status.lifespan_ms / 1000 + RECENTRE_S:
+    if age_s > lifespan_s + RECENTRE_S:
         return State.DISARMED
     return State.FAILSAFE if status.state is State.ARMED else status.state
 

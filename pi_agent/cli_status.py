@@ -13,7 +13,7 @@ import msgspec
 
 from pi_agent.places import LOCK_FILE, SERVICE, found_runtime_dir
 from pi_agent.report import Report, StreamReport, ask_report, lock_holder
-from pynet_car.messages import Status
+from pynet_car.messages import PATH_LIFESPAN_NS, Status
 from pynet_core.cli_frame import json_option
 from pynet_core.errors import LinkError, PynetError
 
@@ -112,10 +112,13 @@ def _status_rows(report: Report) -> Iterator[str]:
 def _driver(status: Status) -> str:
     if not status.holder:
         return "nobody has the lease"
+    what, limit_ms = "command", status.lifespan_ms
+    if status.path_left_m >= 0.0:
+        what, limit_ms = "path", PATH_LIFESPAN_NS // 1_000_000
     age = (
         "no command yet"
         if status.command_age_ns < 0
-        else f"newest command {status.command_age_ns / 1e6:.0f} ms old, of {status.lifespan_ms} at most"
+        else f"newest {what} {status.command_age_ns / 1e6:.0f} ms old, of {limit_ms} at most"
     )
     return (
         f"{status.holder_name or status.holder[:8]}; {age}; {status.verdict.name.lower().replace('_', ' ')}"

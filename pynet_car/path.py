@@ -237,7 +237,7 @@ class Tracker:
             if chassis.track_width_m:  # it may turn on the spot
                 return ""
             if turned_rad > chassis.coarse_rad + BEND_SHARE * rolled_m / chassis.turning_radius_m:
-                return "the encoders counted a bend that the car cannot drive: does each wheel count?"
+                return "the encoders counted a bend that the car cannot drive (does each wheel count?)"
         return ""
 
     def _rest(self) -> None:

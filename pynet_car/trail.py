@@ -15,6 +15,8 @@ from pynet_car.messages import Odometry, ReadingState
 MEMORY_NS: Final = 2_000_000_000  # longer than any path lives
 BEYOND_NS: Final = 250_000_000  # so far past the newest odometry it goes on; older odometry is stale anyway
 FASTEST_MPS: Final = 30.0  # what is farther from one to the next did not roll there
+FARTHEST: Final = 1e7  # m, or rad
+WILDEST: Final = 1e3  # m/s, or rad/s
 SLACK_M: Final = 0.05  # two ticks of a coarse disc may come in one moment
 
 
@@ -43,7 +45,7 @@ class Trail:
     def add(self, odometry: Odometry) -> None:
         """Take the next one; one that is faulty, or does not follow, breaks the trail."""
         before = self._newest
-        if odometry.state is not ReadingState.OK or not _is_finite(odometry):
+        if odometry.state is not ReadingState.OK or not _is_possible(odometry):
             self._break()
             return
         rolled_m = 0.0
@@ -96,15 +98,8 @@ class Trail:
         self.breaks += 1
 
 
-def _is_finite(odometry: Odometry) -> bool:
-    return all(
-        math.isfinite(value)
-        for value in (
-            odometry.distance_m,
-            odometry.x_m,
-            odometry.y_m,
-            odometry.heading_rad,
-            odometry.velocity_mps,
-            odometry.yaw_rate_radps,
-        )
-    )
+def _is_possible(odometry: Odometry) -> bool:
+    """Whether a car can have driven that: no NaN, and no place so far out that millimetres are lost."""
+    where = odometry.distance_m, odometry.x_m, odometry.y_m, odometry.heading_rad
+    how = odometry.velocity_mps, odometry.yaw_rate_radps
+    return all(abs(value) < FARTHEST for value in where) and all(abs(value) < WILDEST for value in how)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from pi_agent.__main__ import main
 from pi_agent.cli import agent
@@ -177,6 +178,12 @@ def test_a_person_reads_state_driver_rates_and_counters() -> None:
         "gateway     port 1857 on all interfaces; laptop (driver) x8",
         "processes   guardian 10, worker 11",
     ]
+
+
+def test_a_person_reads_how_old_a_path_may_grow() -> None:
+    assert REPORT.status is not None
+    report = replace(REPORT, status=replace(REPORT.status, path_left_m=2.4, command_age_ns=310_000_000))
+    assert "driver      laptop; newest path 310 ms old, of 1500 at most; limited" in list(render(report))
 
 
 def test_a_silent_guardian_stands_out() -> None:

@@ -90,8 +90,9 @@ def test_going_backward_is_rolled_too() -> None:
         replace(odometry(2020, 1.0), state=ReadingState.FAULT),
         odometry(2020, math.nan),
         odometry(2020, 1.0, mps=math.inf),
+        odometry(2020, 1.0, turn=-1e300),
     ],
-    ids=["jump", "same", "earlier", "new count", "fault", "nan", "inf"],
+    ids=["jump", "same", "earlier", "new count", "fault", "nan", "inf", "wild"],
 )
 def test_what_does_not_follow_breaks_the_trail(strange: Odometry) -> None:
     trail = driven()
@@ -101,3 +102,9 @@ def test_what_does_not_follow_breaks_the_trail(strange: Odometry) -> None:
     trail.add(odometry(3000, 50.0))
     trail.add(odometry(3020, 50.0))
     assert trail.at(3010 * MS) is not None
+
+
+def test_a_first_place_beyond_all_reckoning_is_none() -> None:
+    trail = Trail()
+    trail.add(odometry(1000, 1e300))
+    assert trail.at(1000 * MS) is None

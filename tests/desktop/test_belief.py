@@ -44,6 +44,21 @@ def test_an_old_status_never_says_armed(told: State, age_s: float) -> None:
     assert assumed_state(status(told), age_s) is not State.ARMED
 
 
+@pytest.mark.parametrize(
+    ("age_s", "believed"),
+    [
+        (0.31, State.ARMED),
+        (1.5, State.ARMED),
+        (1.51, State.FAILSAFE),
+        (3.4, State.FAILSAFE),
+        (3.6, State.DISARMED),
+    ],
+)
+def test_a_car_on_a_path_is_taken_to_drive_as_long_as_the_path_may(age_s: float, believed: State) -> None:
+    following = Status(boot=1, stamp_ns=1, state=State.ARMED, reason="because", path_left_m=2.0)
+    assert assumed_state(following, age_s) is believed
+
+
 def gauge_with_gap(gap_s: float) -> tuple[LinkGauge, float]:
     gauge = LinkGauge()
     now_s = 100.0
