@@ -263,7 +263,7 @@ class Incoming:
         asked.come += length
         if fd >= 0:
             try:
-                self._intake.part_of(large).make_hole(offset, length)
+                self._intake.make_hole(large, offset, length)
             except OSError as exc:
                 self._intake.fail_large(large, f"cannot be stored here: {exc.strerror or exc}", keep=True)
             else:

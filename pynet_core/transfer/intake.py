@@ -44,6 +44,7 @@ class Intake:
         *,
         checksum: bool = False,
         links: bool = True,
+        sparse: bool = True,
         select: Select | None = None,
         arrived: Arrived | None = None,
         limit: Limit | None = None,
@@ -65,6 +66,7 @@ class Intake:
         self.advisor = Advisor(compress)
         self._checksum = checksum
         self._links = links
+        self._sparse = sparse
         self._select = select
         self._unselected = b""  # a folder that is not wanted, with its slash
         self._lister = Folders(ground)
@@ -183,6 +185,18 @@ class Intake:
                 return digest_at(self.digest, fd, 0, node.size) or b""
             finally:
                 os.close(fd)
+
+    def make_hole(self, large: Large, offset: int, length: int) -> None:
+        """Zeros, stored or not as is asked for.
+
+        Raises:
+            CannotStore, OSError: The disk's.
+        """
+        part = self.part_of(large)
+        if self._sparse:
+            part.make_hole(offset, length)
+        else:
+            part.fill(offset, length)
 
     def part_of(self, large: Large) -> TreePart:
         """Raises:

@@ -77,7 +77,7 @@ class Stores:
         with contextlib.ExitStack() as stack:
             ground = Ground(folder, b"put\0" + store.key, preserve=store.preserve, fsync=fsync)
             stack.callback(ground.close)
-            intake = Intake(ground, checksum=store.checksum, compress=compress)
+            intake = Intake(ground, checksum=store.checksum, compress=compress, sparse=store.sparse)
             stack.callback(intake.close)
             stack.enter_context(self._open(store.transfer, intake))
             while (frame := link.receive()).kind == Kind.FOUND:

@@ -215,6 +215,7 @@ def get_tree(
         select=options.select,
         limit=limit,
         compress=options.compress,
+        sparse=options.sparse,
         arrived=movables.add if options.delete_source else None,
     )
     crew = Crew(open_pair, _Getting(tree, intake, sources).work)

@@ -135,6 +135,7 @@ class Store(Struct, frozen=True, kw_only=True):
     fsync: str = "none"
     checksum: bool = False
     compress: str = "never"
+    sparse: bool = True  # holes stay holes
 
 
 class Join(Struct, frozen=True, kw_only=True):

@@ -65,8 +65,17 @@ class TreePart:
                     return  # no data beyond
             if offset < end:
                 count = min(len(_ZEROS), end - offset)
-                write_at(self.fd, memoryview(_ZEROS)[:count], offset)
+                self.fill(offset, count)
                 offset += count
+
+    def fill(self, offset: int, length: int) -> None:
+        """Zeros here, all of them stored.
+
+        Raises:
+            OSError: The disk's.
+        """
+        for start in range(0, length, len(_ZEROS)):
+            write_at(self.fd, memoryview(_ZEROS)[: length - start], offset + start)
 
     def verified(self, offset: int, length: int) -> None:
         """This range stands here as it was sent: another attempt need not fetch it again.

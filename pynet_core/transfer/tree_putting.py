@@ -80,6 +80,7 @@ class Putting:
             preserve=options.preserve,
             fsync=options.fsync,
             checksum=options.checksum,
+            sparse=options.sparse,
             compress=options.compress,
         )
         self.movables = Movables()

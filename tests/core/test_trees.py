@@ -91,6 +91,16 @@ def test_holes_stay_holes_and_zeros_take_the_place_of_what_an_attempt_has_left(
     assert (tmp_path / "down/sparse").stat().st_blocks * 512 < 1_000_000
 
 
+def test_holes_are_filled_if_they_may_not_stay(controller: Controller, tmp_path: Path) -> None:
+    (tmp_path / "sparse").touch()
+    os.truncate(tmp_path / "sparse", 3_000_000)
+    controller.get_files(tmp_path / "sparse", tmp_path / "down", options=Options(sparse=False))
+    controller.put_files(tmp_path / "sparse", options=Options(sparse=False))
+    for folder in (tmp_path / "down", tmp_path / "up"):
+        assert (folder / "sparse").read_bytes() == bytes(3_000_000)
+        assert (folder / "sparse").stat().st_blocks * 512 >= 3_000_000
+
+
 def test_under_tls_too(tree: Path, tmp_path: Path) -> None:
     with serving(
         max_poolsize=20, identity=CAR, trust=trusting(LAPTOP="admin"), download_dir=str(tmp_path / "up")
