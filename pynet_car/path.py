@@ -308,7 +308,10 @@ class _Laid:
 
 def _lay(path: DrivePath, start: Place, chassis: Chassis, breaks: int) -> _Laid:
     c, s = math.cos(start.heading_rad), math.sin(start.heading_rad)
-    points, speeds = [(start.x_m, start.y_m)], [path.points[0].speed_mps]
+    points: list[tuple[float, float]] = []
+    speeds: list[float] = []
+    if chassis.lens_m >= 0.0:  # else the path begins behind the axle
+        points, speeds = [(start.x_m, start.y_m)], [path.points[0].speed_mps]
     # The lens is on the path too, unless it is the axle, or the first point.
     for x_m, y_m, speed_mps in (
         (0.0, 0.0, path.points[0].speed_mps),
@@ -316,7 +319,7 @@ def _lay(path: DrivePath, start: Place, chassis: Chassis, breaks: int) -> _Laid:
     ):
         x_m += chassis.lens_m
         at = start.x_m + c * x_m - s * y_m, start.y_m + s * x_m + c * y_m
-        if math.dist(at, points[-1]) >= PATH_MIN_GAP_M / 2:
+        if not points or math.dist(at, points[-1]) >= PATH_MIN_GAP_M / 2:
             points.append(at)
             speeds.append(speed_mps)
     # The lens, not the axle behind it, stops within the path: so the axle goes as far as the path is long.

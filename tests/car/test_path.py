@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import pytest
@@ -400,6 +400,62 @@ def test_nothing_that_happens_moves_the_car_on_a_void_path(data: st.DataObject) 
         course = drive.tick(path)
         assert not (course.throttle and (is_void or drive.blind or age_ns > 1500 * MS))
         is_void = is_void or course.verdict is Verdict.STALE
+
+
+def test_with_its_camera_behind_the_axle_it_follows_and_stops_as_well() -> None:
+    drive = Drive(chassis=replace(CHASSIS, lens_m=-0.2))
+    path = drive.path(bend(0.5, 2.0, 1.0))
+    for _ in range(300):
+        drive.tick(path)
+    assert drive.car.velocity_mps < 0.05
+    assert 1.2 < drive.car.distance_m < 1.8
+    assert off_bend(0.5, drive.axle, -0.2) < 0.1
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.data())
+def test_no_path_and_no_odometry_makes_it_raise_or_ask_for_what_is_out_of_range(data: st.DataObject) -> None:
+    """An error here would end the guardian: whoever may drive could."""
+    small, wide = st.floats(-3.0, 3.0), st.floats(-9e6, 9e6) | st.floats(-3.0, 3.0)
+    tracker, trail, now_ns = Tracker(CHASSIS), Trail(), 10_000 * MS
+    for seq in range(1, data.draw(st.integers(2, 6))):
+        trail.add(
+            Odometry(
+                seq=seq,
+                captured_ns=now_ns - data.draw(st.integers(0, 300)) * MS,
+                left_ticks=0,
+                right_ticks=0,
+                distance_m=data.draw(wide),
+                x_m=data.draw(wide),
+                y_m=data.draw(wide),
+                heading_rad=data.draw(wide),
+                velocity_mps=data.draw(st.floats(-999.0, 999.0) | small),
+                yaw_rate_radps=data.draw(st.floats(-999.0, 999.0) | small),
+            )
+        )
+        now_ns += data.draw(st.integers(0, 200)) * MS
+        path = drawn_path(data, now_ns)
+        for _ in range(2):
+            velocity = data.draw(st.none() | st.floats(-999.0, 999.0) | small)
+            duty = data.draw(st.floats(-1.0, 1.0))
+            course = tracker.follow(path, trail, velocity_mps=velocity, duty=duty, now_ns=now_ns)
+            rolling = tracker.roll_out(path, trail, velocity_mps=velocity, now_ns=now_ns)
+            assert 0.0 <= course.throttle <= 1.0
+            assert max(abs(course.steering), abs(rolling)) <= 1.0
+            now_ns += 10 * MS
+
+
+def drawn_path(data: st.DataObject, now_ns: int) -> DrivePath:
+    """Any that may be sent: short ones, long ones, corners."""
+    x = y = heading = 0.0
+    points = []
+    for _ in range(data.draw(st.integers(2, 8))):
+        heading += data.draw(st.floats(-1.5, 1.5))
+        gap_m = data.draw(st.floats(0.0011, 0.99))
+        x, y = x + gap_m * math.cos(heading), y + gap_m * math.sin(heading)
+        points.append(PathPoint(x, y, data.draw(st.floats(0.0, 20.0))))
+    stamp = now_ns - data.draw(st.integers(0, 400)) * MS
+    return DrivePath(session=1, seq=1, points=tuple(points), t_capture_ns=stamp, answers_ns=stamp)
 
 
 # the car
