@@ -15,6 +15,7 @@ SMALL_BYTES: Final = 256 * 1024  # up to here a file travels whole, in a pack
 PACK_PATH_BYTES: Final = 6 * 1024  # three requests of this fit the kernel's smallest buffers
 HIGH_WATER: Final = 8192  # files that wait; then the list waits, and the memory does not grow
 MIN_RANGE_BYTES: Final = 1024 * 1024
+LAST_RANGE_BYTES: Final = 256 * 1024  # at least, when little is left
 
 
 @dataclass(eq=False, slots=True)
@@ -332,7 +333,9 @@ class Stock:
             if not large.is_over and large.source not in (None, source):
                 others.append(heapq.heappop(self._large))
                 continue
-            unit = None if large.is_over else _cut(large, range_bytes)
+            # In the end pieces get smaller, so that no pair has much to bring while others have nothing.
+            sharers = len(self._out) if len(self._large) == 1 and self._is_listed else 1
+            unit = None if large.is_over else _cut(large, range_bytes, sharers)
             if large.is_over or not (large.gaps or large.claimed):
                 heapq.heappop(self._large)
                 self._took(1)
@@ -344,11 +347,14 @@ class Stock:
         return unit
 
 
-def _cut(large: Large, range_bytes: int) -> Range | None:
+def _cut(large: Large, range_bytes: int, sharers: int) -> Range | None:
     if large.claimed:
         return Range(large, *large.claimed.popleft(), claimed=True)
     if not large.gaps:
         return None
+    if sharers > 2:
+        left = sum(end - offset for offset, end in large.gaps)
+        range_bytes = max(LAST_RANGE_BYTES, min(range_bytes, left // (2 * sharers)))
     offset, end = large.gaps.popleft()
     length = end - offset
     if length > range_bytes + range_bytes // 2:  # no crumb is left for the end

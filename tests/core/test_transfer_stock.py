@@ -98,6 +98,21 @@ def test_large_ones_go_out_biggest_first_without_crumbs() -> None:
     ]
 
 
+def test_when_one_large_file_is_left_every_pair_has_some_of_it() -> None:
+    """Five pairs, three units each: pieces of 1 MiB would leave nothing for the fifth."""
+    stock = stock_of(large("big", 12 * MB))
+    for pair in range(5):
+        stock.enter(pair)
+    held = [0] * 5
+    for pair in range(5):
+        for _ in range(3):
+            unit = stock.take(pair, wait=False)
+            assert isinstance(unit, Range)
+            held[pair] += unit.length
+    assert min(held) >= MB
+    assert max(held) <= 3 * MB
+
+
 def test_what_an_earlier_attempt_has_brought_goes_out_first_to_be_compared() -> None:
     stock = stock_of(large("x", 10, (2, 3), (7, 1)))
     stock.enter("pair")
