@@ -72,7 +72,8 @@ def lines(groups: Sequence[Sequence[Figure]]) -> str:
         body.append(f'<line x1="50" y1="{y:.1f}" x2="{WIDTH - 50}" y2="{y:.1f}" stroke="{GRID}"/>')
         body.append(_text(44, y + 4, f"{tick / 2:g}", anchor="end", fill=FAINT))
     for pairs in sorted({pairs for _, points in curves for pairs, _ in points}):
-        body.append(_text(x_of(pairs), bottom + 18, f"{pairs:g} pair{'s' * (pairs > 1)}", anchor="middle", fill=FAINT))
+        label = f"{pairs:g} pair{'s' * (pairs > 1)}"
+        body.append(_text(x_of(pairs), bottom + 18, label, anchor="middle", fill=FAINT))
     for number, (title, points) in enumerate(curves):
         colour = COLOURS[number % len(COLOURS)]
         path = " ".join(f"{x_of(pairs):.1f},{y_of(speed):.1f}" for pairs, speed in points)
