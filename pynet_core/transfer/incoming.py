@@ -21,7 +21,9 @@ from pynet_core.transfer.stock import MIN_RANGE_BYTES, Large, Pack, Range, Unit
 from pynet_core.transfer.tree_messages import LOST, SAME, Bit, Hole, Node, Packed, Pull, unpack_dense
 from pynet_core.wire import Failure, Frame, Kind, pack_body, unpack_body
 
-PULLS: Final = 3  # out at a time, so that the sender never waits
+PULLS: Final = 3  # out at a time, so that the sender never waits; of files barely large so many more
+MOST_PULLS: Final = 12
+PULLS_PATH_BYTES: Final = 16 * 1024  # of these: so the requests fit the kernel's smallest buffers
 MAX_RANGE_BYTES: Final = 32 * 1024 * 1024
 RANGE_S: Final = 0.25  # a range should take so long: what a dead pair loses, and how even the end is
 
@@ -110,7 +112,7 @@ class Incoming:
     def _ask(self) -> bool:
         """Keep the sender busy; False when nothing is left to wait for."""
         stock = self._intake.stock
-        while len(self._asked) < PULLS:
+        while self._wants_more():
             if not self._asked:
                 self._since_s = 0.0  # what passes until there is work is not the link's
             unit = stock.take(self._pair, wait=not self._asked, range_bytes=self._range_bytes)
@@ -121,6 +123,16 @@ class Incoming:
             else:
                 self._ask_range(unit)
         return bool(self._asked)
+
+    def _wants_more(self) -> bool:
+        if len(self._asked) < PULLS:
+            return True
+        ranges = [one.unit for one in self._asked if isinstance(one.unit, Range)]
+        return (
+            len(ranges) == len(self._asked) < MOST_PULLS
+            and sum(len(one.large.node.path) for one in ranges) < PULLS_PATH_BYTES
+            and sum(one.length for one in ranges) < PULLS * self._range_bytes
+        )
 
     def _ask_pack(self, pack: Pack) -> None:
         have = self._intake.wants(pack, self._folders)
