@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from docs import api
 from docs.wiring import FOLDER, pictures
 from pi_agent.__main__ import main
 from pi_agent.config import check_config, load_config, parse_config
@@ -137,3 +138,13 @@ def test_the_tutorials_settings_are_those_in_the_picture() -> None:
 @pytest.mark.parametrize("name", ["agent.toml", "with_sensors.toml"])
 def test_the_settings_in_the_pictures_are_good(name: str) -> None:
     assert load_config(ROOT / "examples/l293d" / name).drive.kind == "differential"
+
+
+def test_the_reference_is_what_the_docstrings_say() -> None:
+    assert api.PAGE.read_text() == api.page(), "python -m docs.api"
+
+
+def test_every_public_name_has_a_docstring() -> None:
+    page = api.page()
+    bare = re.findall(r"^#+ (`.+`)\n\n(?=#|\Z)", page, re.MULTILINE)
+    assert bare == []

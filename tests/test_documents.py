@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 import pi_agent.cli
 from benchmarks.__main__ import BENCHMARKS
+from docs.api import PAGE as API
 from pi_agent.config import parse_config
 from pynet_core import cli
 
@@ -29,7 +30,7 @@ FENCED: Final = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 # language: who runs it, and in which pages
 RUN_BY: Final = {
-    "python": ("README.md", "docs/howto/*.md"),  # test_readme.py, test_howto.py
+    "python": ("README.md", "docs/howto/*.md", "docs/tutorial/*.md"),  # test_readme.py, test_howto.py
     "sh": ("*.md",),  # below
     "toml": ("docs/*/*.md",),  # below
     "hex": ("docs/reference/wire-format.md",),  # core/test_wire.py
@@ -47,6 +48,8 @@ def command_lines(page: Path) -> list[str]:
         line for language, body in FENCED.findall(text) if language == "sh" for line in body.splitlines()
     ]
     indented = re.findall(r"^    (\S.*)$", FENCED.sub("", text), re.MULTILINE)
+    if page == API:  # there it is Python, of the docstrings
+        indented = []
     return [bare for line in [*lines, *indented] if (bare := re.sub(r"(^|\s+)#.*", "", line))]
 
 

@@ -1,4 +1,4 @@
-"""The Python of docs/howto runs as it stands."""
+"""The Python of docs/howto and docs/tutorial runs as it stands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-PAGES = sorted((Path(__file__).parent.parent / "docs/howto").glob("*.md"))
+DOCS = Path(__file__).parent.parent / "docs"
+PAGES = sorted([*DOCS.glob("howto/*.md"), *DOCS.glob("tutorial/*.md")])
 SNIPPETS = [
     pytest.param(snippet, id=f"{page.stem} {number}")
     for page in PAGES
