@@ -71,7 +71,7 @@ def asks_gateway(
             click.option(
                 "--port", type=PORT, help=f"of the gateway; also HOST:PORT  [default: {DEFAULT_PORT}]"
             ),
-            click.argument("host", required=not is_optional, default="" if is_optional else None),
+            click.argument("host", default="") if is_optional else click.argument("host"),
         ):
             if has_timeout or parameter is not timeout:
                 asking = parameter(asking)

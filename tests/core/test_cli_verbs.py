@@ -171,6 +171,13 @@ def test_ls_shows_how_each_is_called_what_it_is_and_who_may(port: int) -> None:
     assert len(rows) == 10
 
 
+@pytest.mark.parametrize("verb", ["ls", "call", "send", "stream", "get", "put", "sync", "rm"])
+def test_a_verb_that_needs_a_host_says_so(verb: str) -> None:
+    result = types(verb)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Missing argument" in result.stderr
+
+
 def test_ls_speaks_json(port: int) -> None:
     records = [json.loads(line) for line in says("ls", f"localhost:{port}", "--json").splitlines()]
     assert {record["name"] for record in records} >= {"add", "count_to"}
