@@ -63,11 +63,13 @@ def drive_beside_uploads(car: Driven, seconds: float) -> Iterator[Figure]:
         yield Figure(UPLOAD, contestant, {**of_times(seen.ages_ms), "failsafe trips": seen.trips})
 
 
-def drive_over_loss(car: Driven, loss: float, seconds: float) -> Iterator[Figure]:
-    """One turn of each way to send commands."""
+def drive_over_loss(where: Road, car: Driven, loss: float, seconds: float) -> Iterator[Figure]:
+    """One turn of each way to send commands; the link is poor once the driver is armed."""
     for way in (TWO_PAIRS, ONE_PAIR, ASKED):
         with car.operator(way) as operator:
+            where.link.shape(Way(delay_s=0.01, jitter_s=0.003, loss=loss))
             seen = drive(operator, seconds)
+            where.link.shape(BUSY)
         scene = POOR.format(round(loss * 100), seconds)
         yield Figure(scene, way, {**of_times(seen.ages_ms), "failsafe trips": seen.trips})
 
@@ -99,8 +101,7 @@ def measure(
         for _ in range(rounds):
             take(drive_beside_uploads(car, seconds))
         for loss in LOSSES if loss_seconds else ():
-            where.link.shape(Way(delay_s=0.01, jitter_s=0.003, loss=loss))
-            take(drive_over_loss(car, loss, loss_seconds))
+            take(drive_over_loss(where, car, loss, loss_seconds))
     return figures
 
 
@@ -115,7 +116,8 @@ Written by
 
 Both ends are processes on one machine, in namespaces of their own, with a relay between them that delays,
 loses and thins what passes, and keeps half a second of it in a queue as access points do.
-Contestants take turns; figures are medians of all turns.
+Contestants take turns; figures are medians of all turns.  The load of the machine was
+{os.getloadavg()[2]:.0f} on {os.cpu_count()} cores, this benchmark included, which goes before the rest.
 TCP's congestion control is reno for all, which fills queues as cubic does.
 Commands are driven through the whole daemon: their age is the guardian's, from the status that they answer to
 the tick that looks at them, so both ways count.  All of pynet is under TLS.

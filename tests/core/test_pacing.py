@@ -15,6 +15,7 @@ from pynet_core.pacing import LEAST_BYTES, LOOK_PERIOD_S, Window
 PACKET_BYTES = 1500
 TICK_S = 0.001
 MAY_WAIT_S = 0.05
+STALL_S = 0.1
 
 
 @dataclass
@@ -42,6 +43,7 @@ class Way:
     rate: float
     delay_s: float  # there and back
     jitter_s: float = 0.0
+    stalls: float = 0.0  # of the time, in which no acknowledgement is looked at
     now_s: float = 1000.4
     flows: list[Flow] = field(default_factory=list)
     other_bytes: float = 0.0  # a second, of somebody who does not yield
@@ -53,6 +55,7 @@ class Way:
         self._numbers = itertools.count()
         self._random = random.Random(3)
         self._owed = 0.0
+        self._stalled = False
         self.rises_s: list[float] = []  # how long a packet that came now would wait, each tick
 
     def add(self) -> Flow:
@@ -71,7 +74,9 @@ class Way:
 
     def _tick(self) -> None:
         self.now_s += TICK_S
-        while self._under_way and self._under_way[0][0] <= self.now_s:
+        if self._random.random() < TICK_S / STALL_S:
+            self._stalled = self._random.random() < self.stalls
+        while self._under_way and self._under_way[0][0] <= self.now_s and not self._stalled:
             _, _, flow, sent_s = heapq.heappop(self._under_way)
             flow.arrived(self.now_s - sent_s)
         for flow in self.flows:
@@ -197,6 +202,14 @@ def test_eight_pairs_make_no_longer_queue_than_one_and_each_gets_something() -> 
     shares = [share(way, flow, 20) for flow in way.flows]
     assert sum(shares) > 0.85
     assert min(shares) > 0.01
+
+
+def test_machines_that_are_busy_are_not_taken_for_a_long_way() -> None:
+    way = Way(10e6 / 8, 0.02, stalls=0.4)
+    flow = way.add()
+    way.run(60)
+    assert way.rise_p99_s < MAY_WAIT_S
+    assert share(way, flow, 60) > 0.3
 
 
 def test_who_sends_little_gets_no_larger_window() -> None:
