@@ -27,7 +27,7 @@ PARTS: Final[tuple[tuple[str, Any, tuple[str, ...]], ...]] = (
     ("`pynet`: the calling end", pynet, ("Controller", "Client", "Batch", "Pong", "Reconnection", "Sink")),
     ("`pynet`: streams", pynet, ("Subscription", "StreamStats")),
     ("`pynet`: swarms", pynet, ("Swarm", "Results", "SwarmProgress", "PairId")),
-    ("`pynet`: files", pynet, ("Files", "Progress", "Options", "TreeProgress", "Found", "Moved")),
+    ("`pynet`: files", pynet, ("Files", "Progress", "Options", "Choice", "TreeProgress", "Found", "Moved")),
     ("`pynet`: payloads", pynet, ("payload", "pack", "unpack")),
     ("`pynet`: trust", pynet, ("Identity", "TrustStore", "Trusted")),
     ("`pynet`: discovery", pynet, ("find_gateways", "FoundGateway")),
