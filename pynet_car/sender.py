@@ -17,6 +17,7 @@ from pynet_car.messages import DriveCommand, DrivePath, PathPoint, Status, encod
 from pynet_core.mailbox import Mailbox
 
 SEND_PERIOD_S: Final = 0.02  # 50 Hz
+PATH_PERIOD_S: Final = 0.05  # a path lives 1.5 s, and is twenty times as long
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,8 @@ class Sender:
     def _run(self) -> None:
         wish: _Wish | None = None
         while not self._wishes.is_closed:
-            newer = self._wishes.take(SEND_PERIOD_S)
+            is_path = wish is not None and wish.neutral is None
+            newer = self._wishes.take(PATH_PERIOD_S if is_path else SEND_PERIOD_S)
             wish = newer or wish
             if wish is None:
                 continue
