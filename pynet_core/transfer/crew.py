@@ -132,6 +132,7 @@ def run(
 ) -> None:
     """Wait for the crew, adding pairs as they pay; what `tick`, called every `period_s`, raises comes out."""
     try:
+        tick()
         next_s = time.monotonic() + period_s
         while not crew.wait(max(0.0, next_s - time.monotonic())):
             next_s = time.monotonic() + period_s
