@@ -65,7 +65,7 @@ def run(mover: Mover, tree: Path, found: Found, work: Path, place: Place, *, up:
             raise Failed(problem)
         return Run(took_s, cpu_move_s, cpu_serve_s)
     finally:
-        shutil.rmtree(target)
+        shutil.rmtree(target, ignore_errors=True)
 
 
 def _environment(mover: Mover) -> dict[str, str]:
