@@ -110,7 +110,9 @@ class Crew:
                     with client.files_link() as link:
                         self._work(link, number)
             finally:
-                client.abort() if self._is_over else client.close()
+                if self._is_over:
+                    client.abort()  # else closing waits for the gateway's leave
+                client.close()
         except PoolFull:
             self.is_full = True
         except BaseException as exc:  # for the caller, whose thread this is not
