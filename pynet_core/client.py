@@ -126,6 +126,7 @@ class Client(Pair):
             LinkError: The connection is gone.
         """
         self._exchange.call(Kind.SINK, name, arguments, kwargs)
+        self._user = threading.get_ident()
         unsent = CONTROL_UNSENT_BYTES if self._purpose in IMPATIENT else SINK_UNSENT_BYTES
         return Sink(self._channel, name, unsent, self._exchange.remaining_s)
 
@@ -259,6 +260,7 @@ class Client(Pair):
     def _files_moving(self) -> Iterator[None]:
         """However it ends, the pair is then free for other things, or closed."""
         self._exchange.begin()
+        self._user = threading.get_ident()
         try:
             left_s = self._exchange.deadline_left_s()
             with self._exchange.cut_after(left_s, "the files"), self._channel.carrying_bulk():
@@ -282,7 +284,7 @@ class Client(Pair):
         least = URGENT_WINDOW if self._purpose in IMPATIENT else 1
         window = Window(self._recent_pong().rtt_ns, least=least)
         self._exchange.request(Kind.STREAM, name, arguments, kwargs)
-        self._streamer = threading.get_ident()
+        self._user = self._streamer = threading.get_ident()
         self._stream_over.clear()
         try:
             return self._draw(name, callback, stopping, window)

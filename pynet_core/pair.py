@@ -48,6 +48,7 @@ class Pair:
         self._pong_channel: PlainChannel | None = None  # and by which connection
         self._subscriptions: list[Subscription] = []
         self._is_cancelled = False  # what runs now
+        self._user = 0  # the thread that began the newest stream or sink, or to move files
         self._streamer = 0  # the thread that runs a stream; 0 when none does
         self._stream_over = threading.Event()
         self._stream_over.set()
@@ -199,7 +200,20 @@ class Pair:
         except (LinkError, ProtocolError):
             pass  # in the middle of something: it is simply cut
         finally:
-            self._exchange.cut()
+            if self._is_used_elsewhere():
+                self._channel.abort()
+            else:
+                self._exchange.cut()
+
+    def _is_used_elsewhere(self) -> bool:
+        """Another thread is in the middle of something: it closes the socket itself when it finds it cut.
+
+        Else the number of the socket might be the next connection's when that thread comes to write into it.
+        """
+        state = self._channel.session.state
+        if state in (State.IDLE, State.CLOSED):
+            return False
+        return self._user != threading.get_ident() or state in (State.CALLING, State.PINGING)
 
     def abort(self) -> None:
         """Cut the connection now, from any thread; whoever waits in it gets LinkClosed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -328,3 +329,42 @@ def test_abort_wakes_whoever_waits_in_a_call(gateway: Gateway) -> None:
     calling.join(PATIENCE_S)
     assert len(errors) == 1
     gate.open()
+
+
+def test_a_socket_is_closed_by_the_thread_that_uses_it_lest_it_writes_into_the_next_one(
+    gateway: Gateway,
+) -> None:
+    gateway.add_subroutine("take", lambda **_: 0)
+    with controller_of(gateway).get_client() as client, ThreadPoolExecutor(1) as other:
+        sink = other.submit(client.open_buffer, "take").result()
+        client.close()
+        assert client._channel._sock.fileno() >= 0, "the other thread may be about to write"
+        with pytest.raises(LinkClosed):
+            other.submit(sink.put, b"x").result()
+        assert client._channel._sock.fileno() == -1
+
+
+def test_a_call_of_another_thread_is_ended_by_close_and_leaves_no_socket(gateway: Gateway) -> None:
+    gate = Gate()
+    gateway.add_subroutine("gate", gate)
+    client = controller_of(gateway).get_client()
+    with ThreadPoolExecutor(1) as other:
+        calling = other.submit(client.get_subroutine_batch, "gate")
+        assert gate.entered.acquire(timeout=PATIENCE_S)
+        client.close()
+        with pytest.raises(LinkClosed):
+            calling.result()
+    assert client._channel._sock.fileno() == -1
+    gate.open()
+
+
+def test_close_in_a_callback_or_beside_an_open_sink_leaves_no_socket(gateway: Gateway) -> None:
+    gateway.add_subroutine("take", lambda **_: 0)
+    gateway.add_subroutine("tick", Ticker())
+    with controller_of(gateway).get_client() as client:
+        client.open_buffer("take")
+    assert client._channel._sock.fileno() == -1
+    client = controller_of(gateway).get_client()
+    with pytest.raises(LinkClosed):
+        client.get_subroutine_stream("tick", lambda *_: client.close())
+    assert client._channel._sock.fileno() == -1
