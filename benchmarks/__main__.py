@@ -12,7 +12,7 @@ from benchmarks import files, links, messages, round_trip, tls, window
 BENCHMARKS: Final[dict[str, tuple[str, Callable[[Sequence[str]], None]]]] = {
     "files": ("trees of files against rsync's daemon, tar, scp, rclone and others; links", files.main),
     "links": ("pictures and commands over thin, busy and poor links; as root, --peers: pyzmq", links.main),
-    "messages": ("calls and streams against raw sockets, --peers: pyzmq, pynetwork 2.4", messages.main),
+    "messages": ("calls and streams against raw sockets, --peers [all]: other libraries", messages.main),
     "round_trip": ("a no-op buffer call against raw Python sockets", round_trip.main),
     "tls": ("what TLS costs: round trip, 40 KB items, files, opening a pair", tls.main),
     "window": ("the desktop window: frame to paint, key to motor, memory, CPU", window.main),

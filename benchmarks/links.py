@@ -139,7 +139,7 @@ def main(argv: Sequence[str]) -> None:
         os.nice(URGENT_NICE)  # whatever else this machine does is not to be measured
     try:
         figures = measure(
-            peers_python() if arguments.peers else None,
+            peers_python("pyzmq") if arguments.peers else None,
             rounds=arguments.rounds,
             seconds=arguments.seconds,
             loss_seconds=arguments.loss_seconds,

@@ -1,8 +1,8 @@
 """Messages against raw Python sockets and other libraries: two processes each, loopback, turn by turn.
 
 A lead is over raw sockets in the same round: above 1 is better than they are.
-With `--peers` pyzmq and pynetwork 2.4, the ancestor, are fetched into an
-environment of their own, `.venv-peers`.
+With `--peers` other libraries are fetched into an environment of their own,
+`.venv-peers`; pynetwork 2.4 is the ancestor.
 """
 
 from __future__ import annotations
@@ -17,16 +17,21 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
-from benchmarks.peers import peers_python
+from benchmarks import messages_page
+from benchmarks.messages_page import Figure
+from benchmarks.peers import peers_python, peers_versions
 
 ROOT: Final = Path(__file__).parent.parent
 TURN_S: Final = 0.4  # of each contestant in each test and round
 LIMIT_S: Final = 15.0  # for one turn
+REGULAR: Final = ("pyzmq", "pynetwork", "zenoh", "grpc")
+ALL: Final = (*REGULAR, "rpyc", "pyro5", "pynng", "websockets")
 _CORES: Final = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
 
 
@@ -63,16 +68,13 @@ TESTS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """What one contestant did in one test: medians over the rounds."""
+class Turn(NamedTuple):
+    """What a contestant did once."""
 
-    test: str
-    contestant: str
-    unit: str
-    value: float
+    result: float  # items a second, or us
     cpu_us: float  # of both ends together, for each message; 0 where it is not known
-    lead: float  # over raw sockets, each round's own
+    p50_us: float = 0.0  # where it is one of times
+    p99_us: float = 0.0
 
 
 class Failed(Exception):
@@ -91,21 +93,21 @@ class Contestant:
         self._processes: list[subprocess.Popen[str]] = []
         self._counts: dict[Test, int] = {}
 
-    def run(self, test: Test) -> tuple[float, float]:
-        """The result of one turn, and the CPU of each message.
+    def run(self, test: Test) -> Turn:
+        """One turn.
 
         Raises:
             Failed: It did not come to an end.
         """
         if not self._processes:
-            port = self._say(self._start("serve"), "port")
+            (port,) = self._say(self._start("serve"), "port")
             self._start("call", str(int(port)))
         for process in self._processes:
             _pin(process.pid, {max(_CORES)} if test.same_core and _CORES else _CORES)
         count = self._counts[test] = self._counts.get(test) or self._count_for(test)
         before = self._cpu_s()
-        result = self._ask(test, count)
-        return result, (self._cpu_s() - before) / count * 1e6
+        result, *times = self._ask(test, count)
+        return Turn(result, (self._cpu_s() - before) / count * 1e6, *times)
 
     def _count_for(self, test: Test) -> int:
         """How many make a turn: tried with more and more, for few are no measure of many."""
@@ -113,7 +115,7 @@ class Contestant:
             return max(20, int(TURN_S * 1e6 / test.gap_us)) * test.burst
         count = 20
         while True:
-            result = self._ask(test, count)
+            result, *_ = self._ask(test, count)
             per_s = result if test.kind == "stream" else 1e6 / result
             if count >= per_s * TURN_S / 4:
                 break
@@ -146,7 +148,7 @@ class Contestant:
         self._processes.append(process)
         return process
 
-    def _ask(self, test: Test, count: int) -> float:
+    def _ask(self, test: Test, count: int) -> list[float]:
         caller = self._processes[1]
         assert caller.stdin is not None
         with contextlib.suppress(BrokenPipeError):
@@ -154,15 +156,15 @@ class Contestant:
             caller.stdin.flush()
         return self._say(caller, "result")
 
-    def _say(self, process: subprocess.Popen[str], word: str) -> float:
-        """The number after that word, whatever else the library prints."""
+    def _say(self, process: subprocess.Popen[str], word: str) -> list[float]:
+        """The numbers after that word, whatever else the library prints."""
         assert process.stdout is not None
         limit = threading.Timer(LIMIT_S, process.kill)
         limit.start()
         try:
             for line in process.stdout:
                 if line.startswith(f"{word} "):
-                    return float(line.split()[1])
+                    return [float(number) for number in line.split()[1:]]
         finally:
             limit.cancel()
         _, said = process.communicate()
@@ -172,11 +174,8 @@ class Contestant:
     def _cpu_s(self) -> float:
         if sys.platform != "linux":
             return 0.0
-        ticks = 0
-        for process in self._processes:
-            fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
+        # What clock_getcpuclockid(3) makes of a pid, threads that have ended included.
+        return sum(time.clock_gettime((~process.pid << 3) | 2) for process in self._processes)
 
 
 def measure(contestants: Sequence[Contestant], rounds: int, tests: Sequence[Test] = TESTS) -> list[Figure]:
@@ -186,7 +185,7 @@ def measure(contestants: Sequence[Contestant], rounds: int, tests: Sequence[Test
     """
     figures = []
     for test in tests:
-        seen: dict[str, list[tuple[float, float]]] = {}
+        seen: dict[str, list[Turn]] = {}
         for _ in range(rounds):
             for contestant in contestants:
                 if seen.get(contestant.name) == []:
@@ -196,25 +195,22 @@ def measure(contestants: Sequence[Contestant], rounds: int, tests: Sequence[Test
                 except Failed as exc:
                     seen[contestant.name] = []
                     print(f"{contestant.name} failed at {test.name}: {exc}", file=sys.stderr)
-        base = [result for result, _ in seen[contestants[0].name]]
-        for name, turns in seen.items():
-            if turns:
-                figures.append(
-                    Figure(
-                        test.name,
-                        name,
-                        test.unit,
-                        test.figure(statistics.median(result for result, _ in turns)),
-                        statistics.median(cpu_us for _, cpu_us in turns),
-                        statistics.median(test.lead(a, b) for (a, _), b in zip(turns, base, strict=True)),
-                    )
-                )
+        base = seen[contestants[0].name]
+        figures += [_figure(test, name, turns, base) for name, turns in seen.items() if turns]
     return figures
 
 
+def _figure(test: Test, name: str, turns: Sequence[Turn], base: Sequence[Turn]) -> Figure:
+    result, cpu_us, p50_us, p99_us = (statistics.median(column) for column in zip(*turns, strict=True))
+    leads = [test.lead(turn.result, raw.result) for turn, raw in zip(turns, base, strict=True)]
+    return Figure(
+        test.name, name, test.unit, test.figure(result), cpu_us, p50_us, p99_us, statistics.median(leads)
+    )
+
+
 @contextlib.contextmanager
-def contestants_with(peers: bool) -> Iterator[list[Contestant]]:
-    """Raw sockets first."""
+def contestants_with(peers: Sequence[str] = ()) -> Iterator[list[Contestant]]:
+    """Raw sockets first; without the peers that cannot be had here."""
     here = Path(sys.executable)
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
@@ -223,20 +219,51 @@ def contestants_with(peers: bool) -> Iterator[list[Contestant]]:
             Contestant("pynet", here, {}, folder),
             Contestant("pynet TLS", here, {"CONTESTANT_TLS": "1"}, folder),
         ]
-        if peers and (python := peers_python()):
-            found += [Contestant(name, python, {}, folder) for name in ("pyzmq", "pynetwork")]
+        pythons = {name: peers_python(name) for name in peers}
+        found += [Contestant(name, python, {}, folder) for name, python in pythons.items() if python]
         yield [stack.enter_context(contestant) for contestant in found]
+
+
+def peers_named(words: str) -> tuple[str, ...]:
+    """What comes after --peers.
+
+    Raises:
+        argparse.ArgumentTypeError: One of them is nobody's name.
+    """
+    if words in ("regular", "all"):
+        return REGULAR if words == "regular" else ALL
+    names = tuple(dict.fromkeys(words.split(",")))
+    if unknown := [name for name in names if name not in ALL]:
+        raise argparse.ArgumentTypeError(f"no peer is called {unknown[0]!r}; there are: {', '.join(ALL)}")
+    return names
 
 
 def main(argv: Sequence[str]) -> None:
     """The command line: a table, or with --json a list of Figures."""
     parser = argparse.ArgumentParser(prog="messages", description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--peers", action="store_true", help="pyzmq and pynetwork 2.4 too, fetched once")
+    parser.add_argument(
+        "--peers",
+        nargs="?",
+        const="regular",
+        default=(),
+        type=peers_named,
+        metavar="WHICH",
+        help=f"others too, fetched once: {', '.join(REGULAR)}; WHICH: all, or names of {', '.join(ALL)}",
+    )
     parser.add_argument("--json", action="store_true")
+    parser.add_argument(
+        "--page", "--write", action="store_true", help="and docs/benchmarks/messages.md with its picture"
+    )
     arguments = parser.parse_args(argv)
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     with contestants_with(arguments.peers) as contestants:
         figures = measure(contestants, arguments.rounds)
+        peers = [each.name for each in contestants if each.name in ALL]
+    if arguments.page:
+        command = f"./run bench messages {' '.join(argv)}"
+        versions = peers_versions(peers) if peers else {}
+        messages_page.write(figures, messages_page.conditions(command, arguments.rounds, load, versions))
     if arguments.json:
         print(json.dumps([dataclasses.asdict(figure) for figure in figures]))
         return

@@ -2,7 +2,7 @@
 
 `python -m benchmarks.contestants.NAME serve` prints `port N` and serves until
 its stdin ends; `... call N` reads lines `KIND SIZE COUNT GAP_US BURST` and answers
-each with `result FIGURE`:
+each with `result FIGURE`, or `result FIGURE P50 P99` where it is one of times, us:
 
     round_trip  median of COUNT round trips, us
     busy        the same beside a camera and three sensors on connections of their own
@@ -12,17 +12,20 @@ each with `result FIGURE`:
     burst       p99 of the ages where BURST of them come together
 
 A file here imports its own library and nothing of pynet, so that it runs in an
-environment that has only that.
+environment that has only that.  All go over plain TCP on loopback, nothing is
+compressed, and no item is lost.
 """
 
 from __future__ import annotations
 
 import contextlib
+import socket
 import struct
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final, Protocol
 
 OnItem = Callable[[bytes], object]
@@ -73,6 +76,41 @@ def items(size: int, count: int, gap_us: int, burst: int) -> Iterator[bytes]:
         yield STAMP.pack(time.monotonic_ns()) + rest
 
 
+def together(size: int, gap_us: int, burst: int) -> int:
+    """How many items to ask for at once, where each asking is a call: none waits for a later one."""
+    return burst if gap_us else max(1, min(1000, 1_000_000 // size))
+
+
+def free_port() -> int:
+    """For who cannot say which one it got."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def even_out() -> None:
+    """Let every TCP socket of this process, and what it accepts, send at once and under `cubic`, as raw ones.
+
+    None shall win by the kernel's choice of congestion control; most libraries leave it to the kernel.
+    """
+    if sys.platform != "linux":
+        return
+    for entry in list(Path("/proc/self/fd").iterdir()):
+        with contextlib.suppress(OSError):  # no TCP socket, or gone
+            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, int(entry.name))
+            try:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"cubic")
+            finally:
+                sock.detach()  # it is not ours to close
+
+
+def serve_for_ever(port: int) -> None:
+    """Say that everything listens on that port; until stdin ends."""
+    even_out()
+    print("port", port, flush=True)
+    sys.stdin.read()
+
+
 def play(serve: Callable[[], None], connect: Callable[[int], End]) -> None:
     """What a contestant's file does when it is run."""
     if sys.argv[1] == "serve":
@@ -80,29 +118,31 @@ def play(serve: Callable[[], None], connect: Callable[[int], End]) -> None:
         return
     port = int(sys.argv[2])
     end = connect(port)
+    even_out()
     for line in sys.stdin:
         kind, *numbers = line.split()
         size, count, gap_us, burst = map(int, numbers)
+        if kind == "stream":
+            print("result", _stream(end, size, count), flush=True)
+            continue
         if kind == "round_trip":
-            result = _round_trip(end, size, count)
+            times_us = _round_trips_us(end, size, count)
         elif kind in ("busy", "hog"):
             with _beside(lambda: connect(port), BUSY if kind == "busy" else HOG):
-                result = _round_trip(end, size, count, 50 if kind == "busy" else 99)
-        elif kind == "stream":
-            result = _stream(end, size, count)
+                times_us = _round_trips_us(end, size, count)
         else:
-            ages_us = _ages_us(end, size, count, gap_us, burst)
-            result = ages_us[len(ages_us) * (50 if kind == "paced" else 99) // 100]
-        print("result", result, flush=True)
+            times_us = _ages_us(end, size, count, gap_us, burst)
+        p50, p99 = (sorted(times_us)[count * percent // 100] for percent in (50, 99))
+        print("result", p99 if kind in ("hog", "burst") else p50, p50, p99, flush=True)
 
 
-def _round_trip(end: End, size: int, count: int, percent: int = 50) -> float:
-    payload, clock, times = bytes(size), time.perf_counter_ns, []
+def _round_trips_us(end: End, size: int, count: int) -> list[float]:
+    payload, clock, times_us = bytes(size), time.perf_counter_ns, []
     for _ in range(count):
         start = clock()
         end.round_trip(payload)
-        times.append(clock() - start)
-    return sorted(times)[count * percent // 100] / 1000
+        times_us.append((clock() - start) / 1000)
+    return times_us
 
 
 def _stream(end: End, size: int, count: int) -> float:
@@ -128,7 +168,7 @@ def _ages_us(end: End, size: int, count: int, gap_us: int, burst: int) -> list[f
 
     end.stream(size, count, gap_us, burst, on_item)
     assert len(ages_us) == count
-    return sorted(ages_us)
+    return ages_us
 
 
 @contextlib.contextmanager

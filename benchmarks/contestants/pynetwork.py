@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import socket
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pynetwork
 
-from benchmarks.contestants import End, OnItem, items, play
+from benchmarks.contestants import End, OnItem, free_port, items, play, serve_for_ever
 
 
 def numbered(size: int, count: int, gap_us: int, burst: int, **_: Any) -> Iterator[tuple[int, bytes]]:
@@ -17,14 +15,12 @@ def numbered(size: int, count: int, gap_us: int, burst: int, **_: Any) -> Iterat
 
 
 def serve() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:  # it cannot say which port it got
-        port = probe.getsockname()[1]
+    port = free_port()
     gateway = pynetwork.Gateway(port, max_poolsize=16)
     gateway.add_subroutine("no_op", lambda **kwargs: 0)
     gateway.add_subroutine("items", numbered)
     gateway.start()
-    print("port", port, flush=True)
-    sys.stdin.read()
+    serve_for_ever(port)
 
 
 class _Client:

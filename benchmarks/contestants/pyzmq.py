@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 
 import zmq
 
-from benchmarks.contestants import End, OnItem, items, play
+from benchmarks.contestants import End, OnItem, even_out, items, play, serve_for_ever
 
 
 def serve() -> None:
     context = zmq.Context()
     calls = context.socket(zmq.REP)
-    print("port", calls.bind_to_random_port("tcp://127.0.0.1"), flush=True)
+    port = calls.bind_to_random_port("tcp://127.0.0.1")
 
     def push(socket: zmq.Socket[bytes], arguments: list[int]) -> None:
         for item in items(*arguments):
@@ -26,13 +25,15 @@ def serve() -> None:
             if request.startswith(b"stream "):
                 socket = context.socket(zmq.PUSH)
                 arguments = [int(word) for word in request.split()[1:]]
-                calls.send(b"%d" % socket.bind_to_random_port("tcp://127.0.0.1"))
+                port = socket.bind_to_random_port("tcp://127.0.0.1")
+                even_out()
+                calls.send(b"%d" % port)
                 threading.Thread(target=push, args=(socket, arguments), daemon=True).start()
             else:
                 calls.send(bytes(8))
 
     threading.Thread(target=work, daemon=True).start()
-    sys.stdin.read()
+    serve_for_ever(port)
 
 
 class _Sockets:

@@ -37,7 +37,7 @@ def _raw(verb: str, job: Job) -> list[str]:
 
 def _pynetwork(verb: str, job: Job) -> list[str]:
     ends = [job.host, str(job.port), str(job.source), str(job.target)]
-    return [str(peers_python()), "-m", "benchmarks.moving.pynetwork_end", verb, *ends]
+    return [str(peers_python("pynetwork")), "-m", "benchmarks.moving.pynetwork_end", verb, *ends]
 
 
 RAW: Final = Mover(
@@ -51,7 +51,7 @@ PYNETWORK: Final = Mover(
     "pynetwork 2.4",
     lambda job: _pynetwork("get", job),
     lambda job: _pynetwork("serve", job),
-    lambda: "" if peers_python() else "pip install pynetwork==2.4 tqdm, in .venv-peers",
+    lambda: "" if peers_python("pynetwork") else "pip install pynetwork==2.4 tqdm, in .venv-peers",
     flat=True,
     mtime="lost",
 )

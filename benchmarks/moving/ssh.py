@@ -73,11 +73,11 @@ def _scp(job: Job) -> list[str]:
 def _asyncssh(job: Job) -> list[str]:
     key, user = str(_key(job, "user_key")), getpass.getuser()
     ends = [str(job.source), str(job.target)]
-    return [str(peers_python()), "-m", _END, job.host, str(job.port), user, key, *ends]
+    return [str(peers_python("asyncssh")), "-m", _END, job.host, str(job.port), user, key, *ends]
 
 
 def _lacks_asyncssh() -> str:
-    return _has_ssh() or ("" if peers_python() else "pip install asyncssh, in .venv-peers")
+    return _has_ssh() or ("" if peers_python("asyncssh") else "pip install asyncssh, in .venv-peers")
 
 
 _has_ssh = needs("sshd", "ssh", "scp", package="openssh-server openssh-client")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 
 from benchmarks import messages
-from benchmarks.messages import TESTS, Contestant, Figure, contestants_with, main, measure
+from benchmarks.messages import ALL, REGULAR, TESTS, Contestant, contestants_with, main, measure, peers_named
+from benchmarks.messages_page import BEGIN, END, Figure, conditions, picture, placed, section
+from benchmarks.peers import PACKAGES
 
 pytestmark = pytest.mark.system
 
@@ -32,6 +36,8 @@ def test_each_test_has_a_figure_of_each_contestant_and_raw_leads_by_one(
         assert each.value > 0
         assert each.lead > 0
         assert each.contestant != "raw" or each.lead == 1
+        assert 0 <= each.p50_us <= each.p99_us
+        assert (each.p99_us > 0) == (each.unit == "us")
 
 
 # Guards against growing slow: far from what is measured, for the machine is not ours alone; and the best of
@@ -41,11 +47,11 @@ def test_each_test_has_a_figure_of_each_contestant_and_raw_leads_by_one(
 def best_rounds(name: str, rounds: int = 7) -> tuple[float, float]:
     """pynet by raw sockets in that test: the best ratio of results, and of CPU, over the rounds."""
     (test,) = (test for test in TESTS if test.name == name)
-    with contestants_with(False) as (raw, pynet, _):
+    with contestants_with() as (raw, pynet, _):
         pairs = [(raw.run(test), pynet.run(test)) for _ in range(rounds)]
     return (
-        min(ours / theirs for (theirs, _), (ours, _) in pairs),
-        min(ours / max(theirs, 0.01) for (_, theirs), (_, ours) in pairs if ours),
+        min(ours.result / theirs.result for theirs, ours in pairs),
+        min(ours.cpu_us / max(theirs.cpu_us, 0.01) for theirs, ours in pairs if ours.cpu_us),
     )
 
 
@@ -71,7 +77,7 @@ def test_a_round_trip_on_one_core_is_less_than_half_as_long_again_as_over_raw_so
 
 def test_one_that_fails_is_left_out_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     nobody = Contestant("nobody", Path(sys.executable), {}, str(tmp_path))
-    with contestants_with(False) as (raw, *_), nobody:
+    with contestants_with() as (raw, *_), nobody:
         figures = measure([raw, nobody], 2, TESTS[:1])
     assert [each.contestant for each in figures] == ["raw"]
     assert "nobody failed at 64 B round trip, same core: " in capsys.readouterr().err
@@ -82,3 +88,66 @@ def test_a_lead_is_how_many_times_better() -> None:
     (stream,) = (test for test in TESTS if test.name == "64 B items")
     assert round_trip.lead(10.0, 20.0) == 2
     assert stream.lead(10.0, 20.0) == 0.5
+
+
+def test_peers_are_the_regular_ones_all_or_those_named() -> None:
+    assert peers_named("regular") == REGULAR
+    assert peers_named("all") == ALL
+    assert peers_named("rpyc,zenoh,rpyc") == ("rpyc", "zenoh")
+    with pytest.raises(argparse.ArgumentTypeError, match=r"'zeromq'; there are: pyzmq, pynetwork, zenoh, "):
+        peers_named("pyzmq,zeromq")
+
+
+def test_each_peer_has_its_packages_and_its_file() -> None:
+    for name in ALL:
+        assert PACKAGES[name]
+        assert (Path(messages.__file__).parent / f"contestants/{name}.py").is_file()
+
+
+FIGURES = [
+    Figure("64 B items", "raw", "/s", 370_000.0, 2.6, 0.0, 0.0, 1.0),
+    Figure("64 B items", "pynet", "/s", 1_350_000.0, 0.5, 0.0, 0.0, 3.65),
+    Figure("64 B round trip, busy", "raw", "us", 15.6, 15.0, 15.6, 80.0, 1.0),
+    Figure("64 B round trip, busy", "pynet", "us", 18.8, 18.0, 18.8, 90.0, 0.83),
+    Figure("64 B round trip, busy", "zenoh", "us", 160.0, 200.0, 160.0, 1234.5, 0.1),
+]
+
+
+def test_the_page_has_every_figure_and_a_dash_for_who_failed() -> None:
+    said = section(FIGURES, "one sentence.")
+    assert "| 64 B items, /s | 370,000 | 1,350,000 | - |" in said
+    assert "| 64 B items | 1.00 | 3.65 | - |" in said
+    assert "| 64 B items | 2.60 | 0.50 | - |" in said
+    assert "| 64 B round trip, busy | 15.6 / 80.0 | 18.8 / 90.0 | 160 / 1,234 |" in said
+    assert "one sentence." in said
+
+
+def test_what_is_written_by_hand_stays_and_what_was_measured_before_goes() -> None:
+    page = placed(f"# Title\n{BEGIN}\nold\n{END}\n## What misses\n", "new\n")
+    assert page == f"# Title\n{BEGIN}\n\nnew\n\n{END}\n## What misses\n"
+    assert placed(page, "new\n") == page
+    assert placed("# Title\n", "new\n") == f"# Title\n{BEGIN}\n\nnew\n\n{END}\n"
+
+
+def test_a_bar_goes_from_raw_sockets_to_the_lead() -> None:
+    drawn = ET.fromstring(picture(FIGURES))
+    bars = {
+        each.get("fill"): (float(each.get("x", "")), float(each.get("width", "")))
+        for each in drawn.iter("{http://www.w3.org/2000/svg}rect")
+        if each.get("x")
+    }
+    words = [each.text for each in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"pynet", "zenoh", "0.10", "3.65", "64 B items"} <= set(words)
+    assert "raw" not in words
+    pynet_x, pynet_width = bars["#0969da"]  # of the test it is worse in, drawn last
+    zenoh_x, zenoh_width = bars["#1a7f37"]
+    assert pynet_x + pynet_width == pytest.approx(zenoh_x + zenoh_width, abs=0.2)
+    assert pynet_width < zenoh_width / 10
+
+
+def test_the_page_says_where_and_when() -> None:
+    said = conditions("./run bench messages ", 5, 1.25, {"pyzmq": "27.1"})
+    assert said.startswith("`./run bench messages`, 20")
+    assert "medians of 5 rounds" in said
+    assert "load 1.2 before and " in said
+    assert said.endswith(", pyzmq 27.1.")
