@@ -19,6 +19,7 @@ compressed, and no item is lost.
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import struct
 import sys
@@ -115,8 +116,12 @@ def play(serve: Callable[[], None], connect: Callable[[int], End]) -> None:
     """What a contestant's file does when it is run."""
     if sys.argv[1] == "serve":
         serve()
-        return
-    port = int(sys.argv[2])
+    else:
+        _call(connect, int(sys.argv[2]))
+    os._exit(0)  # some libraries' threads go on for ever
+
+
+def _call(connect: Callable[[int], End], port: int) -> None:
     end = connect(port)
     even_out()
     for line in sys.stdin:

@@ -32,7 +32,9 @@ def serve() -> None:
 class _Connection:
     def __init__(self, port: int) -> None:
         where = f"ws://127.0.0.1:{port}"
-        self._connection = connect_to(where, compression=None, max_size=None, proxy=None)
+        self._stack = contextlib.ExitStack()
+        opened = connect_to(where, compression=None, max_size=None, proxy=None)
+        self._connection = self._stack.enter_context(opened)
 
     def round_trip(self, payload: bytes) -> None:
         self._connection.send(payload)
@@ -47,7 +49,7 @@ class _Connection:
             on_item(item)
 
     def close(self) -> None:
-        self._connection.close()
+        self._stack.close()
 
 
 def connect(port: int) -> End:
