@@ -118,8 +118,9 @@ class Contestant:
             return max(20, int(TURN_S * HOG_TRIPS_HZ))
         count = 20
         while True:
-            result, *_ = self._ask(test, count)
-            per_s = result if test.kind == "stream" else 1e6 / result
+            # The better of two: something else that runs here must not make it few for all rounds.
+            results = [self._ask(test, count)[0] for _ in range(2)]
+            per_s = max(results) if test.kind == "stream" else 1e6 / min(results)
             if count >= per_s * TURN_S / 4:
                 break
             count *= 8

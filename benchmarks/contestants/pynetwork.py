@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import pynetwork
 
-from benchmarks.contestants import End, OnItem, free_port, items, play, serve_for_ever
+from benchmarks.contestants import End, OnItem, even_out, free_port, items, play, serve_for_ever
+
+TRIES: Final = 20
 
 
 def numbered(size: int, count: int, gap_us: int, burst: int, **_: Any) -> Iterator[tuple[int, bytes]]:
+    even_out()  # for it listens on a new socket after each connection
     yield from enumerate(items(size, count, gap_us, burst))
 
 
@@ -25,17 +29,32 @@ def serve() -> None:
 
 class _Client:
     def __init__(self, port: int) -> None:
-        self._client = pynetwork.Controller(port=port, gateway_ip="127.0.0.1").get_client()
+        controller = pynetwork.Controller(port=port, gateway_ip="127.0.0.1")
+        for left in reversed(range(TRIES)):
+            try:
+                self._client = controller.get_client()
+                break
+            except OSError:  # it listens anew after each connection, and who came too soon is reset
+                if not left:
+                    raise
+                time.sleep(0.05)
 
     def round_trip(self, payload: bytes) -> None:
         self._client.send_subroutine_batch("no_op", payload)
 
     def stream(self, size: int, count: int, gap_us: int, burst: int, on_item: OnItem) -> None:
+        ended: list[Exception] = []
+
         def callback(name: str, ident: int, item: bytes) -> bool:
-            on_item(item)
-            return True
+            try:
+                on_item(item)
+            except Exception as exc:  # let out here, it would leave the generator running
+                ended.append(exc)
+            return not ended
 
         self._client.get_subroutine_stream("items", callback, None, [size, count, gap_us, burst])
+        if ended:
+            raise ended[0]
 
     def close(self) -> None:
         self._client.close_handler()
