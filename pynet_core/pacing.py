@@ -24,6 +24,8 @@ MOST_SLICE_BYTES: Final = 256 * 1024
 SLICES: Final = 4  # to a window: a queue of one of them is there and gone again
 GAIN: Final = 0.5  # of the way to the target with each change
 START_GAIN: Final = 1.5  # times as much with each change, until there is any queue; and never more at once
+DOUBT_TIMES: Final = 2  # after the first queue, the change at which it must have gone if it was ours
+MOST_CHANCE_S: Final = RISE_S * 2 / 3  # of a rise: what is more counts as a queue, whosever it is
 SPREAD: Final = 1.25  # windows that may leave in one round trip: what leaves in a burst is a queue by itself
 NO_QUEUE_S: Final = 0.002  # a round trip as short as this has no queue in it that anybody would notice
 LOOK_PERIOD_S: Final = 5.0
@@ -43,6 +45,9 @@ class Window:
         self._next_sent = 0  # how much has to have arrived before the window changes again
         self._was_full = False  # since it last did
         self._starting = True
+        self._chance_s = 0.0  # by how much the round trip rises without any queue of ours
+        self._doubted_s = 0.0  # the rise that has ended the start
+        self._doubt = 0  # how many changes later it is looked at again
         self._looking = False
         self._kept_bytes = 0.0  # the window before we looked
         self._seen_s = 0.0  # shortest round trip of this look; 0 before the first
@@ -101,9 +106,15 @@ class Window:
 
     def _follow(self, rtt_s: float) -> None:
         rise_s = rtt_s - self._shortest_s
-        if self._starting and rise_s >= RISE_S / 4:
+        if self._starting and rise_s >= self._chance_s + RISE_S / 4:
             self._starting = False
             self._bytes /= START_GAIN
+            self._doubted_s, self._doubt = rise_s, DOUBT_TIMES
+        elif self._doubt:
+            self._doubt -= 1
+            # A queue of ours goes when less is sent; what stays is the way's own unrest.
+            if not self._doubt and self._doubted_s / 2 < rise_s < MOST_CHANCE_S:
+                self._starting, self._chance_s = True, max(self._chance_s, rise_s)
         change = START_GAIN if self._starting else min(1 + GAIN * (RISE_S - rise_s) / rtt_s, START_GAIN)
         if change < 1 or self._was_full:  # who does not use what he has needs no more
             self._bytes = min(max(LEAST_BYTES, self._bytes * change), MOST_BYTES)

@@ -140,6 +140,18 @@ def test_bulk_fills_a_link_and_makes_nobody_wait_50_ms(
     assert share(way, flow, 10) > 0.85
 
 
+@pytest.mark.parametrize(("delay_s", "jitter_s"), [(0.1, 0.004), (0.1, 0.01), (0.2, 0.006)])
+def test_a_long_way_is_filled_soon_although_it_jitters(delay_s: float, jitter_s: float) -> None:
+    way = Way(40e6 / 8, delay_s, jitter_s)
+    flow = way.add()
+    way.run(50 * delay_s)
+    way.run(2)
+    assert share(way, flow, 2) > 0.6
+    way.run(10)
+    assert share(way, flow, 10) > 0.8
+    assert way.rise_p99_s < MAY_WAIT_S
+
+
 def test_bulk_takes_what_others_leave_and_comes_back_when_they_have_gone() -> None:
     way = Way(10e6 / 8, 0.02)
     flow = way.add()
