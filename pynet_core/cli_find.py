@@ -8,7 +8,7 @@ import click
 
 from pynet_core.cli_frame import json_option, tell
 from pynet_core.cli_table import show_table
-from pynet_core.discovery import FIND_S, find_gateways
+from pynet_core.discovery import FIND_S, FoundGateway, find_gateways
 
 
 @click.command("find", short_help="Find the gateways of this network.")
@@ -28,8 +28,14 @@ def find_(seconds: float, as_json: bool) -> None:
     the robot daemon do, and if others can call them.  Any other is called by
     its address.  Who it is that answers there, keys prove, not this list.
     """
-    found = find_gateways(seconds, (lambda each: tell(asdict(each))) if as_json else None)
-    if not found:
+    told: list[FoundGateway] = []  # of which some may have gone again, or be about to tell a new address
+
+    def tell_one(gateway: FoundGateway) -> None:
+        told.append(gateway)
+        tell(asdict(gateway))
+
+    found = find_gateways(seconds, tell_one if as_json else None)
+    if not found and not told:
         click.echo(f"no gateway has told of itself within {seconds:g} s; call one by its address", err=True)
         raise SystemExit(1)
     if not as_json:
