@@ -116,6 +116,7 @@ def plain_form(folder: Path, port: int, here: Command = (), there: Command = (),
 
 
 @pytest.mark.system
+@pytest.mark.shared
 def test_the_plain_form_fetches_what_matches_and_then_deletes_all(tmp_path: Path, free_port: int) -> None:
     plain_form(tmp_path, free_port)
 
@@ -193,6 +194,7 @@ def names(start: int, stop: int) -> list[str]:
 
 
 @pytest.mark.system
+@pytest.mark.shared
 def test_the_oldest_are_moved_and_just_enough_of_them_and_then_nothing_more(machines: Machines) -> None:
     done = machines.run_controller()
     assert done.returncode == 0, done.stderr
@@ -204,6 +206,7 @@ def test_the_oldest_are_moved_and_just_enough_of_them_and_then_nothing_more(mach
 
 
 @pytest.mark.system
+@pytest.mark.shared
 def test_with_one_key_at_both_ends_it_runs_and_without_it_nothing_moves(
     tmp_path: Path, free_port: int
 ) -> None:
@@ -218,6 +221,7 @@ def test_with_one_key_at_both_ends_it_runs_and_without_it_nothing_moves(
 
 
 @pytest.mark.system
+@pytest.mark.shared
 def test_below_three_quarters_nothing_is_moved(machines: Machines) -> None:
     for name in names(0, 7):  # 93 files of 125 are 74.4 %
         (machines.logs / name).unlink()
@@ -228,6 +232,7 @@ def test_below_three_quarters_nothing_is_moved(machines: Machines) -> None:
 
 
 @pytest.mark.system
+@pytest.mark.shared
 def test_one_that_vanishes_after_it_was_listed_is_named_and_the_others_are_moved(machines: Machines) -> None:
     def vanish(frame: Frame) -> Frame:
         if frame.kind == Kind.OFFER:
@@ -243,6 +248,7 @@ def test_one_that_vanishes_after_it_was_listed_is_named_and_the_others_are_moved
 
 
 @pytest.mark.system
+@pytest.mark.shared
 def test_one_whose_bytes_are_corrupted_on_the_way_stays_and_the_next_is_moved_in_its_place(
     machines: Machines,
 ) -> None:
@@ -262,6 +268,7 @@ def test_one_whose_bytes_are_corrupted_on_the_way_stays_and_the_next_is_moved_in
 
 
 @pytest.mark.system
+@pytest.mark.shared
 @pytest.mark.parametrize(
     ("kind", "count"),
     [(Kind.OFFER, 1), (Kind.CHUNK, 1), (Kind.CHUNK, 40), (Kind.REPLY, 3), (Kind.REPLY, 40), (Kind.REPLY, 71)],
@@ -296,6 +303,7 @@ def test_a_run_killed_half_way_and_started_again_loses_nothing_and_ends_the_same
 
 
 @pytest.mark.system
+@pytest.mark.shared
 def test_a_log_of_a_name_that_is_in_the_backup_already_does_not_replace_it(machines: Machines) -> None:
     machines.backup.mkdir()
     (machines.backup / "log000").write_text("an older one")
@@ -307,6 +315,7 @@ def test_a_log_of_a_name_that_is_in_the_backup_already_does_not_replace_it(machi
 
 
 @pytest.mark.system
+@pytest.mark.shared
 def test_a_file_is_not_deleted_when_it_has_changed_since_it_was_fetched(machines: Machines) -> None:
     """Between the last chunk and its deletion, a line is written to one that was fetched."""
     late = machines.logs / "log003"

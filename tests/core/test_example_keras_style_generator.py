@@ -54,6 +54,7 @@ def connected(port: int) -> pynet.Client:
 
 
 @pytest.mark.system
+@pytest.mark.shared
 def test_every_sample_comes_once_in_order_and_the_last_batch_is_the_rest(
     batches: Batches, gateway_says: IO[str], free_port: int
 ) -> None:
@@ -67,6 +68,7 @@ def test_every_sample_comes_once_in_order_and_the_last_batch_is_the_rest(
 
 
 @pytest.mark.system
+@pytest.mark.shared
 def test_a_consumer_that_stops_ends_the_generator_and_frees_the_pair(
     batches: Batches, gateway_says: IO[str], free_port: int
 ) -> None:
@@ -80,6 +82,7 @@ def test_a_consumer_that_stops_ends_the_generator_and_frees_the_pair(
 
 
 @pytest.mark.system
+@pytest.mark.shared
 def test_the_model_learns_what_the_gateway_put_in(gateway_says: IO[str], free_port: int) -> None:
     with connected(free_port):
         done = subprocess.run(

@@ -20,7 +20,7 @@ from tests.core.loopback import eventually
 
 EXAMPLE: Final = Path(__file__).parents[2] / "examples/key_stream"
 START_S: Final = 20.0  # a Python on a busy machine
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.shared]
 
 
 class Typed:

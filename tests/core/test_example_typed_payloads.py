@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 EXAMPLE: Final = Path(__file__).parents[2] / "examples/typed_payloads"
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.shared]
 
 
 @pytest.fixture

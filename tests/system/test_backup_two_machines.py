@@ -10,7 +10,7 @@ import pytest
 from tests.core.test_conditional_backup import FILES, KEPT, machines_in, names, plain_form
 from tests.system.two_machines import Machine, NoNamespaces, two_machines
 
-pytestmark = [pytest.mark.system, pytest.mark.root]
+pytestmark = [pytest.mark.system, pytest.mark.root, pytest.mark.shared]
 
 PORT = 1857  # nobody else has it there
 KEY = "a key of this test, and of nothing else"

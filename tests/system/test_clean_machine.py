@@ -20,6 +20,7 @@ STEP_S = 600.0  # a quarter of it on a machine that has nothing else to do
 
 
 @pytest.mark.system
+@pytest.mark.shared
 @pytest.mark.root
 @pytest.mark.timeout(4 * STEP_S)
 def test_both_debians_clone_test_and_drive_with_nothing_but_python_and_git() -> None:

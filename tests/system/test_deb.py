@@ -27,7 +27,7 @@ from pynet_car.world.board import Board
 from tests.system.base_root import SUITES, CannotRun, base_root
 from tests.system.container import Container
 
-pytestmark = [pytest.mark.system, pytest.mark.root]
+pytestmark = [pytest.mark.system, pytest.mark.root, pytest.mark.shared]
 
 SOURCE: Final = Path(__file__).resolve().parents[2]
 VERSION: Final = "0.1.0"

@@ -16,6 +16,7 @@ KILLS: Final = 40
 
 
 @pytest.mark.system
+@pytest.mark.shared
 def test_trees_survive_kills_of_either_end_both_ways() -> None:
     """In a process without threads, for it forks."""
     command = [sys.executable, "-m", "tests.system.tree_kills", "--kills", str(KILLS), "--seed", "7"]
@@ -25,6 +26,7 @@ def test_trees_survive_kills_of_either_end_both_ways() -> None:
 
 
 @pytest.mark.system
+@pytest.mark.shared
 @pytest.mark.parametrize("seed", range(2))
 def test_a_download_killed_three_times_at_any_byte_arrives_in_the_end(seed: int, tmp_path: Path) -> None:
     assert trial(random.Random(seed), tmp_path) > 0

@@ -15,7 +15,7 @@ import pytest
 from tests.core.shell import PYNET, json_keys
 from tests.system.two_machines import Machine, NoNamespaces, two_machines
 
-pytestmark = [pytest.mark.system, pytest.mark.root]
+pytestmark = [pytest.mark.system, pytest.mark.root, pytest.mark.shared]
 
 LATER = "192.0.2.77"
 KEY = "a key of this test, and of nothing else"

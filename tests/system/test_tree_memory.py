@@ -9,6 +9,7 @@ import pytest
 
 
 @pytest.mark.system
+@pytest.mark.shared
 def test_many_files_and_a_large_sparse_one_fit_in_100_mb_at_either_end() -> None:
     """In a process without threads, for it forks."""
     command = [sys.executable, "-m", "tests.system.tree_memory", "--files", "10000"]

@@ -26,7 +26,7 @@ PROMISES: Final = {
         "link: half open, the driver vanished",
     ),
     "the worker is killed": ("worker SIGKILL", "plugin has forked and hangs, worker SIGKILL"),
-    "the worker hangs": ("worker SIGSTOP", "plugin holds the GIL for good"),
+    "the worker hangs": ("worker SIGSTOP",),
     "the guardian is killed": ("guardian SIGKILL", "guardian SIGKILL, worker ignores SIGTERM"),
     "the guardian hangs": ("guardian SIGSTOP",),
 }
