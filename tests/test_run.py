@@ -182,13 +182,15 @@ def test_every_check_runs_and_arguments_reach_pytest(checkout: Checkout) -> None
     ]
 
 
-def test_without_arguments_the_quick_tests_share_the_cores_and_the_others_run_alone(
+def test_without_arguments_only_the_tests_that_measure_run_alone(
     checkout: Checkout,
 ) -> None:
     assert checkout.run("test").returncode == 0
-    assert checkout.calls()[-2:] == [
-        "-m pytest -n auto --dist loadfile --max-worker-restart 0 -m not system and not root",
-        "-m pytest -m not (not system and not root)",
+    together = "-m pytest -n auto --dist loadfile --max-worker-restart 0 -m"
+    assert checkout.calls()[-3:] == [
+        f"{together} not system and not root",
+        f"{together} shared",
+        "-m pytest -m not (not system and not root) and not shared",
     ]
 
 
