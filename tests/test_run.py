@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+TOGETHER = f"-m pytest -n {(os.cpu_count() or 1) + 1} --dist loadfile --max-worker-restart 0 -m"
+
 RUN = Path(__file__).parent.parent / "run"
 
 # Stands for every Python here: makes a venv of itself, notes pip calls and programs, fails where told to.
@@ -186,10 +188,9 @@ def test_without_arguments_only_the_tests_that_measure_run_alone(
     checkout: Checkout,
 ) -> None:
     assert checkout.run("test").returncode == 0
-    together = "-m pytest -n auto --dist loadfile --max-worker-restart 0 -m"
     assert checkout.calls()[-3:] == [
-        f"{together} not system and not root",
-        f"{together} shared",
+        f"{TOGETHER} not system and not root",
+        f"{TOGETHER} shared",
         "-m pytest -m not (not system and not root) and not shared",
     ]
 
@@ -198,7 +199,7 @@ def test_a_quick_run_leaves_out_what_takes_seconds(checkout: Checkout) -> None:
     assert checkout.run("test", "--quick").returncode == 0
     assert checkout.calls()[-2:] == [
         "-m mypy",
-        "-m pytest -n auto --dist loadfile --max-worker-restart 0 -m not system and not root and not slow",
+        f"{TOGETHER} not system and not root and not slow",
     ]
 
 
