@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import inspect
 import re
 import textwrap
@@ -114,7 +115,7 @@ def _fields(thing: type) -> Iterator[str]:
 
 
 def _signature(thing: Any) -> str:
-    if inspect.isclass(thing) and issubclass(thing, BaseException):
+    if inspect.isclass(thing) and issubclass(thing, (BaseException, enum.Enum)):
         return ""
     try:
         signature = inspect.signature(thing)

@@ -29,5 +29,4 @@ PROMISES: Final = {
     "the worker hangs": ("worker SIGSTOP",),
     "the guardian is killed": ("guardian SIGKILL", "guardian SIGKILL, worker ignores SIGTERM"),
     "the guardian hangs": ("guardian SIGSTOP",),
-    "the link is gone while a path drives": ("link dead while a path drives",),
 }
