@@ -229,7 +229,7 @@ def test_a_callback_that_raises_ends_its_own_stream_only(car: FakeCar) -> None:
         operator.arm()
         operator.drive(0.1, 0.0)
         assert operator.is_connected
-        assert not line.is_up
+        wait_for(lambda: not line.is_up)
 
 
 def test_no_car_is_one_clear_error() -> None:
