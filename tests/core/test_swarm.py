@@ -147,7 +147,7 @@ def test_an_input_that_comes_slowly_is_answered_while_it_goes_on(gateway: Gatewa
 
     for _ in swarm.map("double", live()):
         answered[0] += 1
-    assert sorted(behind)[6] <= 2, behind
+    assert behind[-1] <= 6, behind
 
 
 def test_all_pairs_are_at_work_at_the_same_time(gateway: Gateway, swarm: Swarm) -> None:
