@@ -122,9 +122,9 @@ class Gateway:
 
         A `Feed` in its place is a stream for all that other threads put into.
         `shared`: one generator feeds all subscribers.  `keep='latest'`: a slow
-        subscriber skips to the newest item; `'every'`: it gets each one, or
-        an error when a shared stream leaves it 256 behind.  `keyed`, with
-        `'latest'`: idents are channels, and it gets the newest item of each.
+        subscriber skips to the newest item; `'every'`: it gets each one, or an
+        error when a shared stream leaves it 256 behind for half a second.
+        `keyed`, with `'latest'`: idents are channels, it gets the newest of each.
         `role`: viewer, driver or admin, the least a caller must be.
 
         Raises:

@@ -28,7 +28,7 @@ class Box(Protocol[T_contra]):
     """What a Broadcast can put into."""
 
     def put(self, item: T_contra) -> object:
-        """Leave an item, without waiting; True when it is about to be too full."""
+        """Leave an item, without waiting; True when there is no room for another."""
 
     def close(self, error: BaseException | None = None) -> None: ...
 
@@ -192,19 +192,23 @@ class Queue(Generic[T]):
         self.skipped = 0  # always
 
     def put(self, item: T) -> bool:
-        """Add an item; one too many closes the queue with TooSlow.  True now and then from half full on."""
+        """Add an item; one too many closes the queue with TooSlow.  True when it fills it."""
         with self._changed:
-            count = len(self._items)
             if self._closed:
                 return False
-            if count >= QUEUE_ITEMS:
+            if len(self._items) >= QUEUE_ITEMS:
                 self._items.clear()
                 self._closed = True
                 self._error = TooSlow(f"too slow: fell {QUEUE_ITEMS} items behind")
             else:
                 self._items.append(item)
             self._changed.notify()
-        return count >= QUEUE_ITEMS // 2 and not count & 31
+            return len(self._items) == QUEUE_ITEMS
+
+    def is_full_of(self, young: Callable[[T], bool]) -> bool:
+        """There is no room, and the item that has waited longest is `young`."""
+        with self._changed:
+            return len(self._items) == QUEUE_ITEMS and young(self._items[0])
 
     def take(self, timeout_s: float | None = None) -> T | None:
         """Wait for the next item; None when `timeout_s` passes first or it was closed.
@@ -252,12 +256,16 @@ class Broadcast(Generic[T]):
         self._closed = False
 
     def put(self, item: T) -> bool:
-        """Give the item to every box there is now; True when one of them is about to be too full."""
-        crowded = False
+        """Give the item to every box there is now; True when one of them has no room for another."""
+        full = False
         for box in self._boxes:
             if box.put(item):
-                crowded = True
-        return crowded
+                full = True
+        return full
+
+    def is_full_of(self, young: Callable[[T], bool]) -> bool:
+        """A queue has no room, and what has waited longest in it is `young`."""
+        return any(isinstance(box, Queue) and box.is_full_of(young) for box in self._boxes)
 
     def subscribe(self) -> Mailbox[T]:
         """A new Mailbox that gets every item from now on."""

@@ -18,7 +18,9 @@ from pynet_core.subroutines import Subroutine
 _log = logging.getLogger(__name__)
 
 TAKE_OVER_S: Final = 2.0  # for a generator to close before the next of its name starts: one camera, one user
-# So long a generator pauses when a queue is half full, for whoever empties it to get at the GIL.
+# A rush fills a queue before whoever empties it has had a turn: it waits for what is younger than this.
+# One that is full for longer is a subscriber's that cannot follow, and the others do not wait for it.
+YOUNG_NS: Final = 500_000_000
 BREATH_S: Final = 0.0005
 MAX_UNHEARD: Final = 16  # generators of their own that nobody listens to and that have not come back
 
@@ -135,7 +137,7 @@ class Pump:
             with contextlib.closing(items(self._start)) as produced:
                 for item in produced:
                     if self._broadcast.put(item):
-                        time.sleep(BREATH_S)
+                        self._wait_for_room()
                     if self._broadcast.close_if_unheard():
                         break
         except UserCodeFailed as exc:
@@ -143,6 +145,10 @@ class Pump:
             if not self.is_heard:  # nobody is there to be told
                 _log.warning("subroutine %r failed", self.subroutine.name, exc_info=exc.cause)
         self._broadcast.close(error)
+
+    def _wait_for_room(self) -> None:
+        while self._broadcast.is_full_of(lambda oldest: time.monotonic_ns() - oldest.stamp_ns < YOUNG_NS):
+            time.sleep(BREATH_S)
 
 
 class Pumps:

@@ -289,7 +289,21 @@ def test_a_queue_gives_along_what_fits_in_order() -> None:
     assert box.take(0) == 3
 
 
-def test_a_queue_that_is_half_full_says_so_now_and_then() -> None:
+def test_a_queue_tells_of_its_last_place_and_of_what_has_waited_longest_in_it() -> None:
     box: Queue[int] = Queue()
-    crowded = [number for number in range(QUEUE_ITEMS) if box.put(number)]
-    assert crowded == [128, 160, 192, 224]
+    assert [number for number in range(QUEUE_ITEMS) if box.put(number)] == [QUEUE_ITEMS - 1]
+    assert box.is_full_of(lambda oldest: oldest == 0)
+    assert not box.is_full_of(lambda oldest: oldest != 0)
+    box.take(0)
+    assert not box.is_full_of(lambda _: True)
+
+
+def test_a_broadcast_is_full_when_one_of_its_queues_is() -> None:
+    broadcast: Broadcast[int] = Broadcast()
+    broadcast.subscribe()
+    slow: Queue[int] = Queue()
+    broadcast.add(slow)
+    assert [number for number in range(QUEUE_ITEMS) if broadcast.put(number)] == [QUEUE_ITEMS - 1]
+    assert broadcast.is_full_of(lambda oldest: oldest == 0)
+    broadcast.remove(slow)
+    assert not broadcast.is_full_of(lambda _: True)

@@ -16,7 +16,8 @@ from pynet_core.errors import SubroutineError
 from pynet_core.feed import Feed, Item, Subscriber
 from pynet_core.gateway import Gateway
 from pynet_core.items import GATHER_BELOW_BYTES, unpack_items
-from pynet_core.mailbox import KeyedMailbox, Queue
+from pynet_core.mailbox import QUEUE_ITEMS, KeyedMailbox, Queue
+from pynet_core.pump import YOUNG_NS
 from pynet_core.pumped import GATHER_NS, send_pumped
 from pynet_core.session import Session
 from pynet_core.wire import Flag, Frame, Kind
@@ -113,6 +114,30 @@ def test_a_shared_generator_that_outruns_the_wire_loses_nothing(gateway: Gateway
         assert running.wait(4 * PATIENCE_S)
         assert running.error is None
     assert got == list(range(20_000))
+
+
+def test_a_rush_waits_for_a_subscriber_that_is_held_up_for_a_moment(gateway: Gateway) -> None:
+    body = bytes(100_000)  # a few of these fill the kernel's buffers
+    held_up = threading.Event()
+    total = 3 * QUEUE_ITEMS
+
+    def rush() -> Iterator[tuple[int, bytes]]:
+        for number in range(total):
+            yield number, body
+
+    gateway.add_subroutine("rush", rush, shared=True)
+    got: list[int] = []
+
+    def stalls(_name: str, ident: int, _body: bytes) -> None:
+        got.append(ident)
+        if ident == 0:
+            held_up.wait(YOUNG_NS / 1e9 / 4)
+
+    with controller_of(gateway).get_client() as client:
+        running = client.subscribe("rush", stalls)
+        assert running.wait(4 * PATIENCE_S)
+        assert running.error is None
+    assert got == list(range(total))
 
 
 # The newest of each channel
