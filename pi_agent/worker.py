@@ -44,9 +44,9 @@ from pynet_core.discovery import why_not
 from pynet_core.errors import ConfigError, LinkClosed, PynetError
 from pynet_core.gateway import Gateway
 from pynet_core.keys import Identity, secret_identity
+from pynet_core.switching import SWITCH_INTERVAL_S
 from pynet_core.trust import TRUST_FILE, TrustStore
 
-SWITCH_INTERVAL_S: Final = 0.0005  # a call beside a CPU-bound Python thread: 5.3 ms -> 0.75 ms
 WATCH_NS: Final = 250_000_000  # how often camera and sensors are looked after
 MAX_PER_IDENTITY: Final = 16  # two windows of one device
 SAFETY_PLACES: Final = 2  # of the pool: somebody can always press E-STOP
@@ -152,6 +152,7 @@ class Worker:
                 name=self._config.name,
                 on_pair=self._offers.on_pair,
                 announce=settings.announce and can_announce(),
+                switch_interval_s=SWITCH_INTERVAL_S,
             )
         except ValueError as exc:
             raise ConfigError(f"[gateway]: {exc}") from exc
@@ -243,7 +244,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     set_up_logging("worker")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C may reach us too, but the guardian says when to end
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
     threading.excepthook = _end_process
     try:
         config = load_config(arguments.config)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Collection, Iterable
+from typing import Final, Protocol, TypeVar
 
 from pynet_core.channel import PlainChannel
 from pynet_core.clock import Deadline
@@ -22,6 +22,13 @@ EVERYWHERE: Final = "0.0.0.0"
 HOW_TO_OPEN: Final = (
     "set PYNET_KEY to one secret at both ends, or give this device an identity with `pynet key new`"
 )
+
+
+class _Pair(Protocol):
+    hello: Hello | None
+
+
+_AnyPair = TypeVar("_AnyPair", bound=_Pair)
 
 
 class NotAdmitted(Exception):
@@ -150,6 +157,21 @@ class Admission:
             return True
         device = self.credentials.find(peer.fingerprint, at_gateway=True)
         return device is not None and device.caller_role == peer.role
+
+
+def same_pair(hello: Hello, others: Iterable[_AnyPair]) -> _AnyPair | None:
+    """The open pair that this one would replace.
+
+    Raises:
+        NotAdmitted: 500, this attempt is not newer than that pair's.
+    """
+    for other in others:
+        known = other.hello
+        if known and (known.controller_id, known.pair_id) == (hello.controller_id, hello.pair_id):
+            if hello.attempt <= known.attempt:
+                raise NotAdmitted(500, f"attempt {hello.attempt} of this pair is not newer than the open one")
+            return other
+    return None
 
 
 def choose_host(

@@ -21,6 +21,7 @@ from pynet_core.errors import ConfigError
 from pynet_core.feed import Keep
 from pynet_core.gateway import DEFAULT_POOLSIZE, DEFAULT_PORT, Gateway
 from pynet_core.subroutines import Role
+from pynet_core.switching import SWITCH_INTERVAL_S
 
 LOOK_S: Final = 0.2  # whether somebody has closed the gateway
 OF_BOTH: Final = frozenset({"targets", "as_json", "verbose"})  # go with a gateway that a module has made too
@@ -142,6 +143,7 @@ def _gateway_of(
             roots=roots,
             allow_remove=allow_remove,
             announce=announce,
+            switch_interval_s=SWITCH_INTERVAL_S,
         )
         for target in loaded:
             keep: Keep = "latest" if latest and target.is_stream else "every"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeVar, overload
 
-from pynet_core.admission import MAX_UNPROVEN, Admission, NotAdmitted, choose_host, is_crowded
+from pynet_core.admission import MAX_UNPROVEN, Admission, choose_host, is_crowded, same_pair
 from pynet_core.channel import PlainChannel
 from pynet_core.discovery import Announcement, why_not
 from pynet_core.errors import ConfigError, LinkError
@@ -22,6 +22,7 @@ from pynet_core.listening import listen, wake_and_close
 from pynet_core.pump import Pumps
 from pynet_core.session import Session
 from pynet_core.subroutines import Peer, Registry
+from pynet_core.switching import SwitchInterval
 from pynet_core.tls import TlsChannel
 from pynet_core.transfer.serving import FileAccess
 from pynet_core.trust import Trusted, TrustStore
@@ -56,6 +57,11 @@ class Gateway:
 
     With `announce` it tells the local network of itself (`pynet find`), if
     others can call it at all.
+
+    `switch_interval_s`, 0.0005 say, is how long another thread that computes
+    in Python may hold up a call, 5 ms by Python's own choice.  It counts for
+    the whole process while the gateway runs, of several gateways the shortest;
+    None leaves it alone.
     """
 
     def __init__(
@@ -74,6 +80,7 @@ class Gateway:
         roots: Iterable[str | os.PathLike[str]] | None = None,
         announce: bool = False,
         allow_remove: bool = False,
+        switch_interval_s: float | None = None,
     ) -> None:
         if not isinstance(port, int) or not 0 <= port <= 65535:
             raise ValueError(f"port must be 0 to 65535, got {port!r}")
@@ -95,6 +102,7 @@ class Gateway:
         self.files = FileAccess(roots, download_dir, allow_remove=allow_remove)
         self.announces = announce  # where others can call
         self._announcement: Announcement | None = None
+        self._switching = SwitchInterval(switch_interval_s)
         self._on_pair = on_pair
         self._order = threading.RLock()  # held while a pair opens or closes and on_pair hears of it
         self._lock = threading.Lock()  # of what follows; taken after _order, never held in others' code
@@ -185,6 +193,7 @@ class Gateway:
             raise LinkError(f"this gateway already listens on port {self.port}")
         self._listener = listen(self.host, self.port)
         address, self.port = self._listener.getsockname()[:2]
+        self._switching.hold()
         self._stopping.clear()
         self._stopped.clear()
         self._threads = [
@@ -218,6 +227,7 @@ class Gateway:
         try:
             return self._stop(listener)
         finally:
+            self._switching.release()
             self._stopped.set()
 
     def _stop(self, listener: socket.socket) -> list[str]:
@@ -265,7 +275,7 @@ class Gateway:
         peer = self.admission.identify(hello, device)
         with self._order:
             with self._lock:
-                earlier = self._same_pair(hello)
+                earlier = same_pair(hello, self._live)
                 if earlier is None:
                     self.admission.check_room(peer, [other.peer for other in self._live if other.peer])
                 if earlier is not None:  # its place goes over in one step: nobody can come between
@@ -300,22 +310,6 @@ class Gateway:
                 self._live.discard(handler)
             if was_live and handler.peer is not None:
                 self._tell(handler.peer, "closed")
-
-    def _same_pair(self, hello: Hello) -> Handler | None:
-        """The open pair that this one would replace; called with the lock held.
-
-        Raises:
-            NotAdmitted: 500, this attempt is not newer than that pair's.
-        """
-        for other in self._live:
-            known = other.hello
-            if known and (known.controller_id, known.pair_id) == (hello.controller_id, hello.pair_id):
-                if hello.attempt <= known.attempt:
-                    raise NotAdmitted(
-                        500, f"attempt {hello.attempt} of this pair is not newer than the open one"
-                    )
-                return other
-        return None
 
     def _tell(self, peer: Peer, what: Literal["opened", "closed"]) -> None:
         if self._on_pair is None:

@@ -10,9 +10,9 @@ from benchmarks.contestants import End, OnItem, items, play
 from pynet_core.controller import Controller
 from pynet_core.gateway import Gateway
 from pynet_core.keys import Identity
+from pynet_core.switching import SWITCH_INTERVAL_S
 
 SECRET: Final = "a secret of this benchmark's"
-SWITCH_INTERVAL_S: Final = 0.0005  # as on the robot
 
 
 def _identity() -> Identity | None:
@@ -20,8 +20,7 @@ def _identity() -> Identity | None:
 
 
 def serve() -> None:
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
-    gateway = Gateway(0, 16, host="127.0.0.1", identity=_identity())
+    gateway = Gateway(0, 16, host="127.0.0.1", identity=_identity(), switch_interval_s=SWITCH_INTERVAL_S)
     gateway.add_subroutine("no_op", lambda **kwargs: None)
     gateway.add_subroutine("items", items)
     with gateway:
