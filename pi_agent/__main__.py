@@ -30,6 +30,7 @@ from pi_agent.supervisor import Supervisor, run
 from pi_agent.systemd import Notifier
 from pynet_car.world import BOARD_FILE
 from pynet_car.world.board import Board
+from pynet_car.world.memory import is_in_memory
 from pynet_core.errors import ConfigError, HardwareError, PynetError
 
 EXIT_ERROR: Final = 1
@@ -93,6 +94,8 @@ def guard(config: AgentConfig, arguments: argparse.Namespace) -> None:
             title = "SIMULATED CAR: "
             why = "as the settings say" if config.board == "simulated" else "this is no Raspberry Pi"
             log.info("SIMULATED CAR: %s; its pins are %s", why, board.path)
+            if is_in_memory(runtime_dir) is False:
+                log.warning("%s is on a disk: the pins wait for it when much is written to it", runtime_dir)
             if drive != config.drive:
                 log.warning("the simulated car has its own motor and servo, not those of [drive]")
             pins = simulated_pins(board)

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+from pynet_car.world.memory import memory_folder
+
 SERVICE: Final = "pynet-agent"
 WORLD_SERVICE: Final = "pynet-agent-sim"
 SERVICE_USER: Final = "pynet"
@@ -18,7 +20,8 @@ LOCK_FILE: Final = "guardian.lock"  # in the runtime directory: held while a gua
 def own_runtime_dir() -> Path:
     """For what lives as long as the agent: systemd's choice, else this user's."""
     # systemd makes these folders and names them in the environment; a person has places of his own.
-    base = Path(os.environ.get("XDG_RUNTIME_DIR", f"/tmp/user-{os.getuid()}"))
+    own = (memory_folder() or Path("/tmp")) / f"user-{os.getuid()}"
+    base = Path(os.environ.get("XDG_RUNTIME_DIR") or own)
     return Path(os.environ.get("RUNTIME_DIRECTORY") or base / SERVICE)
 
 

@@ -19,6 +19,7 @@ from benchmarks.road.ways import use
 from pynet_car.messages import State, Status
 from pynet_car.operator import Operator
 from pynet_car.world.launch import SimulatedCar
+from pynet_car.world.memory import memory_folder
 from pynet_core.errors import PynetError
 from pynet_core.keys import Identity
 from pynet_core.trust import TRUST_FILE, Trusted, TrustStore
@@ -26,8 +27,6 @@ from tests.system.link import inside
 
 PERIOD_S: Final = 0.02
 UPLOAD_BYTES: Final = 200_000_000  # more than a link of 10 Mbit/s carries in the time
-# The daemon's runtime folder is in memory, as /run is: its pins must not wait for a disk.
-MEMORY: Final = Path("/dev/shm")
 SETTLE_S: Final = 2.0  # before anything counts
 
 
@@ -76,8 +75,7 @@ class Driven:
 @contextlib.contextmanager
 def car_on(where: Road) -> Iterator[Driven]:
     """A simulated car whose daemon listens at the robot's end, under TLS."""
-    memory = MEMORY if MEMORY.is_dir() else None
-    with tempfile.TemporaryDirectory(prefix="pynet-road-", dir=memory) as name:
+    with tempfile.TemporaryDirectory(prefix="pynet-road-", dir=memory_folder()) as name:
         folder = Path(name)
         robot, laptop, keys = Identity.new(), Identity.new(), folder / "laptop"
         state = folder / "state"

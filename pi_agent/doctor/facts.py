@@ -104,6 +104,8 @@ class Facts:
     clock_synchronized: bool | None = None
     wall_s: float = 0.0
     disks: tuple[Disk, ...] = ()
+    runtime_dir: str = ""
+    runtime_in_memory: bool | None = None  # None: cannot be told
     config: AgentConfig = field(default_factory=AgentConfig)
     config_file: str = ""  # '' is none: the defaults
     config_problems: tuple[str, ...] = ()

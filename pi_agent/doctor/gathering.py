@@ -12,6 +12,7 @@ from pi_agent.doctor import facts as look
 from pi_agent.doctor.facts import Facts, Run
 from pi_agent.places import SERVICE, SERVICE_USER, WORLD_SERVICE
 from pi_agent.report import ask_report
+from pynet_car.world.memory import is_in_memory
 from pynet_core.errors import ConfigError, PynetError
 from pynet_core.keys import Identity
 from pynet_core.trust import TRUST_FILE, TrustStore
@@ -55,6 +56,8 @@ def gather(
         clock_synchronized=look.clock_synchronized(root, run),
         wall_s=wall_s,
         disks=tuple(disk for disk in disks if disk is not None),
+        runtime_dir=str(runtime_dir),
+        runtime_in_memory=is_in_memory(_below(root, runtime_dir), root / "proc/self/mountinfo"),
         config=config,
         config_file="" if config_file is None else str(config_file),
         config_problems=problems,

@@ -85,6 +85,13 @@ def check_disk(facts: Facts) -> Iterator[Finding]:
             yield warn("disk", f"{free}, {disk.free_inodes} files more", f"df {disk.path}", fix)
         else:
             yield ok("disk", free, f"df {disk.path}")
+    if facts.runtime_in_memory is False and not is_pi_car(facts.config, facts.model):
+        # No file of a real car's is touched while it drives.
+        what = (
+            f"{facts.runtime_dir} is on a disk: the simulated car's pins wait, up to 0.6 s, when that is busy"
+        )
+        fix = "pynet-agent run --runtime-dir /dev/shm/pynet-agent, and the world with the same"
+        yield warn("disk", what, f"df {facts.runtime_dir}", fix)
 
 
 def check_trust(facts: Facts) -> Iterator[Finding]:

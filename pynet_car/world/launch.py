@@ -26,6 +26,7 @@ from typing import IO, Final, Self
 from pynet_car.messages import DEFAULT_PORT
 from pynet_car.world import BOARD_FILE
 from pynet_car.world.board import Board
+from pynet_car.world.memory import memory_folder
 from pynet_core.errors import ConfigError, LinkError, PynetError
 from pynet_core.keys import SECRET_VARIABLE, Identity
 from pynet_core.trust import TRUST_FILE, Trusted, TrustStore
@@ -41,7 +42,7 @@ class SimulatedCar:
     """A world and an agent that run until `close`.
 
     `runtime_dir` holds the board, the camera's socket and what the agent keeps
-    while it runs; by default a temporary folder.  `state_dir` is what the agent
+    while it runs; by default a temporary folder, in memory.  `state_dir` is what the agent
     keeps over restarts; by default in the other one.  `port` is where the agent
     listens; a free one by default.  With `tls` only devices on its list get in,
     on this machine too: `let_in` makes one.  `log` gets what both print; by
@@ -61,7 +62,8 @@ class SimulatedCar:
     ) -> None:
         self._folder = contextlib.ExitStack()
         if runtime_dir is None:
-            runtime_dir = Path(self._folder.enter_context(tempfile.TemporaryDirectory(prefix="pynet-car-")))
+            made = tempfile.TemporaryDirectory(prefix="pynet-car-", dir=memory_folder())
+            runtime_dir = Path(self._folder.enter_context(made))
         self.runtime_dir = runtime_dir
         self.state_dir = state_dir or runtime_dir / "state"
         self.port = port if port is not None else _free_port()

@@ -131,6 +131,15 @@ def test_identity_trust_and_e_stop_are_read(pi: Path) -> None:
     assert "can be read by others" in gather(CONFIG, RUNTIME, STATE, root=pi, run=machine({})).identity
 
 
+def test_a_runtime_folder_on_a_disk_is_told_from_one_in_memory(pi: Path) -> None:
+    number = pi.stat().st_dev
+    mount = f"36 22 {os.major(number)}:{os.minor(number)} / / rw - KIND none rw\n"
+    (pi / "run/pynet-agent").mkdir(parents=True)
+    for kind, told in (("ext4", False), ("tmpfs", True)):
+        put(pi, {"proc/self/mountinfo": mount.replace("KIND", kind)})
+        assert gather(CONFIG, RUNTIME, STATE, root=pi, run=machine({})).runtime_in_memory is told
+
+
 def test_wrong_settings_are_findings_and_the_rest_is_looked_at_all_the_same(pi: Path) -> None:
     put(pi, {"etc/pynet/agent.toml": "[drive]\nlifespan_ms = 1\n"})
     facts = gather(CONFIG, RUNTIME, STATE, root=pi, run=machine({}))

@@ -234,6 +234,12 @@ WARN, BAD = Level.WARNING, Level.PROBLEM
             "vacuum-size",
         ),
         (
+            {"model": "", "world_unit": "active", "runtime_dir": "/r", "runtime_in_memory": False},
+            WARN,
+            "disk: /r is on a disk: the simulated car's pins wait",
+            "--runtime-dir /dev/shm/pynet-agent",
+        ),
+        (
             {"identity": "none"},
             BAD,
             "trust: other machines may call, but the robot has no id",
@@ -301,6 +307,8 @@ def test_what_is_wrong_is_told_with_what_to_type(
         {"wifi": ()},  # on a cable
         {"config": settings("[camera]\nenabled = false"), "cameras": ()},
         {"model": "", "world_unit": "active"},
+        {"model": "", "world_unit": "active", "runtime_in_memory": True},
+        {"runtime_in_memory": False},  # a real car's pins are no file
         {"config": settings('[drive.steering]\npin = "pwm:0"'), "header_pwm": True},
         {
             "config": settings('[drive.steering]\npin = "pca9685:3"'),
