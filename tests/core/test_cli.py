@@ -315,7 +315,7 @@ def test_the_other_shells_get_a_script_of_theirs(shell: str, path_with_pynet: st
 @pytest.mark.parametrize(
     ("module", "without"),
     [
-        ("pi_agent.__main__", "click rich zeroconf"),
+        ("pi_agent.daemon", "click rich zeroconf"),
         ("pi_agent.worker", "click rich zeroconf"),
         ("pi_agent.cli", "rich zeroconf"),
         ("pynet_core.cli", "rich zeroconf pynet_core.controller"),
