@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from benchmarks import messages_page
-from benchmarks.messages_page import Figure
+from benchmarks.messages_figures import Figure
+from benchmarks.messages_pictures import strip
 from benchmarks.peers import peers_python, peers_versions
 
 ROOT: Final = Path(__file__).parent.parent
@@ -76,6 +77,7 @@ class Turn(NamedTuple):
     cpu_us: float  # of both ends together, for each message; 0 where it is not known
     p50_us: float = 0.0  # where it is one of times
     p99_us: float = 0.0
+    counts: Sequence[int] = ()  # by contestants.bin_of
 
 
 class Failed(Exception):
@@ -108,7 +110,11 @@ class Contestant:
         count = self._counts[test] = self._counts.get(test) or self._count_for(test)
         before = self._cpu_s()
         result, *times = self._ask(test, count)
-        return Turn(result, (self._cpu_s() - before) / count * 1e6, *times)
+        cpu_us = (self._cpu_s() - before) / count * 1e6
+        if not times:
+            return Turn(result, cpu_us)
+        p50_us, p99_us, *counts = times
+        return Turn(result, cpu_us, p50_us, p99_us, [int(number) for number in counts])
 
     def _count_for(self, test: Test) -> int:
         """How many make a turn: tried with more and more, for few are no measure of many."""
@@ -205,10 +211,18 @@ def measure(contestants: Sequence[Contestant], rounds: int, tests: Sequence[Test
 
 
 def _figure(test: Test, name: str, turns: Sequence[Turn], base: Sequence[Turn]) -> Figure:
-    result, cpu_us, p50_us, p99_us = (statistics.median(column) for column in zip(*turns, strict=True))
     leads = [test.lead(turn.result, raw.result) for turn, raw in zip(turns, base, strict=True)]
     return Figure(
-        test.name, name, test.unit, test.figure(result), cpu_us, p50_us, p99_us, statistics.median(leads)
+        test.name,
+        name,
+        test.unit,
+        test.figure(statistics.median(turn.result for turn in turns)),
+        statistics.median(turn.cpu_us for turn in turns),
+        statistics.median(turn.p50_us for turn in turns),
+        statistics.median(turn.p99_us for turn in turns),
+        statistics.median(leads),
+        rounds=[test.figure(turn.result) for turn in turns],
+        counts=[sum(column) for column in zip(*(turn.counts for turn in turns), strict=True)],
     )
 
 
@@ -277,6 +291,10 @@ def main(argv: Sequence[str]) -> None:
         value = f"{figure.value:11.1f}" if figure.value < 1000 else f"{figure.value:11.0f}"
         ends = f"{figure.cpu_us:9.2f} {figure.lead:6.2f}"
         print(f"{figure.test:28}{figure.contestant:12}{value} {figure.unit:5}{ends}")
+    print(f"\n{'how many took how long':28}{'':12}1us       10us      100us     1ms       10ms      100ms")
+    for figure in figures:
+        if figure.counts:
+            print(f"{figure.test:28}{figure.contestant:12}|{strip(figure.counts)}|")
 
 
 def _pin(pid: int, cores: set[int]) -> None:

@@ -2,7 +2,8 @@
 
 `python -m benchmarks.contestants.NAME serve` prints `port N` and serves until
 its stdin ends; `... call N` reads lines `KIND SIZE COUNT GAP_US BURST` and answers
-each with `result FIGURE`, or `result FIGURE P50 P99` where it is one of times, us:
+each with `result FIGURE`, or where it is one of times, us, with `result FIGURE P50 P99` and how
+many of them are in each of BINS bins:
 
     round_trip  median of COUNT round trips, us
     busy        the same beside a camera and three sensors on connections of their own
@@ -19,6 +20,7 @@ compressed, and no item is lost.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import socket
 import struct
@@ -35,6 +37,8 @@ FOR_EVER: Final = 1_000_000_000
 BUSY: Final = ((40_000, 33_333), (64, 5_000), (64, 5_000), (64, 5_000))  # bytes, us between them
 HOG: Final = ((64, -50_000),)  # us that each takes to compute
 STAMP: Final = struct.Struct("<q")
+BINS_PER_DECADE: Final = 10  # each a quarter longer than the one before
+BINS: Final = 6 * BINS_PER_DECADE  # from 1 us to 1 s
 
 
 class End(Protocol):
@@ -138,7 +142,15 @@ def _call(connect: Callable[[int], End], port: int) -> None:
         else:
             times_us = _ages_us(end, size, count, gap_us, burst)
         p50, p99 = (sorted(times_us)[count * percent // 100] for percent in (50, 99))
-        print("result", p99 if kind in ("hog", "burst") else p50, p50, p99, flush=True)
+        counts = [0] * BINS
+        for time_us in times_us:
+            counts[bin_of(time_us)] += 1
+        print("result", p99 if kind in ("hog", "burst") else p50, p50, p99, *counts, flush=True)
+
+
+def bin_of(time_us: float) -> int:
+    """In which bin a time is; the first and the last have what is beyond them too."""
+    return min(BINS - 1, int(BINS_PER_DECADE * math.log10(max(1.0, time_us))))
 
 
 def _round_trips_us(end: End, size: int, count: int) -> list[float]:

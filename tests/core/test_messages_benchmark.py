@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks import messages
+from benchmarks.contestants import BINS, bin_of
 from benchmarks.messages import ALL, REGULAR, TESTS, Contestant, contestants_with, main, measure, peers_named
-from benchmarks.messages_page import BEGIN, END, Figure, conditions, picture, placed, section
+from benchmarks.messages_figures import GOALS, Figure, goals, lead, under_tls
+from benchmarks.messages_page import BEGIN, END, GOALS_BEGIN, conditions, placed, section
+from benchmarks.messages_pictures import leads, spreads, strip
 from benchmarks.peers import PACKAGES
 
 pytestmark = pytest.mark.system
@@ -37,7 +40,8 @@ def test_each_test_has_a_figure_of_each_contestant_and_raw_leads_by_one(
         assert each.lead > 0
         assert each.contestant != "raw" or each.lead == 1
         assert 0 <= each.p50_us <= each.p99_us
-        assert (each.p99_us > 0) == (each.unit == "us")
+        assert (each.p99_us > 0) == (sum(each.counts) > 0) == (each.unit == "us")
+        assert len(each.rounds) == 1
 
 
 # Guards against growing slow: far from what is measured, for the machine is not ours alone; and the best of
@@ -122,6 +126,81 @@ def test_the_page_has_every_figure_and_a_dash_for_who_failed() -> None:
     assert "one sentence." in said
 
 
+def held(**rounds: list[float]) -> list[Figure]:
+    """Items of 64 bytes, millions a second, of each contestant; `tls` is pynet under TLS."""
+    names = {"tls": "pynet TLS"}
+    return [
+        Figure("64 B items", names.get(name, name), "/s", each[0] * 1e6, 1.0, 0.0, 0.0, 1.0, each)
+        for name, each in rounds.items()
+    ]
+
+
+def goal_rows(figures: list[Figure], beginning: str) -> list[str]:
+    return [line for line in goals(figures) if line.startswith(f"| {beginning}")]
+
+
+def test_a_goal_is_met_by_what_was_measured_and_by_nothing_else() -> None:
+    assert goal_rows(held(pynet=[1.3], tls=[1.1]), "items of 64 bytes") == [
+        "| items of 64 bytes, million a second | >= 1.2 | 1.30 | met | 1.10 |"
+    ]
+    assert goal_rows(held(pynet=[1.19]), "items of 64 bytes") == [
+        "| items of 64 bytes, million a second | >= 1.2 | 1.19 | **missed** | - |"
+    ]
+    assert goal_rows(held(pynet=[1.3]), "... times pynetwork") == [
+        "| ... times pynetwork 2.4 | >= 80 | - | not measured | - |"
+    ]
+    assert list(goals(held(pynet=[1.3])))[-1] == f"1 met, 0 missed, {len(GOALS) - 1} not measured."
+
+
+def test_a_goal_over_another_is_the_median_of_each_rounds_own_ratio() -> None:
+    figures = held(pynet=[4.0, 2.0, 9.0], pyzmq=[1.0, 1.0, 3.0])
+    assert lead(*figures) == 3.0
+    assert goal_rows(figures, "... times pyzmq")[0] == "| ... times pyzmq | >= 3 | 3.00 | met | - |"
+
+
+@pytest.mark.parametrize(("took_us", "verdict"), [(115.4, "met"), (116.0, "**missed**")])
+def test_where_less_is_better_a_goal_is_a_limit_and_what_reads_as_it_is_met(
+    took_us: float, verdict: str
+) -> None:
+    figures = [
+        Figure(GOALS[0].test, name, "us", value, 1.0, value, value, 1.0)
+        for name, value in (("raw", 100.0), ("pynet", took_us))
+    ]
+    (row,) = goal_rows(figures, "round trip of 64 bytes")
+    assert f"| <= 1.15 | {took_us / 100:.2f} | {verdict} |" in row
+
+
+def test_every_goal_is_of_a_test_and_over_a_contestant_that_there_is() -> None:
+    tests = {test.name for test in TESTS}
+    assert {goal.test for goal in GOALS} <= tests
+    assert {goal.over for goal in GOALS} - {""} <= {"raw", *REGULAR}
+
+
+def test_what_tls_costs_is_told_against_raw_sockets_and_against_none() -> None:
+    figures = held(pynet=[2.0, 4.0, 2.0], tls=[1.0, 1.0, 1.0])
+    assert list(under_tls(figures))[2:] == ["| 64 B items | 1.00 | 0.50 | 1.00 |"]
+    assert list(under_tls(held(pynet=[2.0])))[2:] == []
+
+
+def test_times_are_counted_by_their_logarithm() -> None:
+    assert [bin_of(time_us) for time_us in (0.0, 1.0, 9.99, 10.0, 1000.0, 5e6)] == [0, 0, 9, 10, 30, BINS - 1]
+    counts = [0] * BINS
+    counts[10], counts[11] = 100, 1
+    assert strip(counts) == f"{' ' * 10}@.{' ' * (BINS - 12)}"
+    figure = Figure("64 B round trip, busy", "pynet", "us", 12.0, 1.0, 12.0, 13.0, 1.0, counts=counts)
+    drawn = ET.fromstring(spreads([figure]))
+    (ridge,) = (each for each in drawn.iter("{http://www.w3.org/2000/svg}path") if each.get("fill"))
+    assert ridge.get("d", "").count("H") == 4  # two bins
+    assert "12.0 / 13.0" in {each.text for each in drawn.iter("{http://www.w3.org/2000/svg}text")}
+
+
+def test_a_page_has_its_goals_above_and_its_tables_below() -> None:
+    page = f"# Title\n{GOALS_BEGIN}\nold\n{END}\nby hand\n{BEGIN}\nold too\n{END}\n"
+    assert placed(placed(page, "new\n", GOALS_BEGIN), "tables\n") == (
+        f"# Title\n{GOALS_BEGIN}\n\nnew\n\n{END}\nby hand\n{BEGIN}\n\ntables\n\n{END}\n"
+    )
+
+
 def test_what_is_written_by_hand_stays_and_what_was_measured_before_goes() -> None:
     page = placed(f"# Title\n{BEGIN}\nold\n{END}\n## What misses\n", "new\n")
     assert page == f"# Title\n{BEGIN}\n\nnew\n\n{END}\n## What misses\n"
@@ -130,7 +209,7 @@ def test_what_is_written_by_hand_stays_and_what_was_measured_before_goes() -> No
 
 
 def test_a_bar_goes_from_raw_sockets_to_the_lead() -> None:
-    drawn = ET.fromstring(picture(FIGURES))
+    drawn = ET.fromstring(leads(FIGURES))
     bars = {
         each.get("fill"): (float(each.get("x", "")), float(each.get("width", "")))
         for each in drawn.iter("{http://www.w3.org/2000/svg}rect")
