@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from pynet_core.channel import PlainChannel
@@ -29,7 +29,9 @@ from pynet_core.wire import Frame, Kind
 
 BURST_ITEMS: Final = 8  # of these in BURST_NS each goes out at once
 BURST_NS: Final = 1_000_000
-GATHER_NS: Final = 200_000  # how long the first of a frame waits for others, looked at every 8 items
+GATHER_NS: Final = 200_000  # how long the first of a rush waits for others
+LOOK_ITEMS: Final = 64  # look at the clock when as many have come again, and no more than this
+BATCH_BYTES: Final = 4 * GATHER_BYTES  # that are gathered at most: some frames
 CANCEL_POLL_NS: Final = 1_000_000  # look at the socket at most this often
 
 _ITEM: Final = Kind.ITEM
@@ -55,9 +57,11 @@ class Gatherer:
         self._gathers = gathers  # the peer knows frames of many items
         self._clock_ns = clock_ns
         self._sending = threading.Lock()
-        # Only appended to by the one, only emptied under the lock.
-        self._items: list[tuple[int, bytes]] = []
-        self._since_ns = 0  # when the first of them came
+        # Only appended to by the one, only emptied under the lock: bytes, or (ident, bytes).
+        self._items: list[Any] = []
+        self._first = 0  # count of the first of them, the ident if it is bytes
+        self._since_ns = 0  # when it came
+        self._most = 0  # bytes; none of them is larger
         self._polled_ns = clock_ns()
         self._cancelled = False
         self._error: PynetError | None = None  # met by the other thread
@@ -85,57 +89,60 @@ class Gatherer:
                 _of_user(close)
 
     def _draw(self, generator: Iterator[Any]) -> None:
-        clock_ns, items, send = self._clock_ns, self._items, self._channel.send
+        clock_ns, items = self._clock_ns, self._items
+        append, send = items.append, self._channel.send
         gathering = False
-        burst = size = burst_ns = 0
+        burst = burst_ns = 0
+        most = -1  # bytes; up to this size an item joins those that are gathered, and none is larger
+        look = full = 0  # the counts at which to look at the clock, and at which they are enough
         drawing = True  # whose fault an exception is
         try:
             for count, value in enumerate(generator):
                 if type(value) is bytes:
-                    ident, body = count, value
-                elif (
-                    type(value) is tuple
-                    and len(value) == 2
-                    and type(value[1]) is bytes
-                    and type(value[0]) is int
-                    and 0 <= value[0] <= MAX_IDENT
-                ):
-                    ident, body = value
+                    size = len(value)
+                elif _is_plain_pair(value):
+                    size = len(value[1])
                 else:
                     item = as_item(value, count)
                     if item is None:
                         break
-                    ident, body, _ = item
+                    value = item.ident, item.body
+                    # An ident that does not fit is to be refused alone.
+                    size = len(item.body) if item.ident <= MAX_IDENT else GATHER_BELOW_BYTES
+                if size <= most:
+                    append(value)
+                    if count < look and not self._has_paused:
+                        continue  # in a rush nearly all
                 drawing = False
-                if gathering and len(body) < GATHER_BELOW_BYTES and ident <= MAX_IDENT:
-                    items.append((ident, body))
-                    if self._flusher is None:
-                        self._start_flusher()
-                    if len(items) == 1:  # asked afterwards: the other thread may have emptied it just before
-                        self._since_ns, size = clock_ns(), 0
-                        if self._has_paused:
-                            self._has_paused = gathering = False
-                            burst = 0
-                            self._flush(self._since_ns)
-                        elif not self._awake:
-                            self._awake = True
-                            self._wake.release()
-                    size += len(body) + ITEM_EXTRA_BYTES
-                    if size >= GATHER_BYTES:
-                        self._flush(clock_ns())
-                    elif not count & 7 and (now_ns := clock_ns()) - self._since_ns >= GATHER_NS:
-                        self._flush(now_ns)
-                else:
-                    now_ns = clock_ns()
+                now_ns = clock_ns()
+                if not gathering or size >= GATHER_BELOW_BYTES:
                     if now_ns - burst_ns > BURST_NS:
                         burst, burst_ns = 0, now_ns
                     burst += 1
+                    ident, body = (count, value) if type(value) is bytes else value
                     frame = Frame(_ITEM, ident, body, now_ns)
                     if self._flusher is None and now_ns - self._polled_ns <= CANCEL_POLL_NS:
                         send(frame)
                     else:
                         self._flush(now_ns, frame)
+                        most = -1
                     gathering = gathering or (burst >= BURST_ITEMS and self._gathers)
+                else:
+                    if size > most:
+                        if most < 0:
+                            self._first, self._since_ns = count, now_ns
+                        most = self._most = size
+                        append(value)
+                        full = count + BATCH_BYTES // (most + ITEM_EXTRA_BYTES) - len(items)
+                        self._wake_flusher()
+                    if self._has_paused:
+                        self._has_paused = gathering = False
+                        burst, self._since_ns = 0, now_ns
+                    if not gathering or count >= full or now_ns - self._since_ns >= GATHER_NS:
+                        self._flush(now_ns)
+                        most = -1
+                    else:
+                        look = min(full, count + min(len(items), LOOK_ITEMS))
                 if self._cancelled:
                     return
                 drawing = True
@@ -151,30 +158,36 @@ class Gatherer:
         with self._sending:
             if self._error is not None:
                 raise self._error
-            self._send_gathered()
+            self._send_gathered(self._since_ns)
             if frame is not None:
                 self._channel.send(frame)
             if now_ns - self._polled_ns > CANCEL_POLL_NS:  # afterwards: a lone item does not wait for it
                 self._polled_ns = now_ns
                 self._cancelled = self._channel.poll() is not None  # only CANCEL is legal here
 
-    def _send_gathered(self) -> None:
-        items = self._items
-        while items:  # more than once if one is added meanwhile
-            count = len(items)
-            gathered = items[:count]
-            del items[:count]
-            if count == 1:
-                ident, body = gathered[0]
-                self._channel.send(Frame(_ITEM, ident, body, self._since_ns))
-            else:
-                self._channel.send(pack_items(gathered, self._since_ns))
+    def _send_gathered(self, stamp_ns: int) -> None:
+        """All that there is now."""
+        count = len(self._items)
+        values = self._items[:count]
+        del self._items[:count]
+        if not values:
+            return
+        idents, bodies = _columns(values, self._first)
+        self._first += count
+        at_a_time = GATHER_BYTES // (self._most + ITEM_EXTRA_BYTES)
+        for at in range(0, count, at_a_time):
+            until = at + at_a_time
+            self._channel.send(pack_items(idents[at:until], bodies[at:until], stamp_ns))
 
-    def _start_flusher(self) -> None:
-        self._flusher = threading.Thread(
-            target=self._flush_at_pauses, name=f"pynet flusher {self._name}", daemon=True
-        )
-        self._flusher.start()
+    def _wake_flusher(self) -> None:
+        if self._flusher is None:
+            self._flusher = threading.Thread(
+                target=self._flush_at_pauses, name=f"pynet flusher {self._name}", daemon=True
+            )
+            self._flusher.start()
+        if not self._awake:
+            self._awake = True
+            self._wake.release()
 
     def _end_flusher(self) -> None:
         if self._flusher is not None:
@@ -193,12 +206,33 @@ class Gatherer:
             if self._sending.acquire(blocking=False):
                 try:
                     if self._items and not self._cancelled and self._error is None:
+                        stamp_ns = self._since_ns  # before the owner hears of it, who begins anew
                         self._has_paused = True
-                        self._send_gathered()
+                        self._send_gathered(stamp_ns)
                 except PynetError as exc:
                     self._error = exc
                 finally:
                     self._sending.release()
+
+
+def _is_plain_pair(value: Any) -> bool:
+    """As `as_item` would take it, only sooner."""
+    return (
+        type(value) is tuple
+        and len(value) == 2
+        and type(value[1]) is bytes
+        and type(value[0]) is int
+        and 0 <= value[0] <= MAX_IDENT
+    )
+
+
+def _columns(values: list[Any], first: int) -> tuple[Sequence[int], Sequence[bytes]]:
+    """Idents and bodies; what is no pair has its count for an ident."""
+    if tuple not in set(map(type, values)):
+        return range(first, first + len(values)), values
+    pairs = [each if type(each) is tuple else (count, each) for count, each in enumerate(values, first)]
+    idents, bodies = zip(*pairs, strict=True)
+    return idents, bodies
 
 
 def _of_user(function: Callable[[], Any]) -> Any:

@@ -5,14 +5,15 @@
     uint32 x n    sizes, if they differ
     the items, one after the other
 
-All have the stamp of the frame, which is that of the oldest.
+All have the stamp of the frame, which is that of the oldest that was gathered with them.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from itertools import accumulate, chain, pairwise
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import accumulate, pairwise
 from typing import Final
 
 from pynet_core.errors import RemoteProtocolError
@@ -20,7 +21,7 @@ from pynet_core.wire import Flag, Frame, Kind
 
 CAPABILITY: Final = "items"  # of a controller that takes such frames, told in its HELLO
 ITEM_EXTRA_BYTES: Final = 12  # ident and size
-GATHER_BYTES: Final = 48 * 1024  # with one more item it still fits the 64 KiB of a control frame
+GATHER_BYTES: Final = 48 * 1024  # of a frame; with one more item it still fits the 64 KiB of a control frame
 GATHER_BELOW_BYTES: Final = 8 * 1024  # larger ones gain nothing
 MAX_IDENT: Final = 2**63 - 1
 
@@ -29,17 +30,21 @@ _ITEMS: Final = Kind.ITEMS
 
 
 def pack_items(
-    items: list[tuple[int, bytes]], stamp_ns: int, flags: int = Flag.NONE, replaced: int = 0
+    idents: Sequence[int], bodies: Sequence[bytes], stamp_ns: int, flags: int = Flag.NONE, replaced: int = 0
 ) -> Frame:
     """The frame that carries these, at least one; idents fit 64 bits."""
-    idents, bodies = zip(*items, strict=True)
-    count = len(items)
-    sizes = [len(body) for body in bodies]
-    if sizes[0] and sizes.count(sizes[0]) == count:
-        head = struct.pack(f"<I{count}q", sizes[0], *idents)
+    count = len(bodies)
+    sizes = set(map(len, bodies))
+    if len(sizes) == 1 and 0 not in sizes:
+        head = struct.pack(f"<I{count}q", *sizes, *idents)
     else:
-        head = struct.pack(f"<I{count}q{count}I", 0, *idents, *sizes)
-    return Frame(_ITEMS, count, head + b"".join(bodies), stamp_ns, flags, replaced)
+        head = struct.pack(f"<I{count}q{count}I", 0, *idents, *map(len, bodies))
+    return Frame(_ITEMS, count, b"".join((head, *bodies)), stamp_ns, flags, replaced)
+
+
+@lru_cache(maxsize=8)  # full frames of one stream all hold as many
+def _of_one_size(count: int, size: int) -> struct.Struct:
+    return struct.Struct(f"{size}s" * count)
 
 
 def unpack_items(frame: Frame) -> Iterator[tuple[int, bytes]]:
@@ -57,8 +62,7 @@ def unpack_items(frame: Frame) -> Iterator[tuple[int, bytes]]:
     if size:
         if len(body) != at + count * size:
             raise RemoteProtocolError(f"peer sent {count} items of {size} B in {len(body)} B")
-        bodies = struct.Struct(f"{size}s").iter_unpack(memoryview(body)[at:])
-        return zip(idents, chain.from_iterable(bodies), strict=True)
+        return zip(idents, _of_one_size(count, size).unpack_from(body, at), strict=True)
     start = at + 4 * count
     sizes: tuple[int, ...] = struct.unpack_from(f"<{count}I", body, at) if len(body) >= start else ()
     if len(body) != start + sum(sizes) or not sizes:

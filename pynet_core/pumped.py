@@ -48,8 +48,8 @@ def _send(channel: PlainChannel, item: Item, box: Subscriber, newest: bool, gath
         channel.send(Frame(Kind.ITEM, item.ident, item.body, item.stamp_ns, flags, box.skipped))
         return
     oldest_ns = min(item.stamp_ns, *(each.stamp_ns for each in more))
-    items = [(each.ident, each.body) for each in (item, *more)]
-    channel.send(pack_items(items, oldest_ns, flags, box.skipped))
+    idents, bodies = zip(*((each.ident, each.body) for each in (item, *more)), strict=True)
+    channel.send(pack_items(idents, bodies, oldest_ns, flags, box.skipped))
 
 
 class _Room:

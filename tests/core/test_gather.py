@@ -7,19 +7,20 @@ import itertools
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pynet_core.channel import PlainChannel
 from pynet_core.client import Client
 from pynet_core.errors import LinkClosed, RemoteProtocolError, SubroutineError
 from pynet_core.gateway import Gateway
-from pynet_core.gather import BURST_ITEMS
+from pynet_core.gather import BURST_ITEMS, GATHER_NS, Gatherer
 from pynet_core.items import GATHER_BELOW_BYTES, pack_items, unpack_items
-from pynet_core.wire import MAX_CONTROL_BYTES, Frame, Kind, encode
+from pynet_core.wire import MAX_CONTROL_BYTES, Frame, Kind, encode, limit_bytes
 from tests.core.loopback import (
     PATIENCE_S,
     FakeGateway,
@@ -39,22 +40,26 @@ many = st.lists(st.tuples(st.integers(0, 2**63 - 1), st.binary(max_size=40)), mi
 # Pure: one frame
 
 
+def packed(items: list[tuple[int, bytes]], stamp_ns: int) -> Frame:
+    return pack_items([ident for ident, _ in items], [body for _, body in items], stamp_ns)
+
+
 @given(many)
 def test_any_items_come_back(items: list[tuple[int, bytes]]) -> None:
-    assert list(unpack_items(pack_items(items, 5))) == items
+    assert list(unpack_items(packed(items, 5))) == items
 
 
 @given(st.integers(1, 30), st.integers(0, 50))
 def test_items_of_one_size_come_back(count: int, size: int) -> None:
     items = [(number, bytes([number]) * size) for number in range(count)]
-    assert list(unpack_items(pack_items(items, 5))) == items
+    assert list(unpack_items(packed(items, 5))) == items
 
 
 @given(many, st.data())
 def test_a_frame_that_does_not_add_up_is_the_peers_error(
     items: list[tuple[int, bytes]], data: st.DataObject
 ) -> None:
-    whole = pack_items(items, 0)
+    whole = packed(items, 0)
     cut = whole.body[: data.draw(st.integers(0, len(whole.body) - 1))]
     for body in (cut, whole.body + b"x"):
         with pytest.raises(RemoteProtocolError, match=r"peer sent \d+ items"):
@@ -66,6 +71,100 @@ def test_noise_gives_as_many_items_as_it_says_or_is_the_peers_error(count: int, 
     for said in (count, count % 12):
         with contextlib.suppress(RemoteProtocolError):
             assert len(list(unpack_items(Frame(Kind.ITEMS, said, body)))) == said
+
+
+# Pure: one generator, on a clock of the test's
+
+
+class Wire:
+    """Takes the frames of a Gatherer, and gives the items in them with their stamps."""
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+
+    def send(self, frame: Frame) -> None:
+        self.frames.append(frame)
+
+    def poll(self) -> None:
+        """Nothing is cancelled."""
+
+    @property
+    def stamped(self) -> list[tuple[int, int, bytes]]:
+        """(stamp, ident, body) of each item."""
+        return [
+            (frame.stamp_ns, *item)
+            for frame in self.frames
+            for item in (unpack_items(frame) if frame.kind == Kind.ITEMS else [(frame.ident, frame.body)])
+        ]
+
+
+def gathered(values: Iterable[Any], clock_ns: Callable[[], int] = time.monotonic_ns) -> Wire:
+    wire = Wire()
+    Gatherer(cast(PlainChannel, wire), "x", gathers=True, clock_ns=clock_ns).run(lambda: iter(values))
+    return wire
+
+
+def a_rush_of(sizes: list[int]) -> list[Any]:
+    """Half of them bytes; then a pair, and what only `as_item` can take."""
+    bodies = [bytes([place % 251]) * size for place, size in enumerate(sizes)]
+    return [
+        [body, body, (7000 + place, body), (9000 + place, bytearray(body))][place % 4]
+        for place, body in enumerate(bodies)
+    ]
+
+
+@given(
+    st.lists(st.sampled_from([0, 1, 64, 65, 1000, GATHER_BELOW_BYTES - 1, GATHER_BELOW_BYTES]), max_size=300)
+)
+@settings(max_examples=50, deadline=None)
+def test_any_mixture_comes_whole_with_its_idents_in_frames_that_may_be_sent(sizes: list[int]) -> None:
+    wire = gathered(a_rush_of(sizes))
+    idents = [[place, place, 7000 + place, 9000 + place][place % 4] for place in range(len(sizes))]
+    bodies = [bytes([place % 251]) * size for place, size in enumerate(sizes)]
+    assert [(ident, body) for _, ident, body in wire.stamped] == list(zip(idents, bodies, strict=True))
+    assert all(len(frame.body) <= limit_bytes(frame.kind, opening=False) for frame in wire.frames)
+    assert all(len(frame.body) < MAX_CONTROL_BYTES for frame in wire.frames if frame.kind == Kind.ITEMS)
+
+
+@pytest.mark.parametrize("end", [None, (-1, b"x"), (3, None), (True, None)], ids=repr)
+@pytest.mark.parametrize("before", [0, 1, BURST_ITEMS, 20, 900])
+def test_nothing_is_drawn_behind_an_end(end: Any, before: int) -> None:
+    drawn = iter([*rush(before), end, b"never"])
+    assert len(gathered(drawn).stamped) == before
+    assert list(drawn) == [b"never"]
+
+
+@pytest.mark.parametrize("apart_ns", [200, 5_000, 19_000, 60_000, 90_000])
+@pytest.mark.parametrize("size", [10, 3000])
+def test_a_stamp_is_that_of_the_oldest_item_and_none_is_held_longer_than_it_may(
+    apart_ns: int, size: int
+) -> None:
+    now_ns = 10**9
+    made_ns: list[int] = []
+
+    class Clocked(Wire):
+        def send(self, frame: Frame) -> None:
+            held_ns.append(now_ns - frame.stamp_ns)
+            super().send(frame)
+
+    held_ns: list[int] = []
+
+    def ticking() -> Iterator[bytes]:
+        nonlocal now_ns
+        for _ in range(3000):
+            now_ns += apart_ns
+            made_ns.append(now_ns)
+            yield bytes(size)
+
+    wire = Clocked()
+    Gatherer(cast(PlainChannel, wire), "x", gathers=True, clock_ns=lambda: now_ns).run(ticking)
+    stamps = [stamp_ns for stamp_ns, _, __ in wire.stamped]
+    batch: dict[int, int] = {}  # stamp: when the first item with it was made
+    for stamp_ns, item_ns in zip(stamps, made_ns, strict=True):
+        batch.setdefault(stamp_ns, item_ns)
+    assert all(stamp_ns == item_ns for stamp_ns, item_ns in batch.items())
+    assert max(held_ns) <= 2 * GATHER_NS + apart_ns
+    assert len(wire.frames) < 2900  # some were gathered at all
 
 
 # Over a pair
