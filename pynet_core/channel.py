@@ -6,8 +6,6 @@ import contextlib
 import errno
 import select
 import socket
-import struct
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
@@ -21,17 +19,16 @@ from pynet_core.traffic import (
     IMPATIENT,
     Pacer,
     give_up,
+    has_gone,
     hold_as_needed,
     hold_little,
     mark,
     pacer_for,
     repeat,
     tune,
+    unsent_bytes,
 )
 from pynet_core.wire import Frame, encode_header
-
-if sys.platform == "linux":
-    import fcntl
 
 RECEIVE_BYTES: Final = 2 * 1024  # a reply; a large bytes object per call costs more than a second recv
 LEFTOVER_BYTES: Final = 64 * 1024  # read at a time of what nobody wants any more
@@ -44,7 +41,6 @@ _Received = TypeVar("_Received")
 _NEVER: Final = Deadline(None, "peer")
 _DONTWAIT: Final = getattr(socket, "MSG_DONTWAIT", 0)
 _MORE: Final = getattr(socket, "MSG_MORE", 0)
-_SIOCOUTQNSD: Final = 0x894B  # Linux: bytes in the send queue that have not been sent yet
 
 
 class PlainChannel:
@@ -55,13 +51,15 @@ class PlainChannel:
 
     def __init__(self, sock: socket.socket, session: Session) -> None:
         self._sock = sock
-        self._decoder = FrameDecoder()
+        self.decoder = FrameDecoder()
         self._sealed = False  # what comes is not frames, but is to become them
         self._much_comes = False  # so it is received into the decoder's own buffer
         self._purpose = "stream"
         self._pacer: Pacer | None = None  # of bulk
         self._keeps_latest = False
-        self._aborted = False
+        # For what is sent and received whole and by itself; None where more must be done than that.
+        self.bare: socket.socket | None = sock
+        self.is_aborted = False
         self.is_closed = False  # at this end
         self._closing = threading.Lock()  # or abort could hit the socket that got this one's number next
         self.session = session
@@ -91,7 +89,7 @@ class PlainChannel:
 
     def opened(self) -> None:
         """WELCOME has passed: bodies may be large from now on."""
-        self._decoder.opening = False
+        self.decoder.opening = False
 
     def carry(self, purpose: str) -> None:
         """What this pair is for: its packets say so, an urgent one gives a dead link up soon, bulk yields."""
@@ -102,6 +100,7 @@ class PlainChannel:
         if self._pacer is not None:
             self._pacer.end()
         self._pacer = pacer_for(self._sock) if purpose == "bulk" else None
+        self.bare = None if self._sealed or self._pacer is not None else self._sock
 
     @contextlib.contextmanager
     def carrying_bulk(self) -> Iterator[None]:
@@ -166,8 +165,7 @@ class PlainChannel:
             RemoteProtocolError: The peer broke the wire format, or the order of frames.
         """
         frame: Frame | None = None
-        decoder = self._decoder
-        if self._much_comes or not decoder.is_empty:
+        if self._much_comes or not self.decoder.is_empty:
             frame = self._next()
         elif timeout_s is None:
             # The answer to a call comes by itself and in one piece: it goes no other way than this.
@@ -176,19 +174,26 @@ class PlainChannel:
             except OSError as exc:
                 raise LinkClosed(f"connection lost: {words(exc)}") from exc
             if self._sealed or not 0 < len(data) < RECEIVE_BYTES:
-                self._much_comes = len(data) == RECEIVE_BYTES
-                self._feed(data)
-                frame = self._next()
-            else:
-                frame = decoder.take(data)
-                if frame is not None:
-                    if self._aborted:
-                        self._check_aborted()
-                    if not self.session.receive(frame):
-                        frame = self._next()
+                return self.go_on(data)
+            frame = self.decoder.take(data)
+            if frame is not None:
+                if self.is_aborted:
+                    self._check_aborted()
+                if not self.session.receive(frame):
+                    frame = self._next()
         if frame is not None:
             return frame
         return self.receive_by(_NEVER if timeout_s is None else Deadline(timeout_s, what))
+
+    def go_on(self, data: bytes) -> Frame:
+        """`receive` without a deadline, when these bytes have been read already; b'' is the end."""
+        self._much_comes = len(data) == RECEIVE_BYTES
+        self._feed(data)
+        return self.receive_by(_NEVER)
+
+    def is_at_rest(self) -> bool:
+        """Nothing is on its way, as far as this end can know."""
+        return self.decoder.is_empty and self.session.is_at_rest
 
     def send_raw(self, kind: int, fd: int, offset: int, length: int) -> int:
         """Send a frame whose body is this piece of a file; returns how much of that there was.
@@ -225,14 +230,14 @@ class PlainChannel:
         Raises:
             LinkClosed, RemoteProtocolError: As `receive`.
         """
-        while (begun := self._decoder.take_begun(kind)) is None:
+        while (begun := self.decoder.take_begun(kind)) is None:
             if (frame := self._next()) is not None:
                 return landed(frame, kind, land)
             # No more than is missing: what follows is to come past our memory.
-            missing = min(self._decoder.missing_bytes, BUFFER_BYTES)
-            view = self._decoder.space(missing)[:missing]
+            missing = min(self.decoder.missing_bytes, BUFFER_BYTES)
+            view = self.decoder.space(missing)[:missing]
             if count := self._wait(self._sock.recv_into, view, _NEVER):
-                self._decoder.filled(count)
+                self.decoder.filled(count)
             else:
                 self._feed(b"")
         head, length, part = begun
@@ -275,34 +280,34 @@ class PlainChannel:
 
     def _next(self) -> Frame | None:
         """The next frame that has been read and means something."""
-        while (frame := self._decoder.take()) is not None:
-            if self._aborted:
+        while (frame := self.decoder.take()) is not None:
+            if self.is_aborted:
                 self._check_aborted()
             if self.session.receive(frame):
                 return frame
         return None
 
     def _check_aborted(self) -> None:
-        if self._aborted:
+        if self.is_aborted:
             raise LinkClosed("connection lost: it was cut at this end")
 
     def _read(self, deadline: Deadline) -> None:
         """Wait for more bytes."""
-        if not self._much_comes and self._decoder.missing_bytes <= RECEIVE_BYTES:
+        if not self._much_comes and self.decoder.missing_bytes <= RECEIVE_BYTES:
             data = self._recv(RECEIVE_BYTES, deadline)
             self._much_comes = len(data) == RECEIVE_BYTES
             self._feed(data)
             return
-        if deadline is _NEVER and self._decoder.missing_bytes > OWN_BYTES:
+        if deadline is _NEVER and self.decoder.missing_bytes > OWN_BYTES:
             # In one piece if that is all of a body; else it is copied to what there is, and so not too much.
-            size = min(self._decoder.missing_bytes, OWN_SOON_BYTES)
+            size = min(self.decoder.missing_bytes, OWN_SOON_BYTES)
             self._feed(self._wait(lambda size: self._sock.recv(size, socket.MSG_WAITALL), size, deadline))
             return
-        space = self._decoder.space()
+        space = self.decoder.space()
         count = self._wait(self._sock.recv_into, space, deadline)
         self._much_comes = count >= RECEIVE_BYTES or count == len(space)
         if count:
-            self._decoder.filled(count)
+            self.decoder.filled(count)
         else:
             self._feed(b"")
 
@@ -331,11 +336,11 @@ class PlainChannel:
 
     def _feed(self, data: bytes) -> None:
         if data:
-            self._decoder.add(data)
+            self.decoder.add(data)
             return
         self._check_aborted()
         try:
-            self._decoder.end()
+            self.decoder.end()
         except RemoteProtocolError as exc:
             raise LinkClosed(f"connection lost: {exc}") from exc
         raise LinkClosed("the peer closed the connection")
@@ -353,42 +358,28 @@ class PlainChannel:
 
     def unsent_bytes(self) -> int:
         """Bytes that wait in the kernel for the link; 0 where it cannot be told."""
-        if sys.platform != "linux":
-            return 0
         try:
-            answer = fcntl.ioctl(self._sock, _SIOCOUTQNSD, b"\0\0\0\0")
+            return unsent_bytes(self._sock)
         except (OSError, ValueError) as exc:
             raise LinkClosed(f"connection lost: {words(exc)}") from exc
-        unsent: int = struct.unpack("i", answer)[0]
-        return unsent
 
     def peer_has_gone(self) -> bool:
         """The peer has closed, even if bytes of it are still unread.  Any thread; never blocks."""
-        gone = getattr(select, "POLLRDHUP", 0)
-        try:
-            if gone:
-                poll = select.poll()
-                poll.register(self._sock, gone)
-                return bool(poll.poll(0))
-            if not select.select([self._sock], [], [], 0)[0]:
-                return False
-            return not self._sock.recv(1, socket.MSG_PEEK)
-        except (OSError, ValueError):
-            return True
+        return has_gone(self._sock)
 
     def abort(self) -> None:
         """End the connection now and wake its owner, who gets no frame that has come before.
 
         Any thread; idempotent.
         """
-        self._aborted = True
+        self.is_aborted = True
         with self._closing, contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Give the socket back.  Its owner only; idempotent."""
         with self._closing:
-            self.is_closed = True
+            self.is_closed, self.bare = True, None
             self._sock.close()
 
 

@@ -100,7 +100,7 @@ class Client(Pair):
             SubroutineError: It failed, does not exist, or is a generator.
             LinkError: The connection is gone.
         """
-        frame = self._exchange.call(_BATCH, name, arguments, kwargs)
+        frame = self._exchange.call(_BATCH, name, arguments, kwargs, b"")
         batch = Batch(frame.body)
         batch.ident = frame.ident
         return batch

@@ -5,26 +5,28 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 
 from pynet_core.admission import Admission, NotAdmitted
-from pynet_core.channel import PlainChannel
+from pynet_core.channel import JOIN_BELOW_BYTES, RECEIVE_BYTES, PlainChannel, words
 from pynet_core.clock import Deadline
 from pynet_core.errors import (
     DeadlineExceeded,
+    LinkClosed,
     LinkError,
     LocalProtocolError,
     ProtocolError,
     PynetError,
     RemoteProtocolError,
 )
+from pynet_core.feed import Feed
 from pynet_core.gather import Gatherer
 from pynet_core.items import CAPABILITY
 from pynet_core.mailbox import TooManyChannels, TooSlow
-from pynet_core.payload import as_bytes
 from pynet_core.pump import Pumps, TooManyUnheard, UserCodeFailed
 from pynet_core.pumped import send_pumped
+from pynet_core.replies import CODES, batch_reply, buffer_reply, failure_of
 from pynet_core.subroutines import (
     MAX_NAME_CHARS,
     NotAllowed,
@@ -36,11 +38,13 @@ from pynet_core.subroutines import (
     WrongUse,
     set_caller,
 )
-from pynet_core.transfer.jail import PathRefused
 from pynet_core.transfer.serving import FileAccess
 from pynet_core.trust import Trusted
 from pynet_core.wire import (
+    HEADER,
+    HEADER_BYTES,
     MAGIC,
+    MAX_SEEN_CALLS,
     WIRE_VERSION,
     Call,
     CallReader,
@@ -56,13 +60,15 @@ from pynet_core.wire import (
 _log = logging.getLogger(__name__)
 
 OPENING_TIMEOUT_S: Final = 1.9  # from accept to HELLO; who is too slow has been told so within 2 s
-MAX_REASON_CHARS: Final = 4096
 
 # On 3.11 a member of an enum class is found by a Python function; these are asked for with every call.
 _BATCH: Final = Kind.BATCH
+_BUFFER: Final = Kind.BUFFER
 _REPLY: Final = Kind.REPLY
 _CALLS: Final = frozenset({Kind.BATCH, Kind.BUFFER})
-_CODES: Final[dict[type[BaseException], int]] = {UnknownSubroutine: 404, NotAllowed: 403, PathRefused: 403}
+_pack: Final = HEADER.pack
+_unpack: Final = HEADER.unpack_from
+_IDENTS: Final = range(-(2**63), 2**63)
 
 
 class Host(Protocol):
@@ -94,6 +100,8 @@ class Handler:
         self.hello: Hello | None = None
         self.peer: Peer | None = None
         self._calls = CallReader()
+        self._known: dict[bytes, tuple[str, Callable[..., Any]]] = {}  # a call's bytes: what it calls,
+        self._known_version = -1  # as the registry was then
         self.running = ""  # the subroutine whose code runs now
         self.turns = 0  # times it has come back from there
         self._thread = threading.Thread(target=self._run, name=f"pynet handler {self.address}", daemon=True)
@@ -119,7 +127,7 @@ class Handler:
         why = "closed by peer"
         try:
             self._open()
-            while self._serve(self._channel.receive()):
+            while self._serve(self._next_request()):
                 pass
         except NotAdmitted as exc:
             why = f"refused with {exc.code}: {exc}"
@@ -168,6 +176,51 @@ class Handler:
     def _refuse(self, exc: NotAdmitted) -> None:
         failure = pack_body(Failure(error="Refused", reason=str(exc)))
         self._channel.send(Frame(Kind.REFUSAL, exc.code, failure))
+
+    def _next_request(self) -> Frame:
+        """The next request.  Calls without arguments, of what has been called before, are answered here.
+
+        That is `receive`, `_call` and `send`, written out for what comes whole and by itself.  The two ends
+        of a call take turns, and each finds its caches cold: a function less is more than it is in a loop.
+        """
+        channel, known, registry = self._channel, self._known, self._host.registry
+        sock = channel.bare
+        if sock is None or not known or not channel.is_at_rest():
+            return channel.receive()
+        receive, send, heard = sock.recv, sock.sendall, channel.session.receive
+        try:
+            while True:
+                data = receive(RECEIVE_BYTES)
+                size = len(data) - HEADER_BYTES
+                if size < 0 or channel.is_aborted:
+                    break
+                length, kind, ident, _ = _unpack(data)
+                at = HEADER_BYTES + ident
+                head = data[HEADER_BYTES:at]
+                call = known.get(head)
+                if call is None or len(head) != ident or length != size:
+                    break
+                if (kind != _BUFFER and kind != _BATCH) or registry.version != self._known_version:
+                    break
+                self.running, function = call
+                buffer = data[at:]
+                try:
+                    result = function(buffer=buffer) if buffer else function()
+                except BaseException as exc:  # not our code, sys.exit() included: told to the peer
+                    heard(Frame(kind))
+                    self._fail(exc)
+                else:
+                    if kind == _BUFFER and (result is None or (type(result) is int and result in _IDENTS)):
+                        send(_pack(0, _REPLY, result or 0, 0))
+                    elif kind == _BATCH and type(result) is bytes and len(result) < JOIN_BELOW_BYTES:
+                        send(_pack(len(result), _REPLY, 0, 0) + result)
+                    else:
+                        heard(Frame(kind))
+                        self._reply(kind, result)
+                self.running = ""
+        except OSError as exc:
+            raise LinkClosed(f"connection lost: {words(exc)}") from exc
+        return channel.go_on(data)
 
     def _serve(self, frame: Frame) -> bool:
         """Do what one request asks; False when the pair is done."""
@@ -234,19 +287,36 @@ class Handler:
         assert self.peer is not None
         call, buffer = self._calls.read(frame)
         self.running = call.name[:MAX_NAME_CHARS]
+        version = self._host.registry.version
         try:
             subroutine = self._host.registry.find(call.name, self.peer)
             kwargs = {**call.kwargs, "buffer": buffer} if buffer else call.kwargs
             result = subroutine.call(call.arguments, kwargs)
-            reply = _batch_reply(result) if frame.kind == _BATCH else _buffer_reply(result)
         except BaseException as exc:  # not our code, sys.exit() included: told to the peer
             self._fail(exc)
         else:
-            try:
-                self._channel.send(reply)
-            except LocalProtocolError as exc:  # too large, or its ident
-                self._fail(exc)
+            self._reply(frame.kind, result)
+            if not (call.arguments or call.kwargs):
+                self._remember(frame.body[: frame.ident], subroutine, version)
         self.running = ""
+
+    def _reply(self, kind: int, result: Any) -> None:
+        try:
+            reply = batch_reply(result) if kind == _BATCH else buffer_reply(result)
+        except BaseException as exc:  # nor is a payload's code ours
+            self._fail(exc)
+            return
+        try:
+            self._channel.send(reply)
+        except LocalProtocolError as exc:  # too large, or its ident
+            self._fail(exc)
+
+    def _remember(self, head: bytes, subroutine: Subroutine, version: int) -> None:
+        if version != self._known_version:
+            self._known.clear()
+            self._known_version = version
+        if len(self._known) < MAX_SEEN_CALLS and not isinstance(subroutine.function, Feed):
+            self._known[head] = subroutine.name, subroutine.function
 
     def _sink(self, subroutine: Subroutine, call: Call) -> None:
         if subroutine.is_generator:
@@ -297,33 +367,10 @@ class Handler:
 
     def _fail(self, exc: BaseException) -> None:
         """Tell the peer in its words; the traceback stays here, in the log."""
-        failure = _failure(exc)
+        failure = failure_of(exc)
         # The peer's mistakes need no traceback here; a bug in the subroutine does.
         trace = None if isinstance(exc, PynetError) else exc
         _log.warning(
             "subroutine %r failed: %s: %s", self.running, failure.error, failure.reason, exc_info=trace
         )
-        self._channel.send(Frame(Kind.ERROR, _CODES.get(type(exc), 500), pack_body(failure)))
-
-
-def _failure(exc: BaseException) -> Failure:
-    """Its type and message as they can travel, whatever somebody's __str__ does."""
-    try:
-        reason = str(exc)
-    except Exception:  # not our code
-        reason = "(its message cannot be shown)"
-    # A file name in a message may hold bytes that are no UTF-8.
-    reason = reason[:MAX_REASON_CHARS].encode(errors="replace").decode()
-    return Failure(error=type(exc).__name__[:MAX_REASON_CHARS], reason=reason)
-
-
-def _batch_reply(result: Any) -> Frame:
-    ident = 0
-    if isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], int):
-        ident, result = result
-    return Frame(_REPLY, ident, as_bytes(result))
-
-
-def _buffer_reply(result: Any) -> Frame:
-    # A bool is an int to Python but not to scripts of the ancestor, for which only an exact int counts.
-    return Frame(_REPLY, int(result) if isinstance(result, int) and not isinstance(result, bool) else 0)
+        self._channel.send(Frame(Kind.ERROR, CODES.get(type(exc), 500), pack_body(failure)))

@@ -142,19 +142,19 @@ _CONTROLLER_RECEIVES: Final[_Table] = {
 }
 
 
-class _Place:
+class Place:
     """A state at one end: what each frame that it may send or receive there leads to."""
 
     __slots__ = ("receives", "sends", "state")
 
     def __init__(self, state: State) -> None:
         self.state = state
-        self.sends: dict[int, _Place] = {}
-        self.receives: dict[int, _Place] = {}
+        self.sends: dict[int, Place] = {}
+        self.receives: dict[int, Place] = {}
 
 
-def _places(sends: _Table, receives: _Table) -> dict[State, _Place]:
-    places = {state: _Place(state) for state in State}
+def _places(sends: _Table, receives: _Table) -> dict[State, Place]:
+    places = {state: Place(state) for state in State}
     for state, place in places.items():
         place.sends = {kind: places[after] for kind, after in sends.get(state, _NOTHING).items()}
         place.receives = {kind: places[after] for kind, after in receives.get(state, _NOTHING).items()}
@@ -173,17 +173,24 @@ class Session:
 
     def __init__(self, role: Literal["controller", "gateway"]) -> None:
         self._at_gateway = role == "gateway"
-        self._places = _GATEWAY if self._at_gateway else _CONTROLLER
-        self._idle = self._places[State.IDLE]
-        self._here = self._places[State.OPENING]
+        places = _GATEWAY if self._at_gateway else _CONTROLLER
+        # A controller's call goes from idle to calling and back without asking us; see exchange.py.
+        self.idle = places[State.IDLE]
+        self.calling = places[State.CALLING]
+        self.here = places[State.OPENING]
         # Where the controller still believes to be when the gateway has just ended an operation:
         # until its next request, frames of that operation may arrive.
-        self._believed = self._idle
+        self._believed = self.idle
         self._credit = FIRST_CREDIT  # as this end knows it
 
     @property
     def state(self) -> State:
-        return self._here.state
+        return self.here.state
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Idle, and nothing of the operation before can arrive any more."""
+        return self.here is self.idle is self._believed
 
     @property
     def credit(self) -> int:
@@ -196,7 +203,7 @@ class Session:
         Raises:
             LocalProtocolError: It is not our turn; nothing may be sent.
         """
-        here, kind = self._here, frame.kind
+        here, kind = self.here, frame.kind
         after = here.sends.get(kind)
         if after is None:
             raise LocalProtocolError(
@@ -215,12 +222,12 @@ class Session:
                     )
                 self._credit += frame.ident
             return
-        if here is self._idle:  # a new operation: nothing of the one before can arrive any more
+        if here is self.idle:  # a new operation: nothing of the one before can arrive any more
             self._believed = here
             self._credit = FIRST_CREDIT
-        elif self._at_gateway and after is self._idle:
-            self._believed = here
-        self._here = after
+        elif self._at_gateway and after is self.idle:
+            self._believed = here if here.receives else after
+        self.here = after
 
     def receive(self, frame: Frame) -> bool:
         """The peer has sent this; False when it only crossed what we sent and means nothing.
@@ -228,22 +235,22 @@ class Session:
         Raises:
             RemoteProtocolError: It was not the peer's turn; close the connection.
         """
-        here, kind = self._here, frame.kind
+        here, kind = self.here, frame.kind
         after = here.receives.get(kind)
         if after is None or after is here:
             return self._receive_more(frame, after)
-        if here is self._idle:
+        if here is self.idle:
             self._believed = here
             self._credit = FIRST_CREDIT
-        self._here = after
+        self.here = after
         return True
 
-    def _receive_more(self, frame: Frame, after: _Place | None) -> bool:
+    def _receive_more(self, frame: Frame, after: Place | None) -> bool:
         """One that leaves us where we are, or has crossed, or may not be."""
         kind = frame.kind
         crossed = None
         if after is None:
-            if self._at_gateway and self._here is self._idle:
+            if self._at_gateway and self.here is self.idle:
                 crossed = self._believed.receives.get(kind)
             if crossed is None:
                 raise RemoteProtocolError(f"peer sent {Kind(kind).name} while {self.state.value}")

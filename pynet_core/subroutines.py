@@ -142,6 +142,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._by_name: dict[str, Subroutine] = {}
+        self.version = 0  # another one: what `find` has said may no longer be so
         self._listing = Subroutine(LISTING, self._list, False, "every", Role.VIEWER, False)
 
     def add(
@@ -182,6 +183,7 @@ class Registry:
             is_generator,
             keyed,
         )
+        self.version += 1
 
     def remove(self, name: str) -> None:
         """Forget it; streams that run go on.
@@ -191,6 +193,7 @@ class Registry:
         """
         if self._by_name.pop(name, None) is None:
             raise UnknownSubroutine(f"no subroutine {name!r} to remove")
+        self.version += 1
 
     def find(self, name: str, peer: Peer) -> Subroutine:
         """The subroutine of that name, if this peer may use it.

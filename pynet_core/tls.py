@@ -179,7 +179,7 @@ class TlsChannel(PlainChannel):
             raise self._translated(exc) from exc
         certificate = tls.getpeercert(binary_form=True)
         assert certificate is not None, "CERT_REQUIRED"
-        self._tls, self._sealed = tls, True
+        self._tls, self._sealed, self.bare = tls, True, None
         self._decrypt(tls)  # what came along with the end of the handshake
         return fingerprint_of(certificate)
 
@@ -253,9 +253,9 @@ class TlsChannel(PlainChannel):
         with self._using:
             try:
                 while self._ended is None and (self._incoming.pending or tls.pending()):
-                    space = self._decoder.space()
+                    space = self.decoder.space()
                     if count := cast(int, tls.read(len(space), space)):  # so it is, given a buffer
-                        self._decoder.filled(count)
+                        self.decoder.filled(count)
                     else:
                         self._ended = ssl.SSLZeroReturnError()
             except ssl.SSLWantReadError:

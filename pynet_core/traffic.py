@@ -7,6 +7,7 @@ skipped and never an error: then the traffic is as any other.
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import struct
 import sys
@@ -37,6 +38,7 @@ _SO_BUF_LOCK: Final = 72  # Linux 5.14: 0 lets the kernel size the buffers by it
 _TCP_THIN_LINEAR_TIMEOUTS: Final = 16  # Linux: the timer of a few lone packets is not doubled each time
 _TCP_RTO_MIN_US: Final = 45  # Linux 6.18
 _SO_MAX_PACING_RATE: Final = 47  # Linux
+_SIOCOUTQNSD: Final = 0x894B  # Linux: of those that follow, the ones that have not been sent yet
 _SIOCOUTQ: Final = 0x5411  # Linux: bytes in the send queue that the peer has not acknowledged
 _TCP_INFO: Final = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
 _INFO: Final = struct.Struct("=B67xI72xI")  # state, smoothed round trip in us, bytes not sent yet: Linux 4.6
@@ -119,6 +121,35 @@ def hold_as_needed(sock: socket.socket) -> None:
             sock.setsockopt(socket.SOL_SOCKET, _SO_BUF_LOCK, 0)
 
 
+def unsent_bytes(sock: socket.socket) -> int:
+    """Bytes that wait in the kernel for the link; 0 where it cannot be told.
+
+    Raises:
+        OSError, ValueError: It was closed.
+    """
+    return _asked(sock, _SIOCOUTQNSD) if sys.platform == "linux" else 0
+
+
+def has_gone(sock: socket.socket) -> bool:
+    """The peer has closed, even if bytes of it are still unread.  Any thread; never blocks."""
+    gone = getattr(select, "POLLRDHUP", 0)
+    try:
+        if gone:
+            poll = select.poll()
+            poll.register(sock, gone)
+            return bool(poll.poll(0))
+        if not select.select([sock], [], [], 0)[0]:
+            return False
+        return not sock.recv(1, socket.MSG_PEEK)
+    except (OSError, ValueError):
+        return True
+
+
+def _asked(sock: socket.socket, question: int) -> int:
+    count: int = struct.unpack("i", fcntl.ioctl(sock, question, b"\0\0\0\0"))[0]
+    return count
+
+
 def _set(sock: socket.socket, level: int, option: str, value: int | bytes) -> None:
     number = getattr(socket, option, None)
     if number is not None:
@@ -191,8 +222,7 @@ class Pacer:
             _set_rate(self._sock, rate)
 
     def _under_way(self) -> int:
-        count: int = struct.unpack("i", fcntl.ioctl(self._sock, _SIOCOUTQ, b"\0\0\0\0"))[0]
-        return count
+        return _asked(self._sock, _SIOCOUTQ)
 
 
 def pacer_for(sock: socket.socket) -> Pacer | None:
