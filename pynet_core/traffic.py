@@ -226,8 +226,8 @@ class Pacer:
 
 
 def pacer_for(sock: socket.socket) -> Pacer | None:
-    """None where TCP does not say how the way is: there bulk goes like anything else."""
-    if _TCP_INFO is None:
+    """None where TCP does not say how the way is, or there is none: there bulk goes like anything else."""
+    if _TCP_INFO is None or _is_loopback(sock):
         return None
     try:
         _heard_by_tcp(sock)

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, Protocol
 
-from pynet_core.transfer.positions import read_at
+from pynet_core.transfer.positions import read_into
 
 try:
     import xxhash
@@ -47,14 +47,25 @@ def digest_of(name: str, data: ReadableBuffer) -> bytes:
     return hasher.digest()
 
 
+class FileHasher:
+    """Digests of what stands in files.  One thread's."""
+
+    def __init__(self) -> None:
+        self._view = memoryview(bytearray(READ_BYTES))
+
+    def add(self, hasher: Hasher, fd: int, offset: int, length: int) -> bool:
+        """This piece of the file; False when the file ends before it does."""
+        end = offset + length
+        while offset < end:
+            count = read_into(fd, self._view[: end - offset], offset)
+            if not count:
+                return False
+            hasher.update(self._view[:count])
+            offset += count
+        return True
+
+
 def digest_at(name: str, fd: int, offset: int, length: int) -> bytes | None:
     """The digest of a piece of a file; None when the file ends before the piece does."""
     hasher = HASHERS[name]()
-    end = offset + length
-    while offset < end:
-        data = read_at(fd, min(READ_BYTES, end - offset), offset)
-        if not data:
-            return None
-        hasher.update(data)
-        offset += len(data)
-    return hasher.digest()
+    return hasher.digest() if FileHasher().add(hasher, fd, offset, length) else None

@@ -11,12 +11,12 @@ from typing import Final, Protocol
 from pynet_core.errors import RemoteProtocolError
 from pynet_core.rawfile import Drain
 from pynet_core.transfer.compression import CODECS, NotCompressed
-from pynet_core.transfer.digest import DIGEST_BYTES, HASHERS, READ_BYTES, Hasher, digest_of
+from pynet_core.transfer.digest import DIGEST_BYTES, HASHERS, READ_BYTES, FileHasher, Hasher, digest_of
 from pynet_core.transfer.folder import CannotStore
 from pynet_core.transfer.frames import Link
 from pynet_core.transfer.ground import Folders
 from pynet_core.transfer.intake import Intake
-from pynet_core.transfer.positions import read_at, write_at
+from pynet_core.transfer.positions import write_at
 from pynet_core.transfer.stock import MIN_RANGE_BYTES, Large, Pack, Range, Unit
 from pynet_core.transfer.tree_messages import LOST, SAME, Bit, Hole, Node, Packed, Pull, unpack_dense
 from pynet_core.wire import Failure, Frame, Kind, pack_body, unpack_body
@@ -73,6 +73,7 @@ class Incoming:
         self._link = link
         self._folders = Folders(intake.ground)
         self._drain = Drain()
+        self._hashing = FileHasher()
         self._asked: deque[_Asked] = deque()
         self._range_bytes = MIN_RANGE_BYTES
         self._temp = f"small{pair}"
@@ -285,12 +286,8 @@ class Incoming:
 
     def _read_back(self, asked: _Asked, large: Large, offset: int, length: int) -> None:
         """Hash what stands in the part, not what has come."""
-        end = offset + length
-        fd = self._intake.part_of(large).fd
         try:
-            while offset < end and (data := read_at(fd, min(READ_BYTES, end - offset), offset)):
-                asked.hasher.update(data)
-                offset += len(data)
+            self._hashing.add(asked.hasher, self._intake.part_of(large).fd, offset, length)
         except OSError as exc:
             self._intake.fail_large(large, f"cannot be read back: {exc.strerror or exc}", keep=True)
 

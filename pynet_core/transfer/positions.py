@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-_HAS_POSITIONS = hasattr(os, "pread")  # not on Windows
+_HAS_POSITIONS = hasattr(os, "preadv")  # not on Windows
 
 
 def read_at(fd: int, length: int, offset: int) -> bytes:
@@ -16,6 +16,15 @@ def read_at(fd: int, length: int, offset: int) -> bytes:
         return os.pread(fd, length, offset)
     os.lseek(fd, offset, os.SEEK_SET)
     return os.read(fd, length)
+
+
+def read_into(fd: int, view: memoryview, offset: int) -> int:
+    """`read_at` into memory that is there already: new memory for each piece costs as much as reading it."""
+    if _HAS_POSITIONS:
+        return os.preadv(fd, [view], offset)
+    data = read_at(fd, len(view), offset)
+    view[: len(data)] = data
+    return len(data)
 
 
 def write_at(fd: int, data: bytes | memoryview, offset: int) -> None:

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from pynet_core.errors import PynetError, RemoteProtocolError
 from pynet_core.transfer.compression import CODECS, squeezed
-from pynet_core.transfer.digest import HASHERS, READ_BYTES, Hasher, digest_at, digest_of
+from pynet_core.transfer.digest import HASHERS, READ_BYTES, FileHasher, digest_at, digest_of
 from pynet_core.transfer.frames import Link
 from pynet_core.transfer.jail import NoRegularFile, PathRefused
 from pynet_core.transfer.positions import read_at
@@ -63,6 +63,7 @@ class TreeSender:
         self._asked: deque[Pull] = deque()
         self._last_word: Frame | None = None
         self._buffer = memoryview(bytearray(MAX_PACK_BYTES + 1))
+        self._hashing = FileHasher()
 
     def serve(self, first: Frame | None = None) -> Frame:
         """Send what is asked for, from this frame on; returns the first frame that is no PULL.
@@ -180,7 +181,7 @@ class TreeSender:
                     self._send_dense(fd, pull.codec, start, length)
                     if pull.codec
                     else self._send_raw(fd, start, length)
-                ) or not _update(hasher, fd, start, length):
+                ) or not self._hashing.add(hasher, fd, start, length):
                     raise Changed("has shrunk")
                 _check(os.fstat(fd), bit)
                 self._on_sent(bit.path, length, int(start + length == bit.size))
@@ -215,18 +216,6 @@ def _failure(exc: BaseException) -> Failure:
         return Failure(error="Changed", reason="has vanished")
     reason = (exc.strerror or str(exc)) if isinstance(exc, OSError) else str(exc)
     return Failure(error=type(exc).__name__, reason=reason)
-
-
-def _update(hasher: Hasher, fd: int, offset: int, length: int) -> bool:
-    """Add what stands there; False when the file ends before."""
-    end = offset + length
-    while offset < end:
-        data = read_at(fd, min(READ_BYTES, end - offset), offset)
-        if not data:
-            return False
-        hasher.update(data)
-        offset += len(data)
-    return True
 
 
 def _stretches(fd: int, offset: int, end: int, is_sparse: bool) -> Iterator[tuple[bool, int, int]]:
