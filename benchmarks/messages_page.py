@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from benchmarks.marks import placed
 from benchmarks.messages_figures import Figure, goals, number, under_tls
 from benchmarks.messages_pictures import leads, spreads
 
@@ -17,7 +18,6 @@ LEADS: Final = "messages.svg"  # beside it, as the other
 SPREADS: Final = "messages-times.svg"
 GOALS_BEGIN: Final = "<!-- goals: written by ./run bench messages --page -->"
 BEGIN: Final = "<!-- written by ./run bench messages --page from here on -->"
-END: Final = "<!-- to here -->"
 
 
 def conditions(command: str, rounds: int, load: float, versions: Mapping[str, str]) -> str:
@@ -34,16 +34,9 @@ def conditions(command: str, rounds: int, load: float, versions: Mapping[str, st
 def write(figures: Sequence[Figure], said: str) -> None:
     """All three files, where they are."""
     page = placed(PAGE.read_text(), "\n".join(goals(figures)) + "\n", GOALS_BEGIN)
-    PAGE.write_text(placed(page, section(figures, said)))
+    PAGE.write_text(placed(page, section(figures, said), BEGIN))
     PAGE.with_name(LEADS).write_text(leads(figures))
     PAGE.with_name(SPREADS).write_text(spreads(figures))
-
-
-def placed(page: str, section: str, begin: str = BEGIN) -> str:
-    """The page with this between the marks, at its end when it has none."""
-    before, _, rest = page.partition(begin)
-    after = rest.partition(END)[2] or "\n"
-    return f"{before}{begin}\n\n{section}\n{END}{after}"
 
 
 def section(figures: Sequence[Figure], said: str) -> str:

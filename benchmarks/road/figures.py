@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 URGENT_NICE: Final = -15  # for root
+TRIPS: Final = "failsafe trips"
+MOST_TRIPS: Final = "most in a turn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +36,17 @@ def of_times(times_ms: Sequence[float]) -> dict[str, float]:
 
 
 def medians(figures: Sequence[Figure]) -> list[Figure]:
-    """Of all rounds of a contestant in a scene, each column's own."""
+    """Of all rounds of a contestant in a scene, each column's own; of trips the most in one round too."""
     turns: dict[tuple[str, str], list[dict[str, float]]] = {}
     for each in figures:
         turns.setdefault((each.scene, each.contestant), []).append(each.figures)
-    return [
-        Figure(*who, {column: statistics.median(turn[column] for turn in found) for column in found[0]})
-        for who, found in turns.items()
-    ]
+    figures = []
+    for who, found in turns.items():
+        middle = {column: statistics.median(turn[column] for turn in found) for column in found[0]}
+        if TRIPS in middle:
+            middle[MOST_TRIPS] = max(turn[TRIPS] for turn in found)
+        figures.append(Figure(*who, middle))
+    return figures
 
 
 def tables(figures: Sequence[Figure]) -> str:

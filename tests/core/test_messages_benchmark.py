@@ -13,9 +13,10 @@ import pytest
 
 from benchmarks import messages
 from benchmarks.contestants import BINS, bin_of
+from benchmarks.marks import END, placed
 from benchmarks.messages import ALL, REGULAR, TESTS, Contestant, contestants_with, main, measure, peers_named
 from benchmarks.messages_figures import GOALS, Figure, goals, lead, under_tls
-from benchmarks.messages_page import BEGIN, END, GOALS_BEGIN, conditions, placed, section
+from benchmarks.messages_page import BEGIN, GOALS_BEGIN, conditions, section
 from benchmarks.messages_pictures import leads, spreads, strip
 from benchmarks.peers import PACKAGES
 
@@ -163,7 +164,7 @@ def test_where_less_is_better_a_goal_is_a_limit_and_what_reads_as_it_is_met(
     took_us: float, verdict: str
 ) -> None:
     figures = [
-        Figure(GOALS[0].test, name, "us", value, 1.0, value, value, 1.0)
+        Figure(GOALS[0].test, name, "us", value, 1.0, value, value, 100 / value)
         for name, value in (("raw", 100.0), ("pynet", took_us))
     ]
     (row,) = goal_rows(figures, "round trip of 64 bytes")
@@ -196,16 +197,16 @@ def test_times_are_counted_by_their_logarithm() -> None:
 
 def test_a_page_has_its_goals_above_and_its_tables_below() -> None:
     page = f"# Title\n{GOALS_BEGIN}\nold\n{END}\nby hand\n{BEGIN}\nold too\n{END}\n"
-    assert placed(placed(page, "new\n", GOALS_BEGIN), "tables\n") == (
+    assert placed(placed(page, "new\n", GOALS_BEGIN), "tables\n", BEGIN) == (
         f"# Title\n{GOALS_BEGIN}\n\nnew\n\n{END}\nby hand\n{BEGIN}\n\ntables\n\n{END}\n"
     )
 
 
 def test_what_is_written_by_hand_stays_and_what_was_measured_before_goes() -> None:
-    page = placed(f"# Title\n{BEGIN}\nold\n{END}\n## What misses\n", "new\n")
+    page = placed(f"# Title\n{BEGIN}\nold\n{END}\n## What misses\n", "new\n", BEGIN)
     assert page == f"# Title\n{BEGIN}\n\nnew\n\n{END}\n## What misses\n"
-    assert placed(page, "new\n") == page
-    assert placed("# Title\n", "new\n") == f"# Title\n{BEGIN}\n\nnew\n\n{END}\n"
+    assert placed(page, "new\n", BEGIN) == page
+    assert placed("# Title\n", "new\n", BEGIN) == f"# Title\n{BEGIN}\n\nnew\n\n{END}\n"
 
 
 def test_a_bar_goes_from_raw_sockets_to_the_lead() -> None:

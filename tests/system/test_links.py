@@ -11,9 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.links import BUSY, THIN, main, page
+from benchmarks.links import (
+    BUSY,
+    OURS,
+    PICTURES,
+    POOR,
+    THIN,
+    UPLOAD,
+    YIELDS,
+    estimate_s,
+    goals_of,
+    main,
+    section,
+)
 from benchmarks.road.driving import Driven, car_on, drive
-from benchmarks.road.figures import Figure, medians, percentile, tables
+from benchmarks.road.figures import MOST_TRIPS, TRIPS, Figure, medians, percentile, tables
+from benchmarks.road.goals import goals
 from benchmarks.road.link import Road, road
 from benchmarks.road.looking import look
 from benchmarks.road.ways import TWO_PAIRS
@@ -115,25 +128,51 @@ def test_commands_do_not_wait_behind_an_upload(car: Driven) -> None:
 
 
 FIGURES = [
-    Figure("Far", "ours", {"p99 ms": 10.0, "trips": 0}),
-    Figure("Far", "ours", {"p99 ms": 30.04, "trips": 4}),
-    Figure("Far", "theirs", {"p99 ms": 1234.5, "trips": 9}),
+    Figure("Far", "ours", {"p99 ms": 10.0, TRIPS: 0}),
+    Figure("Far", "ours", {"p99 ms": 30.04, TRIPS: 4}),
+    Figure("Far", "theirs", {"p99 ms": 1234.5, TRIPS: 9}),
     Figure("Thin", "ours", {"pictures/s": 15.0}),
 ]
 
 
-def test_each_contestant_has_the_medians_of_its_rounds() -> None:
-    assert medians(FIGURES)[0] == Figure("Far", "ours", {"p99 ms": 20.02, "trips": 2})
+def test_each_contestant_has_the_medians_of_its_rounds_and_its_worst_turn() -> None:
+    assert medians(FIGURES)[0] == Figure("Far", "ours", {"p99 ms": 20.02, TRIPS: 2, MOST_TRIPS: 4})
     assert len(medians(FIGURES)) == 3
 
 
-def test_each_scene_is_a_table_of_its_own_in_a_page_that_names_its_command() -> None:
+def test_each_scene_is_a_table_of_its_own_under_the_goals_and_the_command() -> None:
     shown = tables(medians(FIGURES))
-    assert "| theirs |   1234 |     9 |" in shown.replace("1235", "1234")
+    assert "| theirs |   1234 |              9 |              9 |" in shown.replace("1235", "1234")
     assert shown.count("### ") == 2
-    text = page(medians(FIGURES), "./run bench links --peers --write")
-    assert "\n    ./run bench links --peers --write\n" in text
+    text = section(medians(FIGURES), goals_of(60.0), "./run bench links --page", 5)
+    assert text.startswith("`./run bench links --page`, 2")
+    assert "medians of 5 rounds" in text
+    assert "| age of pictures, p99, ms | <= 120 | - | not measured |" in text
     assert shown in text
+
+
+def shown_goals(*figures: Figure, loss_seconds: float = 60.0) -> list[str]:
+    return list(goals(goals_of(loss_seconds), figures))[2:]
+
+
+def test_a_goal_of_links_is_met_by_what_was_measured_and_by_nothing_else() -> None:
+    assert [
+        shown_goals(Figure(PICTURES, OURS, {"p99 ms": age_ms}))[0].partition("<= 120 | ")[2]
+        for age_ms in (96.24, 120.04, 120.3)
+    ] == ["96.2 | met |", "120 | met |", "120.3 | **missed** |"]
+    beside = shown_goals(Figure(UPLOAD, YIELDS, {"p99 ms": 90.0}))[1]
+    assert beside.endswith("| <= 60 | 70 | **missed** |")  # 10 ms each way
+
+
+def test_trips_of_a_shorter_turn_are_counted_for_60_s() -> None:
+    poor = Figure(POOR.format(5, 30.0), TWO_PAIRS, {TRIPS: 3})
+    assert shown_goals(poor, loss_seconds=30.0)[3].endswith("| <= 5 | 6 | **missed** |")
+
+
+def test_what_a_run_takes_is_told_before() -> None:
+    whole_s = estimate_s(rounds=5, seconds=10.0, loss_seconds=60.0, peers=True)
+    assert 30 * 60 < whole_s < 45 * 60
+    assert estimate_s(rounds=1, seconds=10.0, loss_seconds=0.0, peers=False) < 2 * 60
 
 
 def test_without_namespaces_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
