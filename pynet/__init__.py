@@ -40,8 +40,8 @@ from pynet_core.subscription import StreamStats, Subscription
 from pynet_core.swarm import Results, Swarm, SwarmProgress
 from pynet_core.transfer.asking import Files
 from pynet_core.transfer.choosing import Choice
+from pynet_core.transfer.meter import Progress
 from pynet_core.transfer.options import Found, Moved, Options, TreeProgress
-from pynet_core.transfer.plan import Progress
 from pynet_core.trust import Trusted, TrustStore
 
 __all__ = [

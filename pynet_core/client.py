@@ -22,7 +22,8 @@ from pynet_core.sink import CONTROL_UNSENT_BYTES, SINK_UNSENT_BYTES
 from pynet_core.sink import Sink as Sink  # what open_buffer returns
 from pynet_core.subscription import Subscription
 from pynet_core.traffic import IMPATIENT
-from pynet_core.transfer.asking import Files, OnProgress, Stopped, StrPath, download, query_for, upload
+from pynet_core.transfer.asking import Files, StrPath, download, query_for, upload
+from pynet_core.transfer.meter import OnProgress, Stopped
 from pynet_core.window import URGENT_WINDOW, Window
 from pynet_core.wire import Flag, Frame, Kind
 

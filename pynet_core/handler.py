@@ -235,7 +235,7 @@ class Handler:
                 return False
             case Kind.CLOSE_GATEWAY:
                 self._close_gateway()
-            case Kind.LIST | Kind.FETCH | Kind.UPLOAD | Kind.TREE | Kind.STORE | Kind.JOIN | Kind.REMOVE:
+            case Kind.LIST | Kind.TREE | Kind.FETCH | Kind.STORE | Kind.JOIN | Kind.REMOVE:
                 self._files(frame)
             case _:
                 self._request(frame)

@@ -5,9 +5,9 @@ idle again.  What one end sends may cross what the other has sent: a CREDIT or
 CANCEL that crosses END, a PUT or END that crosses ERROR.  Those are legal, and
 `receive` says that they mean nothing.
 
-Files: the end that wants them sends TAKE or PULL, the other answers each piece
-of it in order (see transfer/receiver.py and transfer/intake.py); the
-controller's END says that it is done, or will have no more.
+Files: the end that wants them sends PULLs, the other answers each piece of them
+in order (see transfer/incoming.py); the controller's END says that it is done,
+or will have no more.
 """
 
 from __future__ import annotations
@@ -54,9 +54,8 @@ _CREDITED: Final = Flag.CREDITED
 
 
 def _answers(state: State) -> _Row:
-    """To TAKE and PULL: the state stays."""
-    to_pull = (Kind.PACK, Kind.RAW, Kind.HOLE, Kind.SEAL, Kind.DENSE)
-    return dict.fromkeys((Kind.CHUNK, Kind.SAME, Kind.LOST, *to_pull), state)
+    """To PULL: the state stays."""
+    return dict.fromkeys((Kind.PACK, Kind.RAW, Kind.DENSE, Kind.HOLE, Kind.SEAL, Kind.SAME, Kind.LOST), state)
 
 
 _CONTROLLER_SENDS: Final[_Table] = {
@@ -71,7 +70,6 @@ _CONTROLLER_SENDS: Final[_Table] = {
         Kind.CLOSE_GATEWAY: State.CALLING,
         Kind.LIST: State.LISTING,
         Kind.FETCH: State.FETCHING,
-        Kind.UPLOAD: State.OFFERING,
         Kind.TREE: State.LISTING,
         Kind.STORE: State.OFFERING,
         Kind.JOIN: State.UPLOADING,
@@ -79,16 +77,8 @@ _CONTROLLER_SENDS: Final[_Table] = {
     },
     State.STREAMING: {Kind.CREDIT: State.STREAMING, Kind.CANCEL: State.CANCELLED},
     State.SINKING: {Kind.PUT: State.SINKING, Kind.END: State.SINK_ENDING},
-    State.FETCHING: {
-        Kind.TAKE: State.FETCHING,
-        Kind.PULL: State.FETCHING,
-        Kind.END: State.FETCH_ENDING,
-    },
-    State.OFFERING: {
-        Kind.OFFER: State.OFFERING,
-        Kind.FOUND: State.OFFERING,
-        Kind.END: State.UPLOADING,
-    },
+    State.FETCHING: {Kind.PULL: State.FETCHING, Kind.END: State.FETCH_ENDING},
+    State.OFFERING: {Kind.FOUND: State.OFFERING, Kind.END: State.UPLOADING},
     State.UPLOADING: {**_answers(State.UPLOADING), Kind.END: State.UPLOAD_ENDING},
 }
 _GATEWAY_SENDS: Final[_Table] = {
@@ -106,17 +96,11 @@ _GATEWAY_SENDS: Final[_Table] = {
     State.SINK_OPENING: {Kind.REPLY: State.SINKING, Kind.ERROR: State.IDLE},
     State.SINKING: {Kind.ERROR: State.IDLE},
     State.SINK_ENDING: {Kind.END: State.IDLE, Kind.ERROR: State.IDLE},
-    State.LISTING: {
-        Kind.OFFER: State.LISTING,
-        Kind.FOUND: State.LISTING,
-        Kind.END: State.IDLE,
-        Kind.ERROR: State.IDLE,
-    },
+    State.LISTING: {Kind.FOUND: State.LISTING, Kind.END: State.IDLE, Kind.ERROR: State.IDLE},
     State.FETCHING: {**_answers(State.FETCHING), Kind.ERROR: State.IDLE},
     State.FETCH_ENDING: {Kind.END: State.IDLE, Kind.ERROR: State.IDLE},
     State.OFFERING: {Kind.ERROR: State.IDLE},
     State.UPLOADING: {
-        Kind.TAKE: State.UPLOADING,
         Kind.PULL: State.UPLOADING,
         Kind.REPORT: State.UPLOADING,
         Kind.END: State.IDLE,
@@ -136,7 +120,6 @@ _CONTROLLER_RECEIVES: Final[_Table] = {
     State.FETCH_ENDING: {**_GATEWAY_SENDS[State.FETCH_ENDING], **_answers(State.FETCH_ENDING)},
     State.UPLOAD_ENDING: {
         **_GATEWAY_SENDS[State.UPLOAD_ENDING],
-        Kind.TAKE: State.UPLOAD_ENDING,
         Kind.PULL: State.UPLOAD_ENDING,
     },
 }

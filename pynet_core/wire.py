@@ -57,14 +57,10 @@ class Kind(enum.IntEnum):
     PUT = 16  # controller; body: one buffer for the sink
     CLOSE_HANDLER = 17  # controller: this pair is done
     CLOSE_GATEWAY = 18  # controller: stop the whole gateway
-    LIST = 19  # controller; body: Query.  The bodies of these are in transfer/messages.py
-    OFFER = 20  # whoever has the files; body: Offer
-    FETCH = 21  # controller: I shall ask you for files
-    UPLOAD = 22  # controller; body: Placement
-    TAKE = 23  # whoever wants the files; body: Take
-    CHUNK = 24  # answers TAKE; ident: offset in the file; body: digest, bytes of the file
-    SAME = 25  # answers TAKE: you have it already
-    LOST = 26  # answers TAKE; body: Failure
+    LIST = 19  # controller; body: Query.  The bodies of these are in transfer/messages.py; 20 is free
+    FETCH = 21  # controller: I shall ask you for files; 22 to 24 are free
+    SAME = 25  # answers PULL: you have it already
+    LOST = 26  # answers PULL; body: Failure
     REPORT = 27  # gateway; body: Report
     ITEMS = 28  # gateway; ident: how many; body: see items.py
     TREE = 29  # controller; body: Tree.  The bodies of these are in transfer/tree_messages.py
@@ -90,7 +86,7 @@ class Flag(enum.IntEnum):  # no IntFlag: its `&` takes 1 us, and every frame is 
 KINDS: Final = frozenset(int(kind) for kind in Kind)
 _LARGE: Final = frozenset(
     {Kind.STREAM, Kind.BATCH, Kind.BUFFER, Kind.SINK, Kind.ITEM, Kind.REPLY, Kind.PUT}
-    | {Kind.LIST, Kind.CHUNK, Kind.TREE, Kind.PACK, Kind.RAW, Kind.DENSE}
+    | {Kind.LIST, Kind.TREE, Kind.PACK, Kind.RAW, Kind.DENSE}
 )
 
 

@@ -1,4 +1,7 @@
-"""Files at the controller: ask for them, send them.  In the thread that calls the client."""
+"""A few files at the controller, over one pair: ask for them, send them.  In the thread that calls.
+
+They travel as the files of a tree do; what differs is where they land (flat.py) and what the caller hears.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,25 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from pynet_core.errors import FilesError, FilesInterrupted, LinkError, RemoteProtocolError, SubroutineError
-from pynet_core.transfer.digest import agree
+import msgspec
+
+from pynet_core.errors import FilesError, FilesInterrupted, LinkError, RemoteProtocolError
+from pynet_core.rawfile import Drain
+from pynet_core.transfer.flat import Flat
 from pynet_core.transfer.folder import DEFAULT_FOLDER, CannotStore, Folder
-from pynet_core.transfer.frames import Link, receive_offers, send_offers
+from pynet_core.transfer.incoming import bring
+from pynet_core.transfer.intake import Intake
 from pynet_core.transfer.jail import PathRefused, Roots
-from pynet_core.transfer.listing import look_at
-from pynet_core.transfer.messages import MAX_PATH_BYTES, Missed, Offered, Placement, Query, Report
-from pynet_core.transfer.plan import Planned, Progress, as_text, plan
-from pynet_core.transfer.receiver import Receiver
-from pynet_core.transfer.sender import Sender
-from pynet_core.wire import Failure, Frame, Kind, pack_body, unpack_body
+from pynet_core.transfer.listing import look_at, receive_list
+from pynet_core.transfer.messages import MAX_PATH_BYTES, Missed, Query, Report
+from pynet_core.transfer.meter import Meter, OnProgress, Stopped
+from pynet_core.transfer.plan import as_text, joined, plan
+from pynet_core.transfer.storing import FullLink
+from pynet_core.transfer.tree_check import check
+from pynet_core.transfer.tree_messages import Node, Nodes, Store
+from pynet_core.transfer.tree_sender import TreeSender
+from pynet_core.transfer.walk import send_found
+from pynet_core.wire import Frame, Kind, pack_body, unpack_body
 
 _log = logging.getLogger(__name__)
 
@@ -29,21 +40,12 @@ _UPLOAD: Final = "send_files_to_gateway"
 _LOST: Final = "the connection was lost"
 
 StrPath = str | os.PathLike[str]
-OnProgress = Callable[[Progress], object]
 
 
 class Files(list[str]):
     """Local paths of what has arrived; `skipped` maps what was met and is no regular file to the reason."""
 
     skipped: dict[str, str]
-
-
-class Stopped(Exception):
-    """`on_progress` has raised `cause`.  The transfer has been ended and the pair is free."""
-
-    def __init__(self, cause: Exception) -> None:
-        super().__init__()
-        self.cause = cause
 
 
 def query_for(regex: str, files: Sequence[StrPath], folder: StrPath, recursive: bool) -> Query:
@@ -71,7 +73,7 @@ def _paths(paths: Sequence[StrPath]) -> list[bytes]:
     return encoded
 
 
-def download(link: Link, query: Query, download_dir: StrPath, on_progress: OnProgress | None) -> Files:
+def download(link: FullLink, query: Query, download_dir: StrPath, on_progress: OnProgress | None) -> Files:
     """Fetch what the query means; returns when all of it is here, verified, and outlasts a power cut.
 
     Raises:
@@ -83,27 +85,26 @@ def download(link: Link, query: Query, download_dir: StrPath, on_progress: OnPro
     """
     began_s = time.monotonic()
     link.send(Frame(Kind.LIST, 0, pack_body(query)))
-    offers, end = receive_offers(link)
-    _check(end, _DOWNLOAD)
-    planned, refused = plan(one for offer in offers for one in offer.files)
-    missed = [one for offer in offers for one in offer.missed]
+    found, end = receive_list(link)
+    check(end, _DOWNLOAD)
+    planned, refused = plan((nodes.base, node) for nodes in found for node in nodes.nodes)
+    missed = [one for nodes in found for one in nodes.missed]
     files = Files()
     files.skipped = {as_text(one.path): one.reason for one in missed if not one.wanted}
     failed = {as_text(one.path): one.reason for one in [*missed, *refused] if one.wanted}
     size = 0
     if planned:
-        digest = agree(name for offer in offers for name in offer.digests)
-        if digest is None:
-            raise RemoteProtocolError("the gateway offers files without a digest that we know")
+        meter = Meter(planned, on_progress)
         try:
             folder = Folder(download_dir or DEFAULT_FOLDER)
         except CannotStore as exc:
-            raise FilesError({as_text(one.path): str(exc) for one in planned} | failed) from exc
-        with contextlib.closing(folder):
-            receiver = _fetch(link, planned, folder, digest, on_progress)
-        files += _local(receiver, planned, folder)
-        failed |= {as_text(planned[file].path): reason for file, reason in receiver.failed.items()}
-        size = sum(planned[file].version.size for file in receiver.arrived)
+            raise FilesError(dict.fromkeys(meter.paths.values(), str(exc)) | failed) from exc
+        fetching = _Fetching(folder, meter)
+        with contextlib.closing(fetching):
+            fetching.fetch(link, found)
+        files += fetching.local()
+        failed |= meter.failed
+        size = fetching.moved.bytes
     _log.info(
         "%d files downloaded: %d B in %.2f s; %d failed, %d skipped",
         len(files),
@@ -117,39 +118,84 @@ def download(link: Link, query: Query, download_dir: StrPath, on_progress: OnPro
     return files
 
 
-def _fetch(
-    link: Link, planned: list[Planned], folder: Folder, digest: str, on_progress: OnProgress | None
-) -> Receiver:
-    def step(one: Planned, come: int) -> None:
-        meter.step(as_text(one.path), come, len(receiver.arrived) + len(receiver.failed))
+class _Fetching(Intake):
+    """What brings the files here, and tells the meter of each step."""
 
-    meter = _Meter(planned, on_progress)
-    receiver = Receiver(planned, folder, digest, keep_parts=True, on_step=step)
-    try:
-        link.send(Frame(Kind.FETCH))
-        with _ending_when_stopped(link):
-            odd = receiver.run(link)
-        if odd is not None:
-            _check(odd, _DOWNLOAD)
-        _check(_end(link), _DOWNLOAD)
-        receiver.settle()
-    except LinkError as exc:
-        receiver.settle()
-        lost = set(range(len(planned))) - set(receiver.arrived) - set(receiver.failed)
-        if lost:  # else it was lost when all had been said
-            missing = dict.fromkeys(lost, _LOST) | receiver.failed
-            raise FilesInterrupted(
-                {as_text(planned[file].path): missing[file] for file in sorted(missing)},
-                _local(receiver, planned, folder),
-            ) from exc
-    return receiver
+    def __init__(self, folder: Folder, meter: Meter) -> None:
+        self._path = folder.path
+        self._meter = meter
+        flat = Flat(folder, keeps_parts=True)
+        super().__init__(flat, checksum=True, arrived=lambda base, node: meter.over(node.path))
+
+    def fetch(self, link: FullLink, found: list[Nodes]) -> None:
+        """Bring what is planned of the list.
+
+        Raises:
+            As `download`.
+        """
+        meter = self._meter
+        for nodes in found:
+            mine = [node for node in nodes.nodes if meter.has(nodes.base, node.path)]
+            self.found(msgspec.structs.replace(nodes, nodes=mine, missed=[]))
+        self.end_of_list()
+        try:
+            link.send(Frame(Kind.FETCH))
+            with _ending_when_stopped(link):
+                odd = bring(self, _Watched(link, meter))
+                meter.check()
+            if odd is not None:
+                check(odd, _DOWNLOAD)
+                raise RemoteProtocolError(f"peer sent {Kind(odd.kind).name}, which answers nothing")
+            check(_end(link), _DOWNLOAD)
+            self._settle()
+        except LinkError as exc:
+            self._settle()
+            if lost := meter.left():  # else it was lost when all had been said
+                missing = meter.failed | dict.fromkeys(lost, _LOST)
+                failed = {path: missing[path] for path in meter.paths.values() if path in missing}
+                raise FilesInterrupted(failed, self.local()) from exc
+
+    def local(self) -> list[str]:
+        """The paths of what has arrived, in the order planned."""
+        return [str(self._path / as_text(name)) for name in self._meter.here()]
+
+    def _settle(self) -> None:
+        """See to it that what has arrived outlasts a power cut; else it counts as failed."""
+        try:
+            self.finish()
+        except CannotStore as exc:
+            for name in self._meter.here():
+                self._meter.lose(name, str(exc))
+
+    def come(self, pair: int, path: bytes, size: int, *, brought: bool = True) -> None:
+        """As it says; a pack's files are told one by one, when they land."""
+        super().come(pair, path, size, brought=brought)
+        self._meter.come(path, size)
+
+    def fail(self, base: bytes, node: Node, reason: str) -> None:
+        """As it says."""
+        super().fail(base, node, reason)
+        self._meter.lose(node.path, reason)
 
 
-def _local(receiver: Receiver, planned: list[Planned], folder: Folder) -> list[str]:
-    return [str(folder.path / planned[file].name) for file in receiver.arrived]
+class _Watched:
+    """A link that ends the transfer, between two frames, when `on_progress` has raised."""
+
+    def __init__(self, link: FullLink, meter: Meter) -> None:
+        self.send, self.receive, self.poll, self.send_raw = link.send, link.receive, link.poll, link.send_raw
+        self._link = link
+        self._meter = meter
+
+    def receive_raw(
+        self, kind: int, land: Callable[[int, int], int], drain: Drain
+    ) -> tuple[Frame, int, OSError | None]:
+        self._meter.check()
+        return self._link.receive_raw(kind, land, drain)
 
 
-def upload(link: Link, paths: Sequence[StrPath], dirname: StrPath, on_progress: OnProgress | None) -> None:
+def upload(
+    link: FullLink, paths: Sequence[StrPath], dirname: StrPath, on_progress: OnProgress | None
+) -> None:
     """Send files; returns when the gateway has them all, verified, and they outlast a power cut there.
 
     Raises:
@@ -162,22 +208,22 @@ def upload(link: Link, paths: Sequence[StrPath], dirname: StrPath, on_progress: 
     """
     if not len(paths):
         raise ValueError("no files to send")
+    folder = os.fspath(dirname).replace(os.sep, "/")
     everywhere = Roots(None)
     found = [look_at(path, everywhere) for path in dict.fromkeys(_paths(paths))]
-    planned, missed = plan(one for one in found if isinstance(one, Offered))
-    missed += [one for one in found if isinstance(one, Missed)]
+    planned, missed = plan((base, one) for base, one in found if isinstance(one, Node))
+    missed += [one for _, one in found if isinstance(one, Missed)]
     failed = {as_text(one.path): one.reason for one in missed if one.wanted}
     skipped = [as_text(one.path) for one in missed if not one.wanted]
     began_s = time.monotonic()
+    meter = Meter(planned, on_progress)
     if planned:
-        by_name = {os.fsencode(one.name): one for one in planned}
-        folder = os.fspath(dirname).replace(os.sep, "/")
-        failed |= _offer(link, by_name, Placement(folder=folder), on_progress)
-    arrived = [path for one in planned if (path := as_text(one.path)) not in failed]
+        failed |= _offer(link, planned, folder, meter)
+    arrived = [path for path in meter.paths.values() if path not in failed]
     _log.info(
         "%d files uploaded: %d B in %.2f s; %d failed, skipped: %r",
         len(arrived),
-        sum(one.version.size for one in planned),
+        sum(node.size for _, node in planned),
         time.monotonic() - began_s,
         len(failed),
         skipped,
@@ -186,67 +232,66 @@ def upload(link: Link, paths: Sequence[StrPath], dirname: StrPath, on_progress: 
         raise FilesError(failed, arrived)
 
 
-def _offer(
-    link: Link, by_name: dict[bytes, Planned], placement: Placement, on_progress: OnProgress | None
-) -> dict[str, str]:
-    """Send these files under their names; returns which have not arrived, and why."""
-    meter = _Meter(list(by_name.values()), on_progress)
-    left = {name: one.version.size for name, one in by_name.items()}
-    done: set[bytes] = set()
+def _offer(link: FullLink, planned: list[tuple[bytes, Node]], folder: str, meter: Meter) -> dict[str, str]:
+    """Send these files; returns which have not arrived, and why."""
+    opening = _Opening(meter)
 
-    def open_file(name: bytes) -> int:
-        if name not in by_name:
-            raise PathRefused("was not offered")
-        return Roots(None).open(Path(as_text(by_name[name].path)))
-
-    def step(name: bytes, sent: int) -> None:
-        left[name] -= sent
-        if left[name] <= 0:
-            done.add(name)
-        meter.step(as_text(by_name[name].path), sent, len(done))
+    def sent(path: bytes, size: int, whole: int) -> None:
+        meter.come(path, size)
+        if whole:
+            for name in (*opening.opened, path):  # all that one pack has held
+                meter.over(name)
+        opening.opened.clear()
+        meter.check()
 
     failed: dict[str, str] = {}
+    offered = set(meter.paths.values())
     try:
-        link.send(Frame(Kind.UPLOAD, 0, pack_body(placement)))
-        send_offers(
-            link, (Offered(path=name, name=name, version=one.version) for name, one in by_name.items())
+        store = Store(
+            transfer=os.urandom(16),
+            key=bytes(16),
+            folder=folder,
+            preserve=False,
+            fsync="end",
+            checksum=True,
+            flat=True,
         )
+        link.send(Frame(Kind.STORE, 0, pack_body(store)))
+        send_found(link, iter(planned))
         link.send(Frame(Kind.END))
         with _ending_when_stopped(link):
-            frame = Sender(link, open_file, step).serve()
+            frame = TreeSender(link, opening, on_sent=sent).serve()
         while frame.kind == Kind.REPORT:
             for one in unpack_body(frame.body, Report).missed:
-                if one.path not in by_name:
+                path = as_text(one.path)
+                if path not in offered:
                     raise RemoteProtocolError("the gateway reports on a file that was not offered")
-                failed[as_text(by_name[one.path].path)] = one.reason
+                failed[path] = one.reason
             frame = link.receive()
-        _check(frame, _UPLOAD)
+        check(frame, _UPLOAD)
     except LinkError as exc:
-        raise FilesInterrupted({as_text(one.path): _LOST for one in by_name.values()}) from exc
+        raise FilesInterrupted(dict.fromkeys(meter.paths.values(), _LOST)) from exc
     return failed
 
 
-class _Meter:
-    """Counts, and tells whoever wants to know."""
+class _Opening:
+    """Opens what is offered and nothing else, whatever the gateway asks for."""
 
-    def __init__(self, planned: list[Planned], on_progress: OnProgress | None) -> None:
-        self._files = len(planned)
-        self._bytes = sum(one.version.size for one in planned)
-        self._bytes_done = 0
-        self._on_progress = on_progress
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._roots = Roots(None)
+        self.opened: list[bytes] = []  # names, since that was last cleared
 
-    def step(self, path: str, come: int, files_done: int) -> None:
-        self._bytes_done += come
-        if self._on_progress is None:
-            return
-        try:
-            self._on_progress(Progress(path, files_done, self._files, self._bytes_done, self._bytes))
-        except Exception as exc:  # not our code
-            raise Stopped(exc) from exc
+    def open(self, base: bytes, path: bytes) -> tuple[int, os.stat_result]:
+        if not self._meter.has(base, path):
+            raise PathRefused("was not offered")
+        fd = self._roots.open(Path(as_text(joined(base, path))))
+        self.opened.append(path)
+        return fd, os.fstat(fd)
 
 
 @contextlib.contextmanager
-def _ending_when_stopped(link: Link) -> Iterator[None]:
+def _ending_when_stopped(link: FullLink) -> Iterator[None]:
     try:
         yield
     except Stopped:
@@ -255,15 +300,9 @@ def _ending_when_stopped(link: Link) -> Iterator[None]:
         raise
 
 
-def _end(link: Link) -> Frame:
+def _end(link: FullLink) -> Frame:
     """We want no more: read what was on its way, up to the gateway's last word."""
     link.send(Frame(Kind.END))
     while (frame := link.receive()).kind not in (Kind.END, Kind.ERROR):
         pass
     return frame
-
-
-def _check(frame: Frame, name: str) -> None:
-    if frame.kind == Kind.ERROR:
-        failure = unpack_body(frame.body, Failure)
-        raise SubroutineError(name, failure.error, failure.reason, frame.ident)

@@ -5,101 +5,28 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 import sys
 import threading
 import time
-from collections import OrderedDict
+from collections import deque
 from pathlib import Path
 from typing import Final, Literal
 
 from pynet_core.transfer.folder import CannotStore, Folder, cannot, storing
-from pynet_core.transfer.jail import (
-    DIRECTORY,
-    NOFOLLOW,
-    OPEN_FLAGS,
-    PART_SUFFIX,
-    PathRefused,
-    folder_parts,
-)
-from pynet_core.transfer.plan import as_text
+from pynet_core.transfer.folders import FOLDER_FLAGS, Folders, split
+from pynet_core.transfer.jail import NOFOLLOW, OPEN_FLAGS, PART_SUFFIX
 from pynet_core.transfer.tree_messages import Node
+from pynet_core.transfer.tree_part import TreePart, claims_of
 
 if sys.platform != "win32":
     import fcntl
 
-KEPT_FOLDERS: Final = 32  # open at a time, in each thread
 LOCK_WAIT_S: Final = 5.0  # TCP tells within 4 s that a peer has gone
 LOCK_POLL_S: Final = 0.05
-_FOLDER: Final = os.O_RDONLY | DIRECTORY | NOFOLLOW | OPEN_FLAGS
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NOFOLLOW | OPEN_FLAGS
-# The everyday path: what it matches is harmless on every system, save for names of parts.
-_STEP: Final = rb"[A-Za-z0-9_][A-Za-z0-9_+=@,.-]{0,99}"
-_PLAIN: Final = re.compile(rb"%s(?:/%s)*" % (_STEP, _STEP))
-
 _HERE: Final = "cannot be stored here"
 
 Fsync = Literal["none", "end", "each"]
-
-
-def check_path(path: bytes) -> None:
-    """A relative path from a peer leads to one place below the folder it belongs to.
-
-    Raises:
-        PathRefused: Or it does not; says why.
-    """
-    if not path:
-        raise PathRefused("has no path")
-    if _PLAIN.fullmatch(path) and b".pynet.part" not in path.lower():
-        return
-    text = as_text(path)
-    steps = folder_parts(text)
-    if "/".join(steps) != text:  # an empty step or a dot
-        raise PathRefused("has a step in its path that is none")
-
-
-def split(path: bytes) -> tuple[bytes, bytes]:
-    parent, _, name = path.rpartition(b"/")
-    return parent, name
-
-
-class Folders:
-    """Folders below the ground, kept open from one file to the next.  One thread's; close it."""
-
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
-        self._open: OrderedDict[bytes, int] = OrderedDict()
-
-    def get(self, path: bytes) -> int:
-        """A descriptor of this folder, made if need be; ours, and good until the next call.
-
-        Raises:
-            OSError: It cannot be made, or a link or a file has its name.
-        """
-        if not path:
-            return self._ground.fd
-        fd = self._open.get(path)
-        if fd is not None:
-            self._open.move_to_end(path)
-            return fd
-        parent, name = split(path)
-        above = self.get(parent)
-        try:
-            fd = os.open(name, _FOLDER, dir_fd=above)
-        except FileNotFoundError:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(name, 0o777, dir_fd=above)
-                self._ground.fresh.add(path)
-            fd = os.open(name, _FOLDER, dir_fd=above)
-        self._open[path] = fd
-        if len(self._open) > KEPT_FOLDERS:
-            os.close(self._open.popitem(last=False)[1])
-        return fd
-
-    def close(self) -> None:
-        """Idempotent."""
-        while self._open:
-            os.close(self._open.popitem()[1])
 
 
 class Ground:
@@ -109,6 +36,8 @@ class Ground:
     folder at the top, whose name comes from `key`: the same transfer again
     finds what it had, and refuses to run twice at a time.
     """
+
+    keeps_spoilt = True  # its verified ranges are worth much, and there may be room again
 
     def __init__(self, folder: Folder, key: bytes, *, preserve: bool, fsync: Fsync) -> None:
         """Raises:
@@ -144,7 +73,7 @@ class Ground:
             except FileExistsError:
                 self.has_parts = True
             with contextlib.suppress(FileNotFoundError):  # it has just been done with
-                fd = os.open(self._staging_name, _FOLDER, dir_fd=self.fd)
+                fd = os.open(self._staging_name, FOLDER_FLAGS, dir_fd=self.fd)
                 if _lock(fd) and self._is_staging(fd):
                     return fd
                 os.close(fd)
@@ -264,6 +193,18 @@ class Ground:
             raise CannotStore("cannot be stored here: there is a folder of that name") from exc
         if self.fsync == "each":
             os.fsync(folder)
+
+    def part(self, node: Node) -> TreePart:
+        """For a large file.
+
+        Raises:
+            CannotStore: The folder takes no such file.
+        """
+        return TreePart(self, node)
+
+    def claims(self, node: Node) -> deque[tuple[int, int]]:
+        """Ranges of a large file, as (offset, length), that an earlier attempt may have brought."""
+        return claims_of(self.staging, node) if self.has_parts else deque()
 
     def link(self, node: Node, folders: Folders) -> None:
         """Raises:

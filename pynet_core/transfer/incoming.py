@@ -13,8 +13,8 @@ from pynet_core.rawfile import Drain
 from pynet_core.transfer.compression import CODECS, NotCompressed
 from pynet_core.transfer.digest import DIGEST_BYTES, HASHERS, READ_BYTES, FileHasher, Hasher, digest_of
 from pynet_core.transfer.folder import CannotStore
+from pynet_core.transfer.folders import Folders
 from pynet_core.transfer.frames import Link
-from pynet_core.transfer.ground import Folders
 from pynet_core.transfer.intake import Intake
 from pynet_core.transfer.positions import write_at
 from pynet_core.transfer.stock import MIN_RANGE_BYTES, Large, Pack, Range, Unit
@@ -151,7 +151,7 @@ class Incoming:
             else:
                 intake.part_of(large)
         except CannotStore as exc:
-            intake.fail_large(large, str(exc), keep=True)
+            intake.spoil_large(large, str(exc))
             if intake.stock.done(self._pair, unit):
                 intake.end_large(large)
             return
@@ -242,7 +242,7 @@ class Incoming:
         try:
             return self._intake.part_of(unit.large).fd
         except CannotStore as exc:
-            self._intake.fail_large(unit.large, str(exc), keep=True)
+            self._intake.spoil_large(unit.large, str(exc))
             return -1
 
     def _took_raw(self, offset: int, length: int, problem: OSError | None) -> None:
@@ -251,7 +251,7 @@ class Incoming:
         asked.come += length
         if problem is not None:
             reason = f"cannot be stored here: {problem.strerror or problem}"
-            self._intake.fail_large(large, reason, keep=True)
+            self._intake.spoil_large(large, reason)
         if not large.is_over:
             self._read_back(asked, large, offset, length)
         self._intake.come(self._pair, large.node.path, length)
@@ -278,7 +278,7 @@ class Incoming:
             try:
                 self._intake.make_hole(large, offset, length)
             except OSError as exc:
-                self._intake.fail_large(large, f"cannot be stored here: {exc.strerror or exc}", keep=True)
+                self._intake.spoil_large(large, f"cannot be stored here: {exc.strerror or exc}")
             else:
                 for start in range(0, length, READ_BYTES):
                     asked.hasher.update(_ZEROS[: length - start])
@@ -289,7 +289,7 @@ class Incoming:
         try:
             self._hashing.add(asked.hasher, self._intake.part_of(large).fd, offset, length)
         except OSError as exc:
-            self._intake.fail_large(large, f"cannot be read back: {exc.strerror or exc}", keep=True)
+            self._intake.spoil_large(large, f"cannot be read back: {exc.strerror or exc}")
 
     def _take_seal(self, digest: bytes) -> None:
         asked = self._expected(Range)
@@ -298,12 +298,12 @@ class Incoming:
         if asked.come != unit.length or len(digest) != DIGEST_BYTES:
             raise RemoteProtocolError("peer seals a piece that is not whole")
         if not large.is_over and asked.hasher.digest() != digest:
-            self._intake.fail_large(large, "arrived corrupted", keep=True)
+            self._intake.spoil_large(large, "arrived corrupted")
         try:
             if not large.is_over and unit.length < large.node.size:
                 self._intake.part_of(large).verified(unit.offset, unit.length)
         except CannotStore as exc:
-            self._intake.fail_large(large, str(exc), keep=True)
+            self._intake.spoil_large(large, str(exc))
         self._finish(unit)
 
     def _take_same(self) -> None:

@@ -15,14 +15,16 @@ from pynet_core.errors import RemoteProtocolError
 from pynet_core.transfer.compression import Advisor
 from pynet_core.transfer.digest import agree, digest_at
 from pynet_core.transfer.folder import CannotStore, storing
-from pynet_core.transfer.ground import Folders, Ground, check_path
+from pynet_core.transfer.folders import Folders, check_path
 from pynet_core.transfer.jail import PathRefused
+from pynet_core.transfer.landing import Landing
 from pynet_core.transfer.limit import Limit
 from pynet_core.transfer.options import Compress, Moved, Select
-from pynet_core.transfer.plan import as_text
+from pynet_core.transfer.part import Part
+from pynet_core.transfer.plan import as_text, joined
 from pynet_core.transfer.stock import SMALL_BYTES, Large, Pack, Stock
 from pynet_core.transfer.tree_messages import FILE, FOLDER, Node, Nodes
-from pynet_core.transfer.tree_part import TreePart, claims_of, gaps_between
+from pynet_core.transfer.tree_part import gaps_between
 from pynet_core.transfer.walk import shown
 
 MAX_NAMED: Final = 10_000  # failures and skips that are kept by name; all are counted
@@ -31,7 +33,7 @@ Arrived = Callable[[bytes, Node], object]  # base, and what has landed
 
 
 class Intake:
-    """One transfer of a tree into a ground.
+    """One transfer of files into a ground.
 
     One thread calls `found` with what the sender lists, then `end_of_list`;
     each pair's thread runs `bring`.  Whoever owns it calls `finish` or `stop`
@@ -40,7 +42,7 @@ class Intake:
 
     def __init__(
         self,
-        ground: Ground,
+        ground: Landing,
         *,
         checksum: bool = False,
         links: bool = True,
@@ -94,7 +96,7 @@ class Intake:
             try:
                 self._judge(nodes.base, node)
             except (CannotStore, PathRefused) as exc:
-                self._missed(full_text(nodes.base, node), str(exc), wanted=True)
+                self._missed(as_text(joined(nodes.base, node.path)), str(exc), wanted=True)
 
     def end_of_list(self) -> None:
         """No more of it comes; if that was all, whoever knows sets `is_listed`."""
@@ -143,8 +145,8 @@ class Intake:
         claims: deque[tuple[int, int]] = deque()
         if compare:
             claims.append((0, node.size))
-        elif self.ground.has_parts:
-            claims = claims_of(self.ground, node)
+        else:
+            claims = self.ground.claims(node)
         gaps = gaps_between(claims, node.size)
         self.stock.add_large(Large(base, node, claims, gaps, compares=compare))
 
@@ -198,14 +200,14 @@ class Intake:
         else:
             part.fill(offset, length)
 
-    def part_of(self, large: Large) -> TreePart:
+    def part_of(self, large: Large) -> Part:
         """Raises:
         CannotStore: It cannot be opened.
         """
         with self._count:
             if large.part is None:
-                large.part = TreePart(self.ground, large.node)
-            part: TreePart = large.part
+                large.part = self.ground.part(large.node)
+            part: Part = large.part
             return part
 
     # What has become of it
@@ -217,8 +219,9 @@ class Intake:
             CannotStore: Its time or permissions cannot be set.
         """
         there = self.ground.present(node.path, folders)
-        if there is not None:
-            self.ground.refresh(node, there, folders)
+        if there is None:
+            raise CannotStore("was here already, but has been removed meanwhile")
+        self.ground.refresh(node, there, folders)
         self._same(base, node)
 
     def _same(self, base: bytes, node: Node) -> None:
@@ -249,12 +252,16 @@ class Intake:
 
     def fail(self, base: bytes, node: Node, reason: str) -> None:
         """It does not arrive, and why."""
-        self._missed(full_text(base, node), reason, wanted=True)
+        self._missed(as_text(joined(base, node.path)), reason, wanted=True)
 
     def fail_large(self, large: Large, reason: str, *, keep: bool) -> None:
         """No more of this one; `keep` its part for another attempt."""
         if self.stock.drop(large, keep=keep):
             self.fail(large.base, large.node, reason)
+
+    def spoil_large(self, large: Large, reason: str) -> None:
+        """No more of this one: it cannot be stored here, or has come corrupted."""
+        self.fail_large(large, reason, keep=self.ground.keeps_spoilt)
 
     def end_large(self, large: Large) -> None:
         """It has failed and nobody writes to it: only now its part may be closed."""
@@ -299,7 +306,3 @@ class Intake:
         self.stock.close(lambda large: large.part and large.part.abandon(keep=True))
         with contextlib.suppress(CannotStore):
             self.ground.close()
-
-
-def full_text(base: bytes, node: Node) -> str:
-    return as_text(base.rstrip(b"/") + b"/" + node.path)

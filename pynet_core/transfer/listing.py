@@ -6,14 +6,27 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
+from pynet_core.errors import PynetError, RemoteProtocolError
+from pynet_core.transfer.frames import Link
 from pynet_core.transfer.jail import MAX_NAME_BYTES, NoRegularFile, PathRefused, Roots
-from pynet_core.transfer.messages import MAX_PATH_BYTES, Missed, Offered, Query
+from pynet_core.transfer.messages import MAX_PATH_BYTES, Missed, Query
 from pynet_core.transfer.pattern import Pattern
-from pynet_core.transfer.sender import version_of
+from pynet_core.transfer.tree_messages import FILE, Node, Nodes
+from pynet_core.transfer.walk import node
+from pynet_core.wire import Frame, Kind, unpack_body
+
+MAX_LIST_BYTES: Final = 64 * 1024 * 1024  # of one list: about 300,000 files; it is held as a whole
+
+Found = tuple[bytes, Node | Missed]  # with its base
 
 
-def find(query: Query, roots: Roots) -> Iterator[Offered | Missed]:
+class ListTooLong(PynetError):
+    """More files than one transfer takes."""
+
+
+def find(query: Query, roots: Roots) -> Iterator[Found]:
     """Each file that is meant, and each thing that cannot be had, with the reason.
 
     A folder's by name, its own before those of folders in it.  Files asked for
@@ -22,7 +35,48 @@ def find(query: Query, roots: Roots) -> Iterator[Offered | Missed]:
     Raises:
         PathRefused, OSError: The folder cannot be listed.
         BadPattern: The regex is none, or costs too much.
+        ListTooLong: It is longer than the other end takes.
     """
+    left = MAX_LIST_BYTES
+    for base, one in _find(query, roots):
+        left -= len(base) + len(one.path) + 100  # more than it takes on the wire
+        if left < 0:
+            raise ListTooLong(f"more than {MAX_LIST_BYTES} B of names; ask for fewer files at a time")
+        yield base, one
+
+
+def receive_list(link: Link) -> tuple[list[Nodes], Frame]:
+    """The whole list that the other end sends, and the frame that ends it.
+
+    Raises:
+        RemoteProtocolError: It has no end.
+    """
+    found: list[Nodes] = []
+    total = 0
+    while (frame := link.receive()).kind == Kind.FOUND:
+        found.append(unpack_body(frame.body, Nodes))
+        total += len(frame.body)
+        if total > MAX_LIST_BYTES:
+            raise RemoteProtocolError(f"peer lists files without end: {total} B, limit {MAX_LIST_BYTES} B")
+    return found, frame
+
+
+def look_at(path: bytes, roots: Roots) -> Found:
+    """One file, asked for by its path."""
+    try:
+        full = roots.full_path(path)
+        found = roots.stat(full)
+    except (OSError, PathRefused) as exc:
+        return b"", _missed(path, exc)
+    if not stat.S_ISREG(found.st_mode):
+        return b"", _missed(path, NoRegularFile("is no regular file"))
+    base, name = os.path.split(path)  # so that it is told under the path it was asked for by
+    if name != os.fsencode(full.name):
+        return _file(full, found)
+    return base, node(name, FILE, found)
+
+
+def _find(query: Query, roots: Roots) -> Iterator[Found]:
     if query.files:
         for path in dict.fromkeys(query.files):
             yield look_at(path, roots)
@@ -38,11 +92,11 @@ def find(query: Query, roots: Roots) -> Iterator[Offered | Missed]:
         yield from _walk(folder, query, pattern, roots)
 
 
-def _offer_of(path: Path, found: os.stat_result) -> Offered:
-    return Offered(path=os.fsencode(path), name=os.fsencode(path.name), version=version_of(found))
+def _file(path: Path, found: os.stat_result) -> Found:
+    return os.fsencode(path.parent), node(os.fsencode(path.name), FILE, found)
 
 
-def _walk(top: Path, query: Query, pattern: Pattern | None, roots: Roots) -> Iterator[Offered | Missed]:
+def _walk(top: Path, query: Query, pattern: Pattern | None, roots: Roots) -> Iterator[Found]:
     todo = [top]
     while todo:
         folder = todo.pop()
@@ -56,7 +110,7 @@ def _walk(top: Path, query: Query, pattern: Pattern | None, roots: Roots) -> Ite
         except OSError as exc:
             if folder is top:
                 raise
-            yield _missed(os.fsencode(folder), exc)
+            yield b"", _missed(os.fsencode(folder), exc)
         todo += reversed(inner)
 
 
@@ -66,25 +120,14 @@ def _is_folder(path: Path, found: os.stat_result | OSError) -> bool:
     return is_folder and not path.is_symlink() and len(os.fsencode(path)) < MAX_PATH_BYTES - MAX_NAME_BYTES
 
 
-def _judge(path: Path, found: os.stat_result | OSError) -> Offered | Missed:
+def _judge(path: Path, found: os.stat_result | OSError) -> Found:
     if isinstance(found, os.stat_result) and stat.S_ISREG(found.st_mode):
-        return _offer_of(path, found)
+        return _file(path, found)
     # What has gone since the folder was listed was not there to be wanted.
-    if isinstance(found, OSError) and not isinstance(found, FileNotFoundError):
-        return _missed(os.fsencode(path), found)
-    return _missed(os.fsencode(path), NoRegularFile("is no regular file"))
-
-
-def look_at(path: bytes, roots: Roots) -> Offered | Missed:
-    try:
-        full = roots.full_path(path)
-        found = roots.stat(full)
-    except (OSError, PathRefused) as exc:
-        return _missed(path, exc)
-    if not stat.S_ISREG(found.st_mode):
-        return _missed(path, NoRegularFile("is no regular file"))
-    # Under the path it was asked for by: the receiver knows it by that.
-    return Offered(path=path, name=os.fsencode(full.name), version=version_of(found))
+    why = found if isinstance(found, OSError) else None
+    if why is None or isinstance(why, FileNotFoundError):
+        return os.fsencode(path.parent), _missed(os.fsencode(path), NoRegularFile("is no regular file"))
+    return os.fsencode(path.parent), _missed(os.fsencode(path), why)
 
 
 def _missed(path: bytes, why: Exception) -> Missed:

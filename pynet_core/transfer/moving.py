@@ -7,7 +7,7 @@ import dataclasses
 from pynet_core.errors import FilesError
 from pynet_core.transfer.jail import Roots
 from pynet_core.transfer.options import Moved, Options
-from pynet_core.transfer.plan import as_text
+from pynet_core.transfer.plan import as_text, joined
 from pynet_core.transfer.removing import remove
 from pynet_core.transfer.tree_messages import FILE, Doomed, Node, Remove
 from pynet_core.transfer.tree_removing import OpenPair, remove_tree
@@ -49,14 +49,10 @@ class Movables:
             return
         failed = set(moved.failed)
         for base, things in self._things.items():
-            arrived = [one for one in things if _full(base, one) not in failed]
+            arrived = [one for one in things if as_text(joined(base, one.path)) not in failed]
             for one in remove(Remove(base=base, landed=False, things=arrived), base, Roots(None)):
                 if one is not None:
                     _stays(moved, f"{as_text(base)}/{as_text(one.path)}", one.reason)
-
-
-def _full(base: bytes, one: Doomed) -> str:
-    return as_text(base.rstrip(b"/") + b"/" + one.path)
 
 
 def _stays(moved: Moved, path: str, reason: str) -> None:

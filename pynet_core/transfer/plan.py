@@ -1,87 +1,46 @@
-"""What a transfer consists of: which file lands under which name, in which pieces.  Pure."""
+"""What a transfer of a few files consists of: which lands under which name.  Pure."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable
 
 from pynet_core.errors import FilesError
 from pynet_core.transfer.jail import PathRefused, landing_name
-from pynet_core.transfer.messages import Missed, Offered, Version
-
-# Small enough that a killed transfer, a dead pair or a cancel costs little; 4 MiB are a second of bad Wi-Fi.
-PIECE_BYTES: Final = 4 * 1024 * 1024
+from pynet_core.transfer.messages import Missed
+from pynet_core.transfer.tree_messages import Node
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    file: int  # index in the plan
-    offset: int  # bytes
-    length: int  # bytes; 0 only for an empty file
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """One file of a transfer."""
-
-    path: bytes  # at the sender
-    name: str  # in the receiver's folder
-    version: Version
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a transfer is; what `on_progress` is called with, after each step."""
-
-    path: str  # the file that this step was about, where it comes from
-    files_done: int  # arrived, or given up
-    files: int
-    bytes_done: int  # of files given up too, as far as they came
-    bytes: int
-
-
-def plan(offered: Iterable[Offered]) -> tuple[list[Planned], list[Missed]]:
-    """The files to fetch, in the order offered, and those whose name may not be used here.
+def plan(found: Iterable[tuple[bytes, Node]]) -> tuple[list[tuple[bytes, Node]], list[Missed]]:
+    """The files to move, each with its base, in the order found; and those whose name may not be used.
 
     Raises:
         FilesError: Two of them would land under one name; nothing has moved.
     """
-    planned: list[Planned] = []
+    planned: list[tuple[bytes, Node]] = []
     refused: list[Missed] = []
-    by_name: dict[str, Offered] = {}
+    by_name: dict[str, bytes] = {}
     twins: dict[str, str] = {}
-    for one in offered:
+    for base, node in found:
+        path = joined(base, node.path)
         try:
-            name = landing_name(one.name)
+            name = landing_name(node.path)
         except PathRefused as exc:
-            refused.append(Missed(path=one.path, reason=str(exc)))
+            refused.append(Missed(path=path, reason=str(exc)))
             continue
         if name in by_name:
-            twins[as_text(one.path)] = f"lands under the same name as {as_text(by_name[name].path)}"
+            twins[as_text(path)] = f"lands under the same name as {as_text(by_name[name])}"
             continue
-        by_name[name] = one
-        planned.append(Planned(one.path, name, one.version))
+        by_name[name] = path
+        planned.append((base, node))
     if twins:
         raise FilesError(twins, what="two files of one name, nothing was moved; fetch them one by one")
     return planned, refused
 
 
-def cut(file: int, size: int, piece_bytes: int = PIECE_BYTES) -> Iterator[Piece]:
-    """Pieces that cover [0, size) exactly, in order; one of no length for an empty file.
-
-    One at a time: a peer may claim any size.
-    """
-    if not size:
-        yield Piece(file, 0, 0)
-    for offset in range(0, size, piece_bytes):
-        yield Piece(file, offset, min(piece_bytes, size - offset))
-
-
-def count(size: int, piece_bytes: int = PIECE_BYTES) -> int:
-    """How many pieces `cut` makes."""
-    return max(1, -(-size // piece_bytes))
+def joined(base: bytes, path: bytes) -> bytes:
+    """The full path of what is at `path` below `base`; as it is when there is no base."""
+    return base.rstrip(b"/") + b"/" + path if base else path
 
 
 def as_text(path: bytes) -> str:

@@ -13,8 +13,7 @@ from pynet_core.transfer.asking import StrPath
 from pynet_core.transfer.jail import PathRefused, Roots
 from pynet_core.transfer.messages import Missed
 from pynet_core.transfer.plan import as_text
-from pynet_core.transfer.sender import Changed
-from pynet_core.transfer.shelf import Shelf
+from pynet_core.transfer.shelf import Changed, Shelf
 from pynet_core.transfer.tree_messages import Doomed, Remove
 
 

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import time
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
-from pynet_core.errors import PynetError, RemoteProtocolError
-from pynet_core.transfer.digest import agree
-from pynet_core.transfer.folder import DEFAULT_FOLDER, Folder
-from pynet_core.transfer.frames import Link, receive_offers, send_offers, send_reports
-from pynet_core.transfer.jail import PathRefused, Roots, folder_parts
+from pynet_core.errors import PynetError
+from pynet_core.transfer.folder import DEFAULT_FOLDER
+from pynet_core.transfer.frames import Link, send_reports
+from pynet_core.transfer.jail import PathRefused, Roots
 from pynet_core.transfer.listing import find
-from pynet_core.transfer.messages import Missed, Placement, Query, Report
-from pynet_core.transfer.plan import plan
-from pynet_core.transfer.receiver import Receiver
+from pynet_core.transfer.messages import Missed, Query, Report
 from pynet_core.transfer.removing import remove
-from pynet_core.transfer.sender import Sender
 from pynet_core.transfer.shelf import Shelf
 from pynet_core.transfer.storing import FullLink, Stores
 from pynet_core.transfer.tree_messages import Join, Remove, Store, Tree
@@ -62,10 +56,10 @@ class FileAccess:
         return f"peers of role admin may {verbs} {readable} and write to {Path(self.download_dir).absolute()}"
 
     def serve(self, request: Frame, link: FullLink) -> None:
-        """Do what a LIST, FETCH, UPLOAD, TREE, STORE or JOIN asks, to its end.
+        """Do what a LIST, TREE, FETCH, STORE, JOIN or REMOVE asks, to its end.
 
         Raises:
-            PathRefused, CannotList, BadPattern, ListTooLong, FilesError, CannotStore: It cannot be
+            PathRefused, CannotList, BadPattern, ListTooLong, CannotStore: It cannot be
                 done, and the peer has not been told yet.
             LinkClosed, ProtocolError: The pair has ended.
         """
@@ -80,10 +74,8 @@ class FileAccess:
                 self._stores.take_in(unpack_body(request.body, Store), link, self.download_dir)
             case Kind.JOIN:
                 self._stores.join(unpack_body(request.body, Join), link)
-            case Kind.REMOVE:
-                self._remove(unpack_body(request.body, Remove), link)
             case _:
-                self._take_in(unpack_body(request.body, Placement), link)
+                self._remove(unpack_body(request.body, Remove), link)
         link.send(Frame(Kind.END))
 
     def is_idle(self) -> bool:
@@ -119,7 +111,7 @@ class FileAccess:
 
     def _list(self, query: Query, link: Link) -> None:
         try:
-            send_offers(link, find(query, self._roots))
+            send_found(link, find(query, self._roots))
         except OSError as exc:
             raise CannotList(f"cannot list {os.fsdecode(query.folder)!r}: {exc.strerror}") from exc
 
@@ -131,49 +123,6 @@ class FileAccess:
             nonlocal files, size
             files, size = files + whole, size + more
 
-        steps: Counter[bytes] = Counter()  # bytes of each file
-        with Shelf(self._roots) as shelf:
-            frame = link.receive()
-            while frame.kind != Kind.END:
-                if frame.kind == Kind.TAKE:
-                    sender = Sender(link, self._open, lambda path, sent: steps.update({path: sent}))
-                    frame = sender.serve(frame)
-                else:
-                    frame = TreeSender(link, shelf, on_sent=sent).serve(frame)
-        _log.info(
-            "%d files sent: %d B in %.2f s",
-            len(steps) + files,
-            steps.total() + size,
-            time.monotonic() - began_s,
-        )
-
-    def _open(self, path: bytes) -> int:
-        return self._roots.open(self._roots.full_path(path))
-
-    def _take_in(self, placement: Placement, link: Link) -> None:
-        began_s = time.monotonic()
-        try:
-            steps = folder_parts(placement.folder)
-        except PathRefused as exc:
-            raise PathRefused(f"the folder {placement.folder!r} {exc}") from exc
-        with contextlib.closing(Folder(self.download_dir, steps)) as folder:
-            offers, _ = receive_offers(link)
-            planned, missed = plan(one for offer in offers for one in offer.files)
-            digest = agree(name for offer in offers for name in offer.digests)
-            if digest is None:
-                raise RemoteProtocolError("peer offers files without a digest that we know")
-            # What a peer breaks off leaves nothing behind: many such peers would fill the disk.
-            receiver = Receiver(planned, folder, digest, keep_parts=False)
-            receiver.run(link)
-            receiver.settle()
-        missed += [Missed(path=planned[file].path, reason=reason) for file, reason in receiver.failed.items()]
-        send_reports(link, missed)
-        size = sum(planned[file].version.size for file in receiver.arrived)
-        _log.info(
-            "%d of %d files uploaded to %s: %d B in %.2f s",
-            len(receiver.arrived),
-            len(planned),
-            folder.path,
-            size,
-            time.monotonic() - began_s,
-        )
+        with Shelf(self._roots, follows=self._roots.folders is None) as shelf:
+            TreeSender(link, shelf, on_sent=sent).serve()
+        _log.info("%d files sent: %d B in %.2f s", files, size, time.monotonic() - began_s)

@@ -1,4 +1,4 @@
-"""Where a sender's trees stand: opens what lies below a base, following no link there."""
+"""Where a sender's files stand: opens what lies below a base, following no link there unless it may."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, Self
 
-from pynet_core.transfer.jail import DIRECTORY, NOFOLLOW, OPEN_FLAGS, NoRegularFile, PathRefused, Roots
+from pynet_core.errors import PynetError
+from pynet_core.transfer.jail import (
+    DIRECTORY,
+    HAS_DIR_FD,
+    NOFOLLOW,
+    OPEN_FLAGS,
+    NoRegularFile,
+    PathRefused,
+    Roots,
+)
+from pynet_core.transfer.plan import joined
 
 KEPT_FOLDERS: Final = 64  # open at a time: those of one pack, and the way to them
 
@@ -19,16 +29,28 @@ _FILE: Final = os.O_RDONLY | NOFOLLOW | OPEN_FLAGS
 Admit = Callable[["Shelf", bytes, bytes, os.stat_result], object]
 
 
+class Changed(PynetError):
+    """The file is not the one that was found any more."""
+
+
 class Shelf:
     """Folders stay open from one file to the next.  One thread's; close it.
 
     `roots` says which bases may be; the way from a base down is the peer's, and
-    each step of it is a name and no link.
+    each step of it is a name and no link.  `follows`: but the last may be a
+    link, for a peer that may read everything.
     """
 
-    def __init__(self, roots: Roots, admit: Admit = lambda shelf, base, path, found: None) -> None:
+    def __init__(
+        self,
+        roots: Roots,
+        admit: Admit = lambda shelf, base, path, found: None,
+        *,
+        follows: bool = False,
+    ) -> None:
         self._roots = roots
         self._admit = admit
+        self._follows = follows
         self._open: OrderedDict[tuple[bytes, bytes], int] = OrderedDict()
 
     def folder(self, base: bytes, path: bytes) -> int:
@@ -78,13 +100,26 @@ class Shelf:
             NoRegularFile: Something else is there.
             PathRefused, OSError: As `folder`.
         """
-        folder, name = self.place(base, path)
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if not HAS_DIR_FD:
+            return self._open_by_path(base, path)
+        try:
+            folder, name = self.place(base, path)
+        except PermissionError:
+            if not self._follows:
+                raise
+            return self._open_by_path(base, path)  # a folder may let through who may not read it
+        found = os.stat(name, dir_fd=folder, follow_symlinks=self._follows)
         self._admit(self, base, path, found)  # it may close the folder
         folder = self.place(base, path)[0]
         if not stat.S_ISREG(found.st_mode):  # first: opening a device may already do something
             raise NoRegularFile("is no regular file")
-        return os.open(name, _FILE, dir_fd=folder), found
+        return os.open(name, OPEN_FLAGS if self._follows else _FILE, dir_fd=folder), found
+
+    def _open_by_path(self, base: bytes, path: bytes) -> tuple[int, os.stat_result]:
+        full = self._roots.full_path(joined(base, path))
+        found = self._roots.stat(full)
+        self._admit(self, base, path, found)
+        return self._roots.open(full), found
 
     def close(self) -> None:
         """Idempotent."""

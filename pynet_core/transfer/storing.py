@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from typing import Final, Protocol, get_args
 
 from pynet_core.errors import PynetError, RemoteProtocolError
+from pynet_core.transfer.flat import Flat
 from pynet_core.transfer.folder import Folder
-from pynet_core.transfer.frames import report_batches
+from pynet_core.transfer.frames import send_reports
 from pynet_core.transfer.ground import Fsync, Ground
 from pynet_core.transfer.incoming import RawLink as ReceivingLink
 from pynet_core.transfer.incoming import bring
 from pynet_core.transfer.intake import Intake
 from pynet_core.transfer.jail import PathRefused, folder_parts
+from pynet_core.transfer.landing import Landing
 from pynet_core.transfer.messages import Missed, Report
 from pynet_core.transfer.options import Compress
 from pynet_core.transfer.tree_messages import Join, Nodes, Store
@@ -51,6 +53,7 @@ class Stores:
         """Do what a STORE asks, up to the last REPORT.
 
         What is broken off stays in its staging folder: the same upload again goes on from there.
+        Of a flat one nothing stays.
 
         Raises:
             PathRefused, CannotStore, RemoteProtocolError, LinkClosed: It cannot be done, or is over.
@@ -75,7 +78,11 @@ class Stores:
         compress: Compress = store.compress  # type: ignore[assignment]
         folder = Folder(download_dir, steps)
         with contextlib.ExitStack() as stack:
-            ground = Ground(folder, b"put\0" + store.key, preserve=store.preserve, fsync=fsync)
+            ground: Landing
+            if store.flat:
+                ground = Flat(folder, keeps_parts=False)  # many who break off would fill the disk
+            else:
+                ground = Ground(folder, b"put\0" + store.key, preserve=store.preserve, fsync=fsync)
             stack.callback(ground.close)
             intake = Intake(ground, checksum=store.checksum, compress=compress, sparse=store.sparse)
             stack.callback(intake.close)
@@ -98,8 +105,7 @@ class Stores:
                 moved.same,
             )
         missed = [Missed(path=os.fsencode(path), reason=why) for path, why in moved.failed.items()]
-        for batch in report_batches(missed):
-            link.send(Frame(Kind.REPORT, 0, pack_body(Report(missed=batch))))
+        send_reports(link, missed)
         last = Report(
             missed=[], failed=moved.failed_count, files=moved.files, bytes=moved.bytes, same=moved.same
         )

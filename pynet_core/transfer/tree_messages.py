@@ -136,6 +136,7 @@ class Store(Struct, frozen=True, kw_only=True):
     checksum: bool = False
     compress: str = "never"
     sparse: bool = True  # holes stay holes
+    flat: bool = False  # no folders: files side by side, and no part stays of what is broken off
 
 
 class Join(Struct, frozen=True, kw_only=True):

@@ -7,28 +7,38 @@ import hashlib
 import os
 import threading
 from collections import deque
-from typing import Final
+from typing import Final, Protocol
 
-from pynet_core.transfer.digest import digest_at
 from pynet_core.transfer.folder import storing
-from pynet_core.transfer.ground import Folders, Ground, split
+from pynet_core.transfer.folders import Folders, split
 from pynet_core.transfer.jail import NOFOLLOW, OPEN_FLAGS
-from pynet_core.transfer.positions import write_at
+from pynet_core.transfer.part import Part
 from pynet_core.transfer.tree_messages import Node
 
 JOURNAL: Final = ".ranges"
-_ZEROS: Final = bytes(1024 * 1024)
-_HAS_HOLES: Final = hasattr(os, "SEEK_DATA")
 
 
 def staged_name(node: Node) -> str:
     return hashlib.blake2b(node.path, digest_size=16).hexdigest()
 
 
-class TreePart:
+class Stage(Protocol):
+    """A Ground, as far as its parts need it."""
+
+    @property
+    def staging(self) -> int: ...
+    @property
+    def has_parts(self) -> bool: ...
+    @property
+    def fsync(self) -> str: ...
+    def dress(self, fd: int, node: Node) -> None: ...
+    def give_name(self, staged: str, folder: int, name: bytes) -> None: ...
+
+
+class TreePart(Part):
     """Any thread; end it by `land` or `abandon`."""
 
-    def __init__(self, ground: Ground, node: Node) -> None:
+    def __init__(self, ground: Stage, node: Node) -> None:
         """Raises:
         CannotStore: The folder takes no such file.
         """
@@ -39,43 +49,7 @@ class TreePart:
         self._journal = -1
         with storing("cannot be stored here"):
             flags = os.O_RDWR | os.O_CREAT | NOFOLLOW | OPEN_FLAGS
-            self.fd = os.open(self._name, flags, 0o666, dir_fd=ground.staging)
-
-    def digest(self, digest: str, offset: int, length: int) -> bytes:
-        """Of what stands here; b'' when the part is shorter than that.
-
-        Raises:
-            CannotStore: It cannot be read.
-        """
-        with storing("cannot be read back"):
-            return digest_at(digest, self.fd, offset, length) or b""
-
-    def make_hole(self, offset: int, length: int) -> None:
-        """Zeros here, and none of them stored if nothing was.
-
-        Raises:
-            OSError: The disk's.
-        """
-        end = min(offset + length, os.fstat(self.fd).st_size)
-        while offset < end:  # what an earlier attempt has left
-            if _HAS_HOLES:
-                try:
-                    offset = os.lseek(self.fd, offset, os.SEEK_DATA)
-                except OSError:
-                    return  # no data beyond
-            if offset < end:
-                count = min(len(_ZEROS), end - offset)
-                self.fill(offset, count)
-                offset += count
-
-    def fill(self, offset: int, length: int) -> None:
-        """Zeros here, all of them stored.
-
-        Raises:
-            OSError: The disk's.
-        """
-        for start in range(0, length, len(_ZEROS)):
-            write_at(self.fd, memoryview(_ZEROS)[: length - start], offset + start)
+            super().__init__(os.open(self._name, flags, 0o666, dir_fd=ground.staging))
 
     def verified(self, offset: int, length: int) -> None:
         """This range stands here as it was sent: another attempt need not fetch it again.
@@ -124,14 +98,14 @@ class TreePart:
                         os.unlink(name, dir_fd=self._ground.staging)
 
 
-def claims_of(ground: Ground, node: Node) -> deque[tuple[int, int]]:
+def claims_of(staging: int, node: Node) -> deque[tuple[int, int]]:
     """Ranges that an earlier attempt has verified, in order, none twice; all within the file as it is now.
 
     A last line that a kill has cut short counts for nothing, as does one that
     nobody has written like that.
     """
     try:
-        fd = os.open(staged_name(node) + JOURNAL, os.O_RDONLY | NOFOLLOW | OPEN_FLAGS, dir_fd=ground.staging)
+        fd = os.open(staged_name(node) + JOURNAL, os.O_RDONLY | NOFOLLOW | OPEN_FLAGS, dir_fd=staging)
     except OSError:
         return deque()
     with os.fdopen(fd, "rb") as journal:

@@ -10,12 +10,11 @@ from typing import Final, Protocol
 
 from pynet_core.errors import PynetError, RemoteProtocolError
 from pynet_core.transfer.compression import CODECS, squeezed
-from pynet_core.transfer.digest import HASHERS, READ_BYTES, FileHasher, digest_at, digest_of
+from pynet_core.transfer.digest import HASHERS, READ_BYTES, FileHasher, Hasher, digest_at, digest_of
 from pynet_core.transfer.frames import Link
 from pynet_core.transfer.jail import NoRegularFile, PathRefused
 from pynet_core.transfer.positions import read_at
-from pynet_core.transfer.sender import Changed
-from pynet_core.transfer.shelf import Shelf
+from pynet_core.transfer.shelf import Changed
 from pynet_core.transfer.tree_messages import (
     LOST,
     MAX_PACK_BYTES,
@@ -31,6 +30,7 @@ from pynet_core.transfer.tree_messages import (
 from pynet_core.wire import Failure, Frame, Kind, pack_body, unpack_body
 
 MAX_WAITING: Final = 16  # pulls read ahead; more wait in the kernel
+MAX_HOLE_BYTES: Final = 64 * 1024 * 1024  # hashed between two looks at the peer: 0.1 s at worst
 _ZEROS: Final = bytes(READ_BYTES)
 _HAS_HOLES: Final = hasattr(os, "SEEK_DATA")
 
@@ -39,6 +39,12 @@ class RawLink(Link, Protocol):
     """A channel, or what behaves like one."""
 
     def send_raw(self, kind: int, fd: int, offset: int, length: int) -> int: ...
+
+
+class Opens(Protocol):
+    """A Shelf, or what behaves like one."""
+
+    def open(self, base: bytes, path: bytes) -> tuple[int, os.stat_result]: ...
 
 
 class TreeSender:
@@ -51,7 +57,7 @@ class TreeSender:
     def __init__(
         self,
         link: RawLink,
-        shelf: Shelf,
+        shelf: Opens,
         *,
         pace: Callable[[int], object] = lambda size: None,
         on_sent: Callable[[bytes, int, int], object] = lambda path, size, files: None,
@@ -157,6 +163,7 @@ class TreeSender:
                 if bit.have and digest_at(pull.digest, fd, bit.offset, bit.length) == bit.have:
                     _check(os.fstat(fd), bit)
                     self._link.send(Frame(Kind.SAME))
+                    self._sent_all(bit)
                 else:
                     self._send_bytes(fd, pull, bit, found)
             finally:
@@ -171,9 +178,9 @@ class TreeSender:
         is_sparse = _HAS_HOLES and found.st_blocks * 512 < found.st_size
         for is_data, offset, end in _stretches(fd, bit.offset, bit.offset + bit.length, is_sparse):
             if not is_data:
-                self._link.send(Frame(Kind.HOLE, offset, pack_body(Hole(length=end - offset))))
-                for start in range(offset, end, READ_BYTES):
-                    hasher.update(_ZEROS[: end - start])
+                self._send_hole(hasher, offset, end)
+                if self._last_word is not None:
+                    return
                 continue
             for start in range(offset, end, MAX_RAW_BYTES):
                 length = min(MAX_RAW_BYTES, end - start)
@@ -184,12 +191,26 @@ class TreeSender:
                 ) or not self._hashing.add(hasher, fd, start, length):
                     raise Changed("has shrunk")
                 _check(os.fstat(fd), bit)
-                self._on_sent(bit.path, length, int(start + length == bit.size))
+                self._on_sent(bit.path, length, 0)
                 self._look_up()
                 if self._last_word is not None:  # nobody waits for the rest
                     return
         _check(os.fstat(fd), bit)
         self._link.send(Frame(Kind.SEAL, 0, hasher.digest()))
+        self._sent_all(bit)
+
+    def _sent_all(self, bit: Bit) -> None:
+        self._on_sent(bit.path, 0, int(bit.offset + bit.length == bit.size))
+
+    def _send_hole(self, hasher: Hasher, offset: int, end: int) -> None:
+        for start in range(offset, end, MAX_HOLE_BYTES):
+            length = min(MAX_HOLE_BYTES, end - start)
+            self._link.send(Frame(Kind.HOLE, start, pack_body(Hole(length=length))))
+            for done in range(0, length, READ_BYTES):
+                hasher.update(_ZEROS[: length - done])
+            self._look_up()
+            if self._last_word is not None:  # nobody waits for the rest
+                return
 
     def _send_raw(self, fd: int, offset: int, length: int) -> bool:
         """False when the file has fewer bytes."""

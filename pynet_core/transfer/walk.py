@@ -15,7 +15,7 @@ from pynet_core.transfer.jail import DIRECTORY, OPEN_FLAGS, PathRefused, Roots
 from pynet_core.transfer.messages import MAX_PATH_BYTES, Missed
 from pynet_core.transfer.options import FileKind, Found, Select
 from pynet_core.transfer.pattern import Pattern
-from pynet_core.transfer.plan import as_text
+from pynet_core.transfer.plan import as_text, joined
 from pynet_core.transfer.shelf import Shelf
 from pynet_core.transfer.tree_messages import FILE, FOLDER, LINK, Node, Nodes, Tree
 from pynet_core.wire import Frame, Kind, pack_body
@@ -86,13 +86,13 @@ class Walk:
         if self._tree.links:
             yield from self._from(base, name, shelf)
         else:
-            yield base, Missed(path=_join(base, name), reason="is a link", wanted=False)
+            yield base, Missed(path=joined(base, name), reason="is a link", wanted=False)
 
     def _from(self, base: bytes, path: bytes, shelf: Shelf) -> Iterator[tuple[bytes, Node | Missed]]:
         try:
             found = shelf.look(base, path) if path else os.fstat(shelf.folder(base, b""))
         except (OSError, PathRefused) as exc:
-            yield base, _missed(_join(base, path), exc)
+            yield base, _missed(joined(base, path), exc)
             return
         if stat.S_ISDIR(found.st_mode):
             yield from self._folder(base, path, found, shelf)
@@ -122,7 +122,7 @@ class Walk:
                     os.close(mine)
             except (OSError, PathRefused) as exc:
                 if not isinstance(exc, FileNotFoundError) or path == top:
-                    yield base, _missed(_join(base, path), exc)
+                    yield base, _missed(joined(base, path), exc)
             todo += reversed(inner)
 
     def _entries(
@@ -143,13 +143,13 @@ class Walk:
                 except OSError as exc:
                     # What has gone since the folder was read was not there to be wanted.
                     if not isinstance(exc, FileNotFoundError):
-                        yield base, _missed(_join(base, path), exc)
+                        yield base, _missed(joined(base, path), exc)
                     continue
                 if stat.S_ISDIR(found.st_mode):
                     if not self._tree.recursive and self._tree.names_folders:
                         yield base, node(path, FOLDER, found)
                     elif not self._tree.recursive:
-                        yield base, Missed(path=_join(base, path), reason="is a folder", wanted=False)
+                        yield base, Missed(path=joined(base, path), reason="is a folder", wanted=False)
                     elif len(path) > MAX_PATH_BYTES - 256:
                         yield base, Missed(path=path[:MAX_PATH_BYTES], reason="has too long a path")
                     else:
@@ -160,7 +160,7 @@ class Walk:
     def _judge(self, base: bytes, path: bytes, found: os.stat_result, shelf: Shelf) -> Node | Missed | None:
         """What is no folder; None when it is not wanted."""
         if stat.S_ISREG(found.st_mode):
-            if self._pattern is not None and not self._pattern.matches(as_text(_join(base, path))):
+            if self._pattern is not None and not self._pattern.matches(as_text(joined(base, path))):
                 return None
             one = node(path, FILE, found)
             return one if self._is_wanted(one) else None
@@ -169,11 +169,11 @@ class Walk:
                 folder, name = shelf.place(base, path)
                 target = os.readlink(name, dir_fd=folder)
             except (OSError, PathRefused) as exc:
-                return _missed(_join(base, path), exc)
+                return _missed(joined(base, path), exc)
             one = node(path, LINK, found, target)
             return one if self._is_wanted(one) else None
         what = "link" if stat.S_ISLNK(found.st_mode) else "device, pipe or socket"
-        return Missed(path=_join(base, path), reason=f"is a {what}", wanted=False)
+        return Missed(path=joined(base, path), reason=f"is a {what}", wanted=False)
 
     def _is_wanted(self, one: Node) -> bool:
         return self._select is None or self._select(shown(one))
@@ -217,10 +217,6 @@ def node(path: bytes, kind: int, found: os.stat_result, target: bytes = b"") -> 
         found.st_mode & 0o7777,
         target,
     )
-
-
-def _join(base: bytes, path: bytes) -> bytes:
-    return base.rstrip(b"/") + b"/" + path
 
 
 def _missed(path: bytes, why: Exception) -> Missed:

@@ -235,7 +235,7 @@ def test_below_three_quarters_nothing_is_moved(machines: Machines) -> None:
 @pytest.mark.shared
 def test_one_that_vanishes_after_it_was_listed_is_named_and_the_others_are_moved(machines: Machines) -> None:
     def vanish(frame: Frame) -> Frame:
-        if frame.kind == Kind.OFFER:
+        if frame.kind == Kind.FOUND:
             (machines.logs / "log005").unlink(missing_ok=True)
         return frame
 
@@ -255,8 +255,8 @@ def test_one_whose_bytes_are_corrupted_on_the_way_stays_and_the_next_is_moved_in
     victim = machines.contents["log005"]
 
     def corrupt(frame: Frame) -> Frame:
-        if frame.kind == Kind.CHUNK and frame.body.endswith(victim):
-            return Frame(frame.kind, frame.ident, frame.body[:-1] + bytes([frame.body[-1] ^ 1]))
+        if frame.kind == Kind.PACK:
+            return Frame(frame.kind, frame.ident, frame.body.replace(victim, victim[::-1]))
         return frame
 
     with Relay(machines.port, tamper=corrupt) as relay:
@@ -271,8 +271,8 @@ def test_one_whose_bytes_are_corrupted_on_the_way_stays_and_the_next_is_moved_in
 @pytest.mark.shared
 @pytest.mark.parametrize(
     ("kind", "count"),
-    [(Kind.OFFER, 1), (Kind.CHUNK, 1), (Kind.CHUNK, 40), (Kind.REPLY, 3), (Kind.REPLY, 40), (Kind.REPLY, 71)],
-    ids=["before all", "first file", "in the files", "first deletion", "in the deletions", "last deletion"],
+    [(Kind.FOUND, 1), (Kind.PACK, 1), (Kind.REPLY, 3), (Kind.REPLY, 40), (Kind.REPLY, 71)],
+    ids=["before all", "in the files", "first deletion", "in the deletions", "last deletion"],
 )
 def test_a_run_killed_half_way_and_started_again_loses_nothing_and_ends_the_same(
     kind: Kind, count: int, machines: Machines

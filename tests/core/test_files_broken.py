@@ -17,14 +17,15 @@ from hypothesis import strategies as st
 
 from pynet_core.controller import Controller
 from pynet_core.errors import FilesError, FilesInterrupted, LinkError, SubroutineError
-from pynet_core.transfer.frames import CHUNK_BYTES
-from pynet_core.transfer.plan import PIECE_BYTES, Progress
+from pynet_core.transfer.flat import PIECE_BYTES
+from pynet_core.transfer.meter import Progress
+from pynet_core.transfer.stock import SMALL_BYTES
 from pynet_core.wire import Frame, Kind
 from tests.core.file_place import Place, assert_arrived, assert_nothing_half, make, place_in, run_python
 from tests.core.loopback import eventually, open_files
 from tests.core.relay import Relay
 
-SIZES = (700, 0, CHUNK_BYTES + 10, 3000)
+SIZES = (700, 0, SMALL_BYTES + 10, 3000)
 # Down: WELCOME, the list, the files.  A little more than all of it, so that some runs end well.
 DOWN_BYTES = sum(SIZES) + 2500
 UP_BYTES = DOWN_BYTES + 500
@@ -188,7 +189,7 @@ def running(source: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.system
-@pytest.mark.parametrize("after", [1500, 200_000, CHUNK_BYTES + 3000])
+@pytest.mark.parametrize("after", [1500, 200_000, SMALL_BYTES + 3000])
 def test_a_controller_killed_in_the_middle_leaves_nothing_half_and_the_next_arrives(
     after: int, place: Place
 ) -> None:
@@ -313,7 +314,7 @@ def rewrite_and_hide_it(path: Path) -> None:
     [
         # A write shows its time before its size, and the sender may look in between.
         (grow, "has (grown from|been written to)"),
-        (shrink, "has (shrunk from|been written to)"),
+        (shrink, "has (shrunk|been written to)"),
         (Path.unlink, "has (vanished|been removed)"),
         (replace_by_a_twin, "has been (replaced|removed)"),
         (rewrite_and_hide_it, "has been written to"),
@@ -354,11 +355,11 @@ def test_a_file_that_changes_while_it_is_read_is_named_and_the_others_arrive(
 
 
 def test_a_file_whose_bytes_were_corrupted_on_the_way_is_named_and_the_others_arrive(place: Place) -> None:
-    files = make(place.source, "a", "b", "c", size=CHUNK_BYTES + 100)
+    files = make(place.source, "a", "b", "c", size=SMALL_BYTES + 100)
     victim = files[1].read_bytes()[-50:]
 
     def tamper(frame: Frame) -> Frame:
-        if frame.kind == Kind.CHUNK and frame.body.endswith(victim):
+        if frame.kind == Kind.RAW and frame.body.endswith(victim):
             return Frame(frame.kind, frame.ident, frame.body[:-1] + bytes([frame.body[-1] ^ 1]))
         return frame
 

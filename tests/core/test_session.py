@@ -19,7 +19,7 @@ from pynet_core.wire import Flag, Frame, Kind
 DOC: Final = (Path(__file__).parents[2] / "docs/reference/wire-format.md").read_text()
 
 K, S = Kind, State
-ANSWERS: Final = (K.CHUNK, K.SAME, K.LOST, K.PACK, K.RAW, K.HOLE, K.SEAL, K.DENSE)  # to TAKE and PULL
+ANSWERS: Final = (K.PACK, K.RAW, K.DENSE, K.HOLE, K.SEAL, K.SAME, K.LOST)  # to PULL
 # state: (what the controller may send, what the gateway may send), each with the state after it.
 # Written out by hand: what the code says is compared with this, and this with the document.
 TABLE: Final[dict[State, tuple[dict[Kind, State], dict[Kind, State]]]] = {
@@ -36,7 +36,6 @@ TABLE: Final[dict[State, tuple[dict[Kind, State], dict[Kind, State]]]] = {
             K.CLOSE_GATEWAY: S.CALLING,
             K.LIST: S.LISTING,
             K.FETCH: S.FETCHING,
-            K.UPLOAD: S.OFFERING,
             K.TREE: S.LISTING,
             K.STORE: S.OFFERING,
             K.JOIN: S.UPLOADING,
@@ -54,19 +53,16 @@ TABLE: Final[dict[State, tuple[dict[Kind, State], dict[Kind, State]]]] = {
     S.SINK_OPENING: ({}, {K.REPLY: S.SINKING, K.ERROR: S.IDLE}),
     S.SINKING: ({K.PUT: S.SINKING, K.END: S.SINK_ENDING}, {K.ERROR: S.IDLE}),
     S.SINK_ENDING: ({}, {K.END: S.IDLE, K.ERROR: S.IDLE}),
-    S.LISTING: ({}, {K.OFFER: S.LISTING, K.FOUND: S.LISTING, K.END: S.IDLE, K.ERROR: S.IDLE}),
+    S.LISTING: ({}, {K.FOUND: S.LISTING, K.END: S.IDLE, K.ERROR: S.IDLE}),
     S.FETCHING: (
-        {K.TAKE: S.FETCHING, K.PULL: S.FETCHING, K.END: S.FETCH_ENDING},
+        {K.PULL: S.FETCHING, K.END: S.FETCH_ENDING},
         {**dict.fromkeys(ANSWERS, S.FETCHING), K.ERROR: S.IDLE},
     ),
     S.FETCH_ENDING: ({}, {K.END: S.IDLE, K.ERROR: S.IDLE}),
-    S.OFFERING: (
-        {K.OFFER: S.OFFERING, K.FOUND: S.OFFERING, K.END: S.UPLOADING},
-        {K.ERROR: S.IDLE},
-    ),
+    S.OFFERING: ({K.FOUND: S.OFFERING, K.END: S.UPLOADING}, {K.ERROR: S.IDLE}),
     S.UPLOADING: (
         {**dict.fromkeys(ANSWERS, S.UPLOADING), K.END: S.UPLOAD_ENDING},
-        {K.TAKE: S.UPLOADING, K.PULL: S.UPLOADING, K.REPORT: S.UPLOADING, K.END: S.IDLE, K.ERROR: S.IDLE},
+        {K.PULL: S.UPLOADING, K.REPORT: S.UPLOADING, K.END: S.IDLE, K.ERROR: S.IDLE},
     ),
     S.UPLOAD_ENDING: ({}, {K.REPORT: S.UPLOAD_ENDING, K.END: S.IDLE, K.ERROR: S.IDLE}),
     S.REMOVING: ({}, {K.REPORT: S.REMOVING, K.END: S.IDLE, K.ERROR: S.IDLE}),
@@ -76,7 +72,7 @@ TABLE: Final[dict[State, tuple[dict[Kind, State], dict[Kind, State]]]] = {
 LATE: Final[dict[State, set[Kind]]] = {
     S.CANCELLED: {K.ITEM, K.ITEMS},
     S.FETCH_ENDING: {*ANSWERS},
-    S.UPLOAD_ENDING: {K.TAKE, K.PULL},
+    S.UPLOAD_ENDING: {K.PULL},
 }
 CONTROLLER: Final = 0
 GATEWAY: Final = 1
@@ -262,15 +258,15 @@ def test_puts_and_the_end_that_cross_the_error_of_a_sink_mean_nothing() -> None:
 def test_what_crosses_the_error_of_a_fetch_means_nothing() -> None:
     _, gateway = pair_in(S.FETCHING)
     gateway.send(Frame(K.ERROR))
-    assert [gateway.receive(Frame(kind)) for kind in (K.TAKE, K.TAKE, K.END)] == [False] * 3
-    with pytest.raises(RemoteProtocolError, match="TAKE while idle"):
-        gateway.receive(Frame(K.TAKE))
+    assert [gateway.receive(Frame(kind)) for kind in (K.PULL, K.PULL, K.END)] == [False] * 3
+    with pytest.raises(RemoteProtocolError, match="PULL while idle"):
+        gateway.receive(Frame(K.PULL))
 
 
 def test_what_crosses_the_refusal_of_an_upload_means_nothing() -> None:
     _, gateway = pair_in(S.OFFERING)
     gateway.send(Frame(K.ERROR))
-    assert [gateway.receive(Frame(kind)) for kind in (K.OFFER, K.OFFER, K.END)] == [False] * 3
+    assert [gateway.receive(Frame(kind)) for kind in (K.FOUND, K.FOUND, K.END)] == [False] * 3
 
 
 def test_giving_up_an_upload_may_cross_its_end() -> None:
@@ -325,7 +321,7 @@ class Pair(RuleBasedStateMachine):
         kind=st.sampled_from(
             [
                 *[K.STREAM] * 4,
-                *[K.SINK, K.FETCH, K.UPLOAD] * 2,
+                *[K.SINK, K.FETCH, K.STORE] * 2,
                 *[K.PING, K.BATCH, K.BUFFER, K.CLOSE_GATEWAY, K.LIST],
             ]
         )

@@ -14,8 +14,7 @@ import pytest
 
 from pynet_core.controller import Controller
 from pynet_core.errors import FilesError, FilesInterrupted, ProtocolError
-from pynet_core.transfer.digest import digest_of
-from pynet_core.transfer.ground import check_path
+from pynet_core.transfer.folders import check_path
 from pynet_core.transfer.jail import PathRefused
 from pynet_core.transfer.options import Options
 from pynet_core.transfer.tree_messages import (
@@ -25,21 +24,19 @@ from pynet_core.transfer.tree_messages import (
     LOST,
     Bit,
     Node,
-    Nodes,
     Packed,
     Pull,
     Store,
 )
 from pynet_core.wire import Frame, Kind, pack_body, unpack_body
+from tests.core.file_frames import DIGEST, END, answer_pulls, found
 from tests.core.file_place import make
 from tests.core.loopback import FakeGateway, RawPeer, eventually, open_files, serving
 from tests.core.test_files_broken import mounted
 from tests.core.test_files_hostile import hostile_names
 from tests.core.tree_place import LARGE_BYTES, assert_nothing_half, assert_same, make_tree
 
-DIGEST: Final = "xxh3-128"
 SECRET: Final = b"secret"
-END: Final = Frame(Kind.END)
 
 
 # Paths
@@ -66,23 +63,6 @@ def test_of_a_hundred_thousand_hostile_paths_those_let_through_stay_below_their_
                 assert not any(step.lower().endswith(b".pynet.part") for step in steps), path
                 assert os.path.normpath(path) == path
     assert through > 1000
-
-
-def found(*nodes: Node, base: bytes = b"/") -> Frame:
-    return Frame(Kind.FOUND, 0, pack_body(Nodes(base=base, digests=[DIGEST], nodes=list(nodes))))
-
-
-def pack_of(pull: Pull, data: bytes = b"abc") -> Frame:
-    count = len(pull.bits)
-    head = pack_body(Packed(sizes=[len(data)] * count, digests=digest_of(DIGEST, data) * count))
-    return Frame(Kind.PACK, len(head), head + data * count)
-
-
-def answer_pulls(peer: RawPeer) -> None:
-    """Give everything that is asked for, `abc`, until END."""
-    while (frame := peer.receive()).kind != Kind.END:
-        if frame.kind == Kind.PULL:
-            peer.send(pack_of(unpack_body(frame.body, Pull)))
 
 
 @contextlib.contextmanager
@@ -153,7 +133,7 @@ SMALL: Final = Node(b"small", FILE, 3, 7, 8, 9, 0o644)
         (SMALL, [Frame(Kind.PACK, -1, b"")]),
         (SMALL, [Frame(Kind.RAW, 0, b"abc")]),
         (SMALL, [Frame(Kind.SEAL, 0, bytes(16))]),
-        (SMALL, [Frame(Kind.CHUNK, 0, bytes(20))]),
+        (SMALL, [Frame(Kind.HOLE, 0, bytes(20))]),
         (PIECE, [Frame(Kind.RAW, 1, bytes(100))]),
         (PIECE, [Frame(Kind.RAW, 0, bytes(LARGE_BYTES + 1))]),
         (PIECE, [Frame(Kind.RAW, 0, bytes(100)), Frame(Kind.SEAL, 0, bytes(16))]),

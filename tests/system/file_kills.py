@@ -19,14 +19,14 @@ import time
 from pathlib import Path
 from typing import Final
 
-from pynet_core.transfer.frames import CHUNK_BYTES
-from pynet_core.transfer.plan import PIECE_BYTES
+from pynet_core.transfer.flat import PIECE_BYTES
+from pynet_core.transfer.stock import SMALL_BYTES
 from tests.core.file_place import assert_arrived, assert_nothing_half, make, place_in, run_python
 from tests.core.relay import Relay
 from tests.system.tree_kills import prove
 
 KILLS_A_TRIAL: Final = 3
-SIZES: Final = (5000, PIECE_BYTES + 3 * CHUNK_BYTES // 2, 0)
+SIZES: Final = (5000, PIECE_BYTES + 3 * SMALL_BYTES // 2, 0)
 # It says when it is connected, so that the relay's count begins where the files do.
 DOWNLOAD: Final = """
 import sys

@@ -27,20 +27,17 @@ from pynet_core.client import Client
 from pynet_core.controller import Controller
 from pynet_core.errors import PynetError
 from pynet_core.keys import SECRET_VARIABLE, Identity
-from pynet_core.transfer.digest import digest_of
-from pynet_core.transfer.frames import pack_chunk
-from pynet_core.transfer.messages import Offer, Offered, Placement, Query, Take, Version, Wanted
-from pynet_core.transfer.sender import version_of
+from pynet_core.transfer.messages import Query
+from pynet_core.transfer.tree_messages import Tree
 from pynet_core.wire import Frame, Kind, pack_body
+from tests.core.file_frames import END, file_node, found, pack, pull_of, store
 from tests.core.hostile_frames import Conversation
 from tests.core.loopback import collected, counting, hello, request
 from tests.system.hostile_target import LARGE
 
-DIGEST: Final = "blake2b-128"
 PING: Final = Frame(Kind.PING, 0, b"ping")
 CREDIT: Final = Frame(Kind.CREDIT, 1)
 CANCEL: Final = Frame(Kind.CANCEL)
-END: Final = Frame(Kind.END)
 CLOSE: Final = Frame(Kind.CLOSE_HANDLER)
 
 
@@ -172,7 +169,7 @@ class RobotTarget:
             ),
             [request(Kind.STREAM, "events"), CANCEL],
             [Frame(Kind.LIST, 0, pack_body(Query(folder=b"/"))), Frame(Kind.FETCH), END],
-            [Frame(Kind.UPLOAD, 0, pack_body(Placement(folder="sub"))), *_upload()],
+            [store("sub"), *_upload()],
         ]
 
     def _hold(self) -> None:
@@ -236,40 +233,23 @@ FEEDS: Final[list[Conversation]] = [
 
 
 def file_conversations(folder: Path) -> list[Conversation]:
-    def wanted(name: str) -> Wanted:
-        path = folder / name
-        found = path.stat()
-        return Wanted(path=os.fsencode(path), version=version_of(found), offset=0, length=found.st_size)
-
-    def take(*names: str) -> Frame:
-        return Frame(Kind.TAKE, 0, pack_body(Take(digest=DIGEST, pieces=[wanted(name) for name in names])))
+    def pull(name: str, *, packed: bool = False) -> Frame:
+        return pull_of(folder / name, packed=packed)
 
     root = os.fsencode(folder / "root")
     return [
         [Frame(Kind.LIST, 0, pack_body(Query(files=[root + b"/file", root + b"/link"]))), PING],
         [Frame(Kind.LIST, 0, pack_body(Query(folder=root, regex=".+file", recursive=True))), PING],
-        [Frame(Kind.FETCH), take("root/file", "root/sub/file"), END],
-        [Frame(Kind.FETCH), take("secret", "root/link"), take("root/file"), END, PING],
-        [Frame(Kind.UPLOAD, 0, pack_body(Placement(folder="sub"))), *_upload(), PING],
+        [Frame(Kind.TREE, 0, pack_body(Tree(sources=[root + b"/"], links=True))), PING],
+        [Frame(Kind.FETCH), pull("root/file"), pull("root/sub/file", packed=True), END],
+        [Frame(Kind.FETCH), pull("secret"), pull("root/link", packed=True), pull("root/file"), END, PING],
+        [store("sub"), *_upload(), PING],
     ]
 
 
 def _upload() -> list[Frame]:
-    """Two files, the first in two chunks; the TAKE that it answers is not awaited."""
-    parts = (b"abc", b"defg", b"hello")
-    files = [
-        Offered(path=b"/%d" % size, name=b"%d" % size, version=Version(size=size, mtime_ns=0))
-        for size in (7, 5)
-    ]
-    return [
-        Frame(Kind.OFFER, 0, pack_body(Offer(digests=[DIGEST], files=files))),
-        END,
-        *(
-            pack_chunk(offset, digest_of(DIGEST, part), part)
-            for offset, part in zip((0, 3, 0), parts, strict=True)
-        ),
-        END,
-    ]
+    """Two files; the PULL that is answered is not awaited."""
+    return [found(file_node(b"7", 7), file_node(b"5", 5)), END, pack(b"abcdefg", b"hello"), END]
 
 
 def _contents(folder: Path) -> dict[str, bytes | None]:
