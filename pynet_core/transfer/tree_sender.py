@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from pynet_core.errors import PynetError, RemoteProtocolError
-from pynet_core.transfer.compression import CODECS, squeezed
+from pynet_core.transfer.compression import CODECS, Effort, squeezed
 from pynet_core.transfer.digest import HASHERS, READ_BYTES, FileHasher, Hasher, digest_at, digest_of
 from pynet_core.transfer.frames import Link
 from pynet_core.transfer.jail import NoRegularFile, PathRefused
@@ -70,6 +71,7 @@ class TreeSender:
         self._last_word: Frame | None = None
         self._buffer = memoryview(bytearray(MAX_PACK_BYTES + 1))
         self._hashing = FileHasher()
+        self._effort = Effort()
 
     def serve(self, first: Frame | None = None) -> Frame:
         """Send what is asked for, from this frame on; returns the first frame that is no PULL.
@@ -131,7 +133,7 @@ class TreeSender:
             sizes.append(len(view))
             digests.append(digest)
             at += len(view)
-        made = squeezed(pull.codec, self._buffer[:at])
+        made = self._squeezed(pull.codec, self._buffer[:at])
         codec, data = (pull.codec, memoryview(made)) if made else ("", self._buffer[:at])
         head = pack_body(Packed(sizes=sizes, digests=b"".join(digests), lost=lost, codec=codec))
         self._pace(len(data))
@@ -220,12 +222,19 @@ class TreeSender:
     def _send_dense(self, fd: int, codec: str, offset: int, length: int) -> bool:
         """The same, compressed if that pays."""
         data = read_at(fd, length, offset)
-        made = squeezed(codec, data) if len(data) == length else None
+        made = self._squeezed(codec, data) if len(data) == length else None
         if made is None:
             return self._send_raw(fd, offset, length)
         self._pace(len(made))
         self._link.send(Frame(Kind.DENSE, offset, pack_dense(length, made)))
         return True
+
+    def _squeezed(self, codec: str, data: bytes | memoryview) -> bytes | None:
+        began_s = time.monotonic()
+        made = squeezed(codec, data, self._effort.step)
+        if made is not None:
+            self._effort.made(began_s, time.monotonic())
+        return made
 
     def _fail(self, exc: BaseException) -> None:
         """This piece cannot be had; the next may."""

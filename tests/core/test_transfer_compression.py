@@ -14,8 +14,10 @@ from pynet_core.transfer.compression import (
     CODECS,
     MIN_BYTES,
     SLOW_BYTES_PER_S,
+    STEPS,
     WINDOW_S,
     Advisor,
+    Effort,
     NotCompressed,
     agree_codec,
     squeezed,
@@ -27,10 +29,11 @@ NOISE = os.urandom(len(TEXT))
 
 
 @pytest.mark.parametrize("codec", CODECS)
-@given(data=st.binary(max_size=2000), repeat=st.integers(1, 50))
-def test_what_was_compressed_comes_back(codec: str, data: bytes, repeat: int) -> None:
+@given(data=st.binary(max_size=2000), repeat=st.integers(1, 50), step=st.integers(0, STEPS - 1))
+def test_what_was_compressed_comes_back(codec: str, data: bytes, repeat: int, step: int) -> None:
     data *= repeat
-    assert CODECS[codec].decompress(CODECS[codec].compress(data), len(data)) == data
+    level = CODECS[codec].levels[step]
+    assert CODECS[codec].decompress(CODECS[codec].compress(data, level), len(data)) == data
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -47,7 +50,7 @@ def test_noise_is_refused_or_has_the_length_that_was_said(codec: str, data: byte
 @pytest.mark.parametrize("size", [0, 1, len(TEXT) - 1, len(TEXT) + 1, 2**40])
 def test_bytes_that_stand_for_more_or_less_than_was_said_are_refused(codec: str, size: int) -> None:
     with pytest.raises(NotCompressed):
-        CODECS[codec].decompress(CODECS[codec].compress(TEXT), size)
+        CODECS[codec].decompress(CODECS[codec].compress(TEXT, 1), size)
 
 
 def test_a_bomb_takes_no_more_memory_than_was_said() -> None:
@@ -62,7 +65,7 @@ def test_a_bomb_takes_no_more_memory_than_was_said() -> None:
 @pytest.mark.parametrize("codec", CODECS)
 def test_bytes_cut_short_are_refused(codec: str) -> None:
     with pytest.raises(NotCompressed):
-        CODECS[codec].decompress(CODECS[codec].compress(TEXT)[:-3], len(TEXT))
+        CODECS[codec].decompress(CODECS[codec].compress(TEXT, 1)[:-3], len(TEXT))
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -79,6 +82,32 @@ def test_text_is_squeezed_and_noise_and_crumbs_are_not(codec: str) -> None:
 def test_a_piece_that_begins_with_noise_is_judged_by_all_of_it() -> None:
     mixed = NOISE[:20_000] + TEXT
     assert squeezed("zlib", mixed) is not None
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_more_work_makes_it_smaller(codec: str) -> None:
+    lines = [b"%d %d a line like many others\n" % (number, number * 7919 % 1000) for number in range(10_000)]
+    sizes = [len(squeezed(codec, b"".join(lines), step) or b"") for step in (0, STEPS - 1)]
+    assert 0 < sizes[1] < sizes[0]
+
+
+def pieces_made(effort: Effort, share: float, count: int, now_s: float = 100.0) -> int:
+    """Steps after so many pieces, of which each takes this share of the time."""
+    for number in range(count):
+        effort.made(now_s + number - share, now_s + number)
+    return effort.step
+
+
+def test_a_slow_link_is_compressed_for_as_hard_as_there_is_time_for() -> None:
+    effort = Effort()
+    assert pieces_made(effort, 0.05, 10) == STEPS - 1
+    assert pieces_made(effort, 0.4, 10, 200.0) == STEPS - 1, "there is time for it"
+
+
+def test_where_compressing_is_what_takes_the_time_less_is_done_of_it() -> None:
+    effort = Effort()
+    assert pieces_made(effort, 0.9, 10) == 0
+    assert pieces_made(effort, 0.1, 2, 200.0) > 0, "the link has become slow"
 
 
 def advisor_of(mode: Compress) -> Advisor:

@@ -65,13 +65,13 @@ def lie_about_pack(frame: Frame) -> Frame:
         return frame
     head = unpack_body(frame.body[: frame.ident], Packed)
     body = pack_body(Packed(sizes=head.sizes, digests=head.digests, codec="zlib"))
-    return Frame(Kind.PACK, len(body), body + CODECS["zlib"].compress(bytes(10_000_000)))
+    return Frame(Kind.PACK, len(body), body + CODECS["zlib"].compress(bytes(10_000_000), 1))
 
 
 def lie_about_piece(frame: Frame) -> Frame:
     if frame.kind != Kind.DENSE:
         return frame
-    return Frame(Kind.DENSE, frame.ident, pack_dense(1000, CODECS["zlib"].compress(bytes(10_000_000))))
+    return Frame(Kind.DENSE, frame.ident, pack_dense(1000, CODECS["zlib"].compress(bytes(10_000_000), 1)))
 
 
 def not_compressed(frame: Frame) -> Frame:

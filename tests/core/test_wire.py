@@ -140,7 +140,7 @@ GOLDEN: Final[dict[str, Frame]] = {
     "PULL": Frame(Kind.PULL, 0, pack_body(PULL)),
     "PACK": Frame(Kind.PACK, len(PACKED), PACKED + b"abc"),
     "RAW": Frame(Kind.RAW, 1 << 20, b"abc"),
-    "DENSE": Frame(Kind.DENSE, 1 << 20, pack_dense(1000, CODECS["zlib"].compress(bytes(1000)))),
+    "DENSE": Frame(Kind.DENSE, 1 << 20, pack_dense(1000, CODECS["zlib"].compress(bytes(1000), 1))),
     "HOLE": Frame(Kind.HOLE, 1 << 20, pack_body(Hole(length=1 << 20))),
     "SEAL": Frame(Kind.SEAL, 0, digest_of("xxh3-128", b"abc")),
     "STORE": Frame(Kind.STORE, 0, pack_body(Store(transfer=bytes(range(16)), key=bytes(16), folder="logs"))),
