@@ -3,8 +3,8 @@
 Everything is as in `desktop_app.__main__`, but what it keeps is kept in DIR.
 Prints what happens, a line each (`window ID`, `ready`, `state ARMED`, ...); takes
 commands on stdin: `block MS` (the Qt loop, and only that; then `free`), `fail` (an exception
-in a slot), `close`, `pad`, `axis NAME VALUE`, `trigger NAME VALUE`,
-`button NAME 0|1`, `unplug`.
+in a slot), `close`, `front` (says so when it has the keyboard), `pad`, `axis NAME VALUE`,
+`trigger NAME VALUE`, `button NAME 0|1`, `unplug`.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class BackDoor(QObject):
         self._is_ready = False
         self._state = ""
         self._hint = ""
+        self._awaits_front = False
         self._asked.connect(self._do)
         self._timer = QTimer(self)
         self._timer.setInterval(LOOK_MS)
@@ -57,6 +58,9 @@ class BackDoor(QObject):
         if not self._is_ready and view.description is not None and view.picture_age_s is not None:
             self._is_ready = True
             say("ready")
+        if self._awaits_front and self._cockpit.window.isActiveWindow():
+            self._awaits_front = False
+            say("front")
         state = f"{view.state}{' assumed' if view.is_assumed else ''}"
         if state != self._state:
             self._state = state
@@ -77,6 +81,8 @@ class BackDoor(QObject):
         elif command == "close":
             say("closing", time.monotonic_ns())
             self._cockpit.window.close()
+        elif command == "front":
+            self._awaits_front = True
         elif command == "pad":
             self._pad = VirtualPad()
         elif command == "unplug":

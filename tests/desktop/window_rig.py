@@ -135,5 +135,7 @@ def rig(x: X, folder: Path) -> Iterator[Rig]:
         stack.callback(found.board.close)
         window.wait_for("ready")
         x.focus(window.id)
+        window.tell("front")
+        window.wait_for("front")
         time.sleep(0.1)
         yield found
