@@ -8,7 +8,7 @@ from pynet_car.messages import DEFAULT_PORT
 
 _PLAIN = re.compile(r"(?P<host>[^\s:\[\]/]+)(?::(?P<port>\d{1,5}))?")
 _IPV6 = re.compile(r"\[(?P<host>[0-9A-Fa-f:.%\w]+)\](?::(?P<port>\d{1,5}))?")
-_BARE_IPV6 = re.compile(r"(?P<host>[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)")
+_BARE_IPV6 = re.compile(r"(?P<host>[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%[\w.-]+)?)")
 
 
 def parse_address(text: str) -> tuple[str, int]:

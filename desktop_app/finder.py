@@ -16,7 +16,7 @@ from desktop_app.address import format_address, parse_address
 from desktop_app.sanity import clip
 from desktop_app.settings import Robot
 from desktop_app.view import KnownRobot
-from pynet_core.discovery import FoundGateway, find_gateways
+from pynet_core.discovery import ROBOT, FoundGateway, find_gateways
 
 _log = logging.getLogger(__name__)
 
@@ -91,9 +91,9 @@ class Finder(QObject):
 
 
 def strangers(found: Iterable[FoundGateway], remembered: Sequence[Robot]) -> tuple[KnownRobot, ...]:
-    """Rows for those that are not remembered, or are at a new address."""
+    """Rows for the robots that are not remembered, or are at a new address; nothing else can be driven."""
     rows = []
-    for each in found:
+    for each in (each for each in found if each.kind == ROBOT):
         for host in each.addresses[:1]:
             if _is_address(host, each.port) and not any(_is_same(each, host, robot) for robot in remembered):
                 rows.append(

@@ -40,7 +40,7 @@ from pi_agent.simulated.lens import SimulatedLens
 from pi_agent.simulated.wiring import wire
 from pynet_car.messages import Description, StreamInfo
 from pynet_core.admission import EVERYWHERE, is_loopback
-from pynet_core.discovery import why_not
+from pynet_core.discovery import ROBOT, why_not
 from pynet_core.errors import ConfigError, LinkClosed, PynetError
 from pynet_core.gateway import Gateway
 from pynet_core.keys import Identity, secret_identity
@@ -152,6 +152,7 @@ class Worker:
                 name=self._config.name,
                 on_pair=self._offers.on_pair,
                 announce=settings.announce and can_announce(),
+                kind=ROBOT,
                 switch_interval_s=SWITCH_INTERVAL_S,
             )
         except ValueError as exc:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Collection, Iterable
 from typing import Final, Protocol, TypeVar
 
@@ -18,7 +19,8 @@ from pynet_core.wire import MAX_NAME_CHARS, Hello
 MAX_UNPROVEN: Final = 16  # connections that are not open yet; each lives 2 s at most
 MAX_UNPROVEN_PER_ADDRESS: Final = 4  # so that one machine cannot take them all; not of this machine's own
 OWNER_BYTES: Final = 8  # of a controller id: the beginning of its device's fingerprint
-EVERYWHERE: Final = "0.0.0.0"
+ALL_ADDRESSES: Final = ("0.0.0.0", "::")
+EVERYWHERE: Final = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # both kinds, where there are
 HOW_TO_OPEN: Final = (
     "set PYNET_KEY to one secret at both ends, or give this device an identity with `pynet key new`"
 )
@@ -202,6 +204,11 @@ def choose_host(
 def is_crowded(ip: str, unproven: Collection[str]) -> bool:
     """Whether so many unproven connections come from this address that one more must wait outside."""
     return sum(other == ip for other in unproven) >= MAX_UNPROVEN_PER_ADDRESS and not is_loopback(ip)
+
+
+def plain_ip(ip: str) -> str:
+    """An address of IPv4 as such, also where it came to a socket of IPv6."""
+    return ip.removeprefix("::ffff:") if "." in ip else ip
 
 
 def is_loopback(host: str) -> bool:

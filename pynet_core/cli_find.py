@@ -42,6 +42,7 @@ def find_(seconds: float, as_json: bool) -> None:
         rows = [
             (
                 each.name,
+                each.kind or "gateway",
                 each.host,
                 ", ".join(each.addresses),
                 str(each.port),
@@ -50,4 +51,4 @@ def find_(seconds: float, as_json: bool) -> None:
             )
             for each in found
         ]
-        show_table(("name", "host", "address", "port", "speaks", "fingerprint"), rows)
+        show_table(("name", "kind", "host", "address", "port", "speaks", "fingerprint"), rows)

@@ -29,9 +29,7 @@ OF_BOTH: Final = frozenset({"targets", "as_json", "verbose"})  # go with a gatew
 
 @click.command(short_help="Serve functions, generators or a gateway of a module.")
 @click.argument("targets", nargs=-1, metavar="[MODULE:NAME | FILE.py:NAME]...")
-@click.option(
-    "--host", help="to listen on; 0.0.0.0 is all addresses, and takes keys  [default: this machine]"
-)
+@click.option("--host", help="to listen on; '::' is all addresses, and takes keys  [default: this machine]")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),

@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pynet_core.admission import is_loopback
+from pynet_core.admission import ALL_ADDRESSES, is_loopback
 from pynet_core.errors import ConfigError
 
 _log = logging.getLogger(__name__)
 
 SERVICE: Final = "_pynet._tcp.local."
+ROBOT: Final = "robot"  # the kind that windows list
 FIND_S: Final = 3.0  # asks at once, after 1 s and after 3; at 10 % loss an answer took 1.3 s
 LOOK_PERIOD_S: Final = 2.0  # at our own addresses: Wi-Fi comes late after a boot, and goes
 STOP_WAIT_S: Final = 1.0  # three goodbyes take 0.4 s
@@ -29,7 +30,6 @@ MAX_FOUND: Final = 256  # anybody may say that he is a gateway
 MAX_LABEL_BYTES: Final = 63
 MAX_TEXT_BYTES: Final = 200  # of 255, with its key
 _DETAIL_MS: Final = 1000  # for address and port of one that has said its name
-_EVERYWHERE: Final = ("0.0.0.0", "::")
 _MISSING: Final = "gateways are found by the package zeroconf, which is not installed: pip install zeroconf"
 
 
@@ -43,6 +43,7 @@ class FoundGateway:
     port: int
     tls: bool
     fingerprint: str  # the first digits of its device's; '' where it has none
+    kind: str = ""  # ROBOT, or what else it calls itself
 
 
 def why_not() -> str:
@@ -106,6 +107,7 @@ def _found(name: str, info: Any) -> FoundGateway:
         port=info.port or 0,
         tls=said.get("tls") == "1",
         fingerprint=said.get("fingerprint", ""),
+        kind=said.get("kind", ""),
     )
 
 
@@ -120,8 +122,10 @@ class Announcement:
     its own.  Of a gateway that only this machine can call nobody is told.
     """
 
-    def __init__(self, name: str, host: str, port: int, fingerprint: str = "") -> None:
+    def __init__(self, name: str, host: str, port: int, fingerprint: str = "", kind: str = "") -> None:
         """`host` and `port` are what the gateway listens on; `fingerprint` that of its device, if any.
+
+        `kind` says what it is, in a word.
 
         Raises:
             ConfigError: The library is not installed.
@@ -137,6 +141,7 @@ class Announcement:
             "host": socket.gethostname(),
             "tls": "1" if fingerprint else "0",
             "fingerprint": fingerprint[:FINGERPRINT_DIGITS],
+            "kind": _cut(kind, MAX_TEXT_BYTES),
         }
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pynet announce", daemon=True)
@@ -203,7 +208,7 @@ def own_addresses(host: str, of_machine: Iterable[object]) -> list[str]:
     `of_machine` are all that this machine has now; those of IPv6 are no texts.
     """
     here = {each for each in of_machine if isinstance(each, str) and not is_loopback(each)}
-    return sorted(here if host in _EVERYWHERE else here & {host})
+    return sorted(here if host in ALL_ADDRESSES else here & {host})
 
 
 def label_of(name: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeVar, overload
 
-from pynet_core.admission import MAX_UNPROVEN, Admission, choose_host, is_crowded, same_pair
+from pynet_core.admission import MAX_UNPROVEN, Admission, choose_host, is_crowded, plain_ip, same_pair
 from pynet_core.channel import PlainChannel
 from pynet_core.discovery import Announcement, why_not
 from pynet_core.errors import ConfigError, LinkError
@@ -56,7 +56,7 @@ class Gateway:
     What is there they may remove too; what they may read, with `allow_remove`.
 
     With `announce` it tells the local network of itself (`pynet find`), if
-    others can call it at all.
+    others can call it at all, and in a word, `kind`, what it is.
 
     `switch_interval_s`, 0.0005 say, is how long another thread that computes
     in Python may hold up a call, 5 ms by Python's own choice.  It counts for
@@ -79,6 +79,7 @@ class Gateway:
         on_pair: OnPair | None = None,
         roots: Iterable[str | os.PathLike[str]] | None = None,
         announce: bool = False,
+        kind: str = "",
         allow_remove: bool = False,
         switch_interval_s: float | None = None,
     ) -> None:
@@ -101,6 +102,7 @@ class Gateway:
         self.pumps = Pumps()
         self.files = FileAccess(roots, download_dir, allow_remove=allow_remove)
         self.announces = announce  # where others can call
+        self.kind = kind
         self._announcement: Announcement | None = None
         self._switching = SwitchInterval(switch_interval_s)
         self._on_pair = on_pair
@@ -204,7 +206,7 @@ class Gateway:
         for thread in self._threads:
             thread.start()
         if self.announces:
-            self._announcement = Announcement(self.name, address, self.port, self.fingerprint)
+            self._announcement = Announcement(self.name, address, self.port, self.fingerprint, self.kind)
         _log.info("gateway listens on %s port %d, %s", self.host, self.port, self.admission)
         _log.info("%s", self.files)
         if blocking:
@@ -333,7 +335,7 @@ class Gateway:
                 _log.warning("accept failed: %s", exc)
                 self._stopping.wait(WATCH_PERIOD_S)
                 continue
-            ip, port = address[:2]
+            ip, port = plain_ip(address[0]), address[1]
             with self._lock:
                 crowded = is_crowded(ip, [handler.ip for handler in self._unproven])
             if crowded:

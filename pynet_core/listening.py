@@ -9,7 +9,7 @@ from pynet_core.errors import LinkError
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Listen there; port 0 takes a free one.
+    """Listen there; port 0 takes a free one, "::" is every address, of IPv4 too.
 
     Raises:
         LinkError: It cannot be listened on.
@@ -17,6 +17,8 @@ def listen(host: str, port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if host == "::" and socket.has_dualstack_ipv6():
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # whatever this system's default
         listener.bind((host, port))
         listener.listen(128)
     except OSError as exc:

@@ -58,7 +58,10 @@ def host_pairing(
     """
     deadline = Deadline(timeout_s, "pairing")
     try:
-        listener = socket.create_server((host, port))
+        # Without a host: whatever address of this machine somebody types.
+        dual = not host and socket.has_dualstack_ipv6()
+        family = socket.AF_INET6 if dual or ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family, dualstack_ipv6=dual)
     except OSError as exc:
         raise LinkError(f"cannot listen for pairing on port {port}: {exc.strerror}") from exc
     with listener:

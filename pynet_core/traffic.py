@@ -80,7 +80,7 @@ def _is_loopback(sock: socket.socket) -> bool:
         address = sock.getpeername()
     except OSError:  # it has gone already
         return False
-    return isinstance(address, tuple) and address[0] in LOOPBACK
+    return isinstance(address, tuple) and str(address[0]).removeprefix("::ffff:") in LOOPBACK
 
 
 def mark(sock: socket.socket, purpose: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pi_agent.report import Report
 from pi_agent.selftest.driver import DEVICE, Door
-from pynet_core.admission import EVERYWHERE, is_loopback
+from pynet_core.admission import ALL_ADDRESSES
 from pynet_core.errors import ConfigError, HardwareError
 from pynet_core.keys import SECRET_VARIABLE, Identity, secret_identity
 from pynet_core.trust import TRUST_FILE, Trusted, TrustStore
@@ -22,8 +22,7 @@ def door_of(report: Report, state_dir: Path) -> Iterator[Door]:
     Raises:
         HardwareError: This user has no right to it; says what to type.
     """
-    is_here = report.host in ("", EVERYWHERE, "localhost") or is_loopback(report.host)
-    host = "" if is_here else report.host
+    host = "" if report.host in ("", *ALL_ADDRESSES, "localhost") else report.host
     if report.keys == "secret" and secret_identity() is None:
         raise HardwareError(f"this robot asks for its {SECRET_VARIABLE}: set it, and try again")
     if report.keys != "identity":

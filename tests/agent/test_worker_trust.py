@@ -14,6 +14,7 @@ import pytest
 from pi_agent.link import Request, Result, WorkerReady
 from pi_agent.procs import EXIT_CONFIG
 from pynet_car.messages import EStop, Verdict
+from pynet_core.admission import EVERYWHERE
 from pynet_core.controller import Controller
 from pynet_core.errors import PoolFull, Refused, SubroutineError
 from pynet_core.keys import Identity
@@ -57,9 +58,9 @@ def controller_of(car: tuple[Guardian, Identity], identity: Identity) -> Control
     return calling(car, identity, ready.port)
 
 
-def calling(car: tuple[Guardian, Identity], identity: Identity, port: int) -> Controller:
+def calling(car: tuple[Guardian, Identity], identity: Identity, port: int, host: str = "") -> Controller:
     trust = TrustStore(devices=[Trusted("gateway", "car", car[1].certificate)])
-    return Controller("", port, identity=identity, trust=trust, name="whatever it says")
+    return Controller(host, port, identity=identity, trust=trust, name="whatever it says")
 
 
 def test_without_an_identity_it_does_not_listen_to_others_and_says_how_to_make_one(
@@ -68,7 +69,7 @@ def test_without_an_identity_it_does_not_listen_to_others_and_says_how_to_make_o
     with contextlib.closing(started(tmp_path, state_dir)) as guardian:
         code, said = guardian.ended()
     assert code == EXIT_CONFIG
-    assert "host '0.0.0.0' lets other machines call, which takes an identity; make one:" in said
+    assert f"host '{EVERYWHERE}' lets other machines call, which takes an identity; make one:" in said
     assert said.endswith(f"PYNET_HOME={state_dir} pynet key new\n")
 
 
@@ -98,6 +99,13 @@ def test_it_knows_who_presses_and_lets_a_viewer_do_no_more(car: tuple[Guardian, 
     with pytest.raises(SubroutineError, match="'arm' needs role driver, tablet is viewer"):
         client.send_subroutine_batch("arm")
     client.close()
+
+
+@pytest.mark.skipif(EVERYWHERE != "::", reason="this machine has no IPv6")
+def test_it_is_called_over_ipv6_too(car: tuple[Guardian, Identity]) -> None:
+    port = controller_of(car, LAPTOP).port
+    with calling(car, LAPTOP, port, "::1").get_client() as client:
+        client.ping()
 
 
 def test_who_is_not_on_its_list_is_refused(car: tuple[Guardian, Identity]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from pynet_core.admission import EVERYWHERE
 from pynet_core.cli import pynet
 from pynet_core.cli_bench import FRAME_BYTES, PING_BYTES, SMALL_BYTES
 from pynet_core.cli_targets import load_target
@@ -174,7 +175,7 @@ def test_a_person_is_told_how_to_reach_it_and_what_it_takes(folder: Path, free_p
         assert serving.stdout is not None
         said = [serving.stdout.readline() for _ in range(7)]
         serving.send_signal(signal.SIGINT)
-    assert said[0].endswith(f" listens on 0.0.0.0 port {free_port}\n")
+    assert said[0].endswith(f" listens on {EVERYWHERE} port {free_port}\n")
     assert f"pynet ls localhost:{free_port}\n" in said[2]
     assert "lets in  TLS only, to itself and 0 trusted devices\n" in said
     assert "pynet pair --serve" in said[5]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pynet_core.admission import is_loopback
+from pynet_core.admission import EVERYWHERE, is_loopback
 from pynet_core.controller import Controller
 from pynet_core.errors import ConfigError, Refused
 from pynet_core.gateway import Gateway
@@ -72,7 +72,7 @@ def test_unchanged_scripts_that_share_pynet_key_talk_over_the_network(
     own_address: str, free_port: int
 ) -> None:
     listens_on, called = scripts(free_port, own_address, SECRET, SECRET)
-    assert (listens_on, called.stdout) == ("0.0.0.0", "42\n")
+    assert (listens_on, called.stdout) == (EVERYWHERE, "42\n")
 
 
 @pytest.mark.slow
@@ -104,7 +104,7 @@ def test_a_key_at_one_end_only_is_told(free_port: int, keys: tuple[str, str]) ->
 
 
 def test_an_identity_given_opens_a_gateway_to_all_interfaces() -> None:
-    assert Gateway(0, identity=CAR, trust=TrustStore()).host == "0.0.0.0"
+    assert Gateway(0, identity=CAR, trust=TrustStore()).host == EVERYWHERE
     assert Gateway(0, host="localhost", identity=CAR, trust=TrustStore()).host == "127.0.0.1"
     assert Gateway(0, host="192.0.2.7", identity=CAR, trust=TrustStore()).host == "192.0.2.7"
 

@@ -18,6 +18,7 @@ from desktop_app.address import format_address, parse_address
         ("[fe80::1%eth0]:2000", "fe80::1%eth0", 2000),
         ("[::1]", "::1", 1857),
         ("::1", "::1", 1857),
+        ("fe80::1%wlan0", "fe80::1%wlan0", 1857),
     ],
 )
 def test_an_address_is_read_with_and_without_port(text: str, host: str, port: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from desktop_app.finder import KEPT_S, LOOK_MS, MAX_SHOWN, Finder, strangers
 from desktop_app.folders import Folders
 from desktop_app.keys import Deed
 from desktop_app.settings import Robot
-from pynet_core.discovery import FoundGateway
+from pynet_core.discovery import ROBOT, FoundGateway
 from pynet_core.errors import ConfigError
 from tests.desktop.fake_robot import FakeRobot
 
@@ -29,7 +30,14 @@ SOON_MS = 8000
 def gateway(
     name: str = "rover", address: str = "192.0.2.7", port: int = 1857, key: str = "ab12"
 ) -> FoundGateway:
-    return FoundGateway(name=name, host="pi", addresses=(address,), port=port, tls=True, fingerprint=key)
+    return FoundGateway(
+        name=name, host="pi", addresses=(address,), port=port, tls=True, fingerprint=key, kind=ROBOT
+    )
+
+
+@pytest.mark.parametrize("kind", ["", "backup", "robots"])
+def test_a_gateway_that_is_no_robot_is_not_listed(kind: str) -> None:
+    assert strangers([replace(gateway(), kind=kind)], ()) == ()
 
 
 def listed(found: FoundGateway, *remembered: Robot) -> list[str]:

@@ -23,7 +23,7 @@ NAME = "my.rover \x1b[31m"
 GATEWAY = f"""
 import sys
 from pynet_core.gateway import Gateway
-with Gateway(1857, name={NAME!r}, announce=True) as gateway:
+with Gateway(1857, name={NAME!r}, announce=True, kind="rover") as gateway:
     print(gateway.fingerprint, flush=True)
     sys.stdin.read()
 """
@@ -87,10 +87,11 @@ def test_a_gateway_is_found_with_all_it_takes_to_call_it_and_gone_when_it_stops(
         assert [set(gateway)] == json_keys("pynet find")
         assert (gateway["name"], gateway["port"], gateway["tls"]) == (NAME, 1857, True)
         assert gateway["addresses"] == [there.address]
+        assert gateway["kind"] == "rover"
         assert robot.fingerprint.startswith(gateway["fingerprint"])
         assert len(gateway["fingerprint"]) == 16
         shown = find(here, "--seconds", "1")
-        assert shown.stdout.startswith("my.rover \ufffd[31m  "), "it colours nobody's terminal"
+        assert shown.stdout.startswith("my.rover \ufffd[31m  rover  "), "it colours nobody's terminal"
         assert f"  {there.address}  1857  TLS  {gateway['fingerprint']}\n" in shown.stdout
         where = f"{gateway['addresses'][0]}:{gateway['port']}"
         call = [*here.inside, *PYNET, "ping", where, "--count", "1"]
