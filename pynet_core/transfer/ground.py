@@ -110,6 +110,8 @@ class Ground:
             CannotStore: The folder it belongs to cannot be.
         """
         parent, name = split(path)
+        if parent in self.fresh:
+            return None
         try:
             fd = folders.get(parent)
             if parent in self.fresh:

@@ -90,33 +90,39 @@ class Intake:
         self.advisor.agree(nodes.codecs)
         for one in nodes.missed:
             self._missed(as_text(one.path), one.reason, wanted=one.wanted)
+        small: list[Node] = []
         for node in nodes.nodes:
             if self.stock.is_stopped:
                 return
             try:
-                self._judge(nodes.base, node)
+                if self._judge(nodes.base, node):
+                    small.append(node)
             except (CannotStore, PathRefused) as exc:
                 self._missed(as_text(joined(nodes.base, node.path)), str(exc), wanted=True)
+
+        self.stock.add_small(nodes.base, small)
 
     def end_of_list(self) -> None:
         """No more of it comes; if that was all, whoever knows sets `is_listed`."""
         self._lister.close()
         self.stock.end_of_list()
 
-    def _judge(self, base: bytes, node: Node) -> None:
+    def _judge(self, base: bytes, node: Node) -> bool:
+        """True for a small file that is to be fetched; all else is seen to."""
         check_path(node.path)
         if self._select is not None and not self._is_selected(node):
-            return
+            return False
+        if node.kind == FILE:
+            return self._judge_file(base, node)
         if node.kind == FOLDER:
             self.ground.folder(node, self._lister)
             self.moved.folders += 1
-        elif node.kind == FILE:
-            self._judge_file(base, node)
         elif not self._links:
             raise PathRefused("is a link, and none were asked for")
         else:
             self.ground.link(node, self._lister)
             self.moved.links += 1
+        return False
 
     def _is_selected(self, node: Node) -> bool:
         assert self._select is not None
@@ -128,7 +134,7 @@ class Intake:
             self._unselected = node.path + b"/"
         return False
 
-    def _judge_file(self, base: bytes, node: Node) -> None:
+    def _judge_file(self, base: bytes, node: Node) -> bool:
         self.found_files += 1
         self.found_bytes += node.size
         there = self.ground.present(node.path, self._lister)
@@ -138,10 +144,9 @@ class Intake:
             if not compare and there.st_mtime_ns == node.mtime_ns:
                 self.ground.refresh(node, there, self._lister)
                 self._same(base, node)
-                return
+                return False
         if node.size <= SMALL_BYTES:
-            self.stock.add_small(base, node)
-            return
+            return True
         claims: deque[tuple[int, int]] = deque()
         if compare:
             claims.append((0, node.size))
@@ -149,6 +154,7 @@ class Intake:
             claims = self.ground.claims(node)
         gaps = gaps_between(claims, node.size)
         self.stock.add_large(Large(base, node, claims, gaps, compares=compare))
+        return False
 
     # What the pairs bring
 

@@ -44,7 +44,7 @@ class Shelf:
     def __init__(
         self,
         roots: Roots,
-        admit: Admit = lambda shelf, base, path, found: None,
+        admit: Admit | None = None,
         *,
         follows: bool = False,
     ) -> None:
@@ -109,8 +109,9 @@ class Shelf:
                 raise
             return self._open_by_path(base, path)  # a folder may let through who may not read it
         found = os.stat(name, dir_fd=folder, follow_symlinks=self._follows)
-        self._admit(self, base, path, found)  # it may close the folder
-        folder = self.place(base, path)[0]
+        if self._admit is not None:
+            self._admit(self, base, path, found)
+            folder = self.place(base, path)[0]  # it may have closed the folder
         if not stat.S_ISREG(found.st_mode):  # first: opening a device may already do something
             raise NoRegularFile("is no regular file")
         return os.open(name, OPEN_FLAGS if self._follows else _FILE, dir_fd=folder), found
@@ -118,7 +119,8 @@ class Shelf:
     def _open_by_path(self, base: bytes, path: bytes) -> tuple[int, os.stat_result]:
         full = self._roots.full_path(joined(base, path))
         found = self._roots.stat(full)
-        self._admit(self, base, path, found)
+        if self._admit is not None:
+            self._admit(self, base, path, found)
         return self._roots.open(full), found
 
     def close(self) -> None:

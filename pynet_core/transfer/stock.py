@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -92,25 +92,28 @@ class Stock:
         self._is_listed = False
         self._is_stopped = False
 
-    def add_small(self, base: bytes, node: Node) -> None:
-        """A file for the packs; waits while too many are waiting and a pair is there to take them."""
+    def add_small(self, base: bytes, nodes: Iterable[Node]) -> None:
+        """Files for the packs; waits while too many are waiting and a pair is there to take them."""
         with self._changed:
-            self._wait_for_room()
-            is_full = self._open is not None and (
-                self._open.base != base
-                or len(self._open.nodes) == MAX_PACK_FILES
-                or self._open_bytes + node.size > MAX_PACK_BYTES
-                or self._open_path_bytes + len(node.path) > PACK_PATH_BYTES
-            )
-            if is_full:
-                self._close_pack()
-            if self._open is None:
-                self._open = Pack(base, [])
-                self._changed.notify()  # whoever is idle takes it half full
-            self._open.nodes.append(node)
-            self._open_bytes += node.size
-            self._open_path_bytes += len(node.path) + 40
-            self._waiting += 1
+            for node in nodes:
+                if self._waiting >= self._high_water:
+                    self._wait_for_room()
+                pack, path_bytes = self._open, len(node.path) + 40
+                if pack is not None and (
+                    len(pack.nodes) == MAX_PACK_FILES
+                    or self._open_bytes + node.size > MAX_PACK_BYTES
+                    or self._open_path_bytes + path_bytes > PACK_PATH_BYTES
+                    or pack.base != base
+                ):
+                    self._close_pack()
+                    pack = None
+                if pack is None:
+                    self._open = pack = Pack(base, [])
+                    self._changed.notify()  # whoever is idle takes it half full
+                pack.nodes.append(node)
+                self._open_bytes += node.size
+                self._open_path_bytes += path_bytes
+                self._waiting += 1
 
     def add_large(self, large: Large) -> None:
         """A file for the ranges; waits as `add_small`."""

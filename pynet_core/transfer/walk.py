@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from typing import Final
@@ -21,6 +22,7 @@ from pynet_core.transfer.tree_messages import FILE, FOLDER, LINK, Node, Nodes, T
 from pynet_core.wire import Frame, Kind, pack_body
 
 SORTED_AT_A_TIME: Final = 10_000  # names of one folder: a million of them must not be in memory
+_NAMES: Final = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()  # os.fsencode is slower
 _KINDS: Final[tuple[FileKind, ...]] = ("file", "folder", "link")
 
 
@@ -134,10 +136,11 @@ class Walk:
         shelf: Shelf,
     ) -> Iterator[tuple[bytes, Node | Missed]]:
         prefix = folder + b"/" if folder else b""
+        everything = self._pattern is None and self._select is None
         while some := list(islice(entries, SORTED_AT_A_TIME)):
             some.sort(key=_name)
             for entry in some:
-                path = prefix + os.fsencode(entry.name)
+                path = prefix + entry.name.encode(*_NAMES)
                 try:
                     found = entry.stat(follow_symlinks=False)
                 except OSError as exc:
@@ -145,7 +148,9 @@ class Walk:
                     if not isinstance(exc, FileNotFoundError):
                         yield base, _missed(joined(base, path), exc)
                     continue
-                if stat.S_ISDIR(found.st_mode):
+                if everything and stat.S_ISREG(found.st_mode):
+                    yield base, node(path, FILE, found)
+                elif stat.S_ISDIR(found.st_mode):
                     if not self._tree.recursive and self._tree.names_folders:
                         yield base, node(path, FOLDER, found)
                     elif not self._tree.recursive:

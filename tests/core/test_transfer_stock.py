@@ -35,7 +35,7 @@ def stock_of(*files: Node | Large, listed: bool = True) -> Stock:
         if isinstance(one, Large):
             stock.add_large(one)
         else:
-            stock.add_small(BASE, one)
+            stock.add_small(BASE, [one])
     if listed:
         stock.end_of_list()
     return stock
@@ -43,7 +43,7 @@ def stock_of(*files: Node | Large, listed: bool = True) -> Stock:
 
 def add_many(stock: Stock, count: int) -> None:
     for number in range(count):
-        stock.add_small(BASE, node(number))
+        stock.add_small(BASE, [node(number)])
 
 
 def drain(stock: Stock, pair: object, range_bytes: int = MIN_RANGE_BYTES) -> list[Unit]:
@@ -79,7 +79,7 @@ def test_long_paths_make_small_packs_for_requests_must_fit_the_kernels_buffers()
 def test_a_pack_is_of_one_base() -> None:
     stock = Stock()
     for base in (b"/a", b"/a", b"/b"):
-        stock.add_small(base, node(1))
+        stock.add_small(base, [node(1)])
     stock.end_of_list()
     stock.enter("pair")
     units = [(unit.base, len(unit.nodes)) for unit in drain(stock, "pair") if isinstance(unit, Pack)]
@@ -337,7 +337,7 @@ def test_every_byte_arrives_once_though_pairs_die_and_the_list_is_slow(
         thread.start()
     for number, size in enumerate(sizes):
         if size <= SMALL_BYTES:
-            stock.add_small(BASE, node(number, size))
+            stock.add_small(BASE, [node(number, size)])
         else:
             stock.add_large(large(number, size))
     stock.end_of_list()
