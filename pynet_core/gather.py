@@ -62,6 +62,7 @@ class Gatherer:
         self._first = 0  # count of the first of them, the ident if it is bytes
         self._since_ns = 0  # when it came
         self._most = 0  # bytes; none of them is larger
+        self._has_pairs = False  # not all of them are bytes
         self._polled_ns = clock_ns()
         self._cancelled = False
         self._error: PynetError | None = None  # met by the other thread
@@ -102,11 +103,13 @@ class Gatherer:
                     size = len(value)
                 elif _is_plain_pair(value):
                     size = len(value[1])
+                    self._has_pairs = True
                 else:
                     item = as_item(value, count)
                     if item is None:
                         break
                     value = item.ident, item.body
+                    self._has_pairs = True
                     # An ident that does not fit is to be refused alone.
                     size = len(item.body) if item.ident <= MAX_IDENT else GATHER_BELOW_BYTES
                 if size <= most:
@@ -131,6 +134,7 @@ class Gatherer:
                     if size > most:
                         if most < 0:
                             self._first, self._since_ns = count, now_ns
+                            self._has_pairs = type(value) is tuple
                         most = self._most = size
                         append(value)
                         full = count + BATCH_BYTES // (most + ITEM_EXTRA_BYTES) - len(items)
@@ -168,16 +172,20 @@ class Gatherer:
     def _send_gathered(self, stamp_ns: int) -> None:
         """All that there is now."""
         count = len(self._items)
-        values = self._items[:count]
+        values: Sequence[Any] = self._items[:count]
         del self._items[:count]
         if not values:
             return
-        idents, bodies = _columns(values, self._first)
+        idents: Sequence[int] = range(self._first, self._first + count)
+        if self._has_pairs:
+            numbered = enumerate(values, self._first)
+            pairs = (each if type(each) is tuple else (ident, each) for ident, each in numbered)
+            idents, values = zip(*pairs, strict=True)
         self._first += count
         at_a_time = GATHER_BYTES // (self._most + ITEM_EXTRA_BYTES)
         for at in range(0, count, at_a_time):
             until = at + at_a_time
-            self._channel.send(pack_items(idents[at:until], bodies[at:until], stamp_ns))
+            self._channel.send(pack_items(idents[at:until], values[at:until], self._most, stamp_ns))
 
     def _wake_flusher(self) -> None:
         if self._flusher is None:
@@ -224,15 +232,6 @@ def _is_plain_pair(value: Any) -> bool:
         and type(value[0]) is int
         and 0 <= value[0] <= MAX_IDENT
     )
-
-
-def _columns(values: list[Any], first: int) -> tuple[Sequence[int], Sequence[bytes]]:
-    """Idents and bodies; what is no pair has its count for an ident."""
-    if tuple not in set(map(type, values)):
-        return range(first, first + len(values)), values
-    pairs = [each if type(each) is tuple else (count, each) for count, each in enumerate(values, first)]
-    idents, bodies = zip(*pairs, strict=True)
-    return idents, bodies
 
 
 def _of_user(function: Callable[[], Any]) -> Any:

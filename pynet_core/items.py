@@ -30,16 +30,20 @@ _ITEMS: Final = Kind.ITEMS
 
 
 def pack_items(
-    idents: Sequence[int], bodies: Sequence[bytes], stamp_ns: int, flags: int = Flag.NONE, replaced: int = 0
+    idents: Sequence[int],
+    bodies: Sequence[bytes],
+    most: int,
+    stamp_ns: int,
+    flags: int = Flag.NONE,
+    replaced: int = 0,
 ) -> Frame:
-    """The frame that carries these, at least one; idents fit 64 bits."""
-    count = len(bodies)
-    sizes = set(map(len, bodies))
-    if len(sizes) == 1 and 0 not in sizes:
-        head = struct.pack(f"<I{count}q", *sizes, *idents)
+    """The frame that carries these, at least one; none is larger than `most`, idents fit 64 bits."""
+    count, items = len(bodies), b"".join(bodies)
+    if 0 < len(items) == count * most:  # and so each is as large
+        head = struct.pack(f"<I{count}q", most, *idents)
     else:
         head = struct.pack(f"<I{count}q{count}I", 0, *idents, *map(len, bodies))
-    return Frame(_ITEMS, count, b"".join((head, *bodies)), stamp_ns, flags, replaced)
+    return Frame(_ITEMS, count, head + items, stamp_ns, flags, replaced)
 
 
 @lru_cache(maxsize=8)  # full frames of one stream all hold as many

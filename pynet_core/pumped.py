@@ -49,7 +49,7 @@ def _send(channel: PlainChannel, item: Item, box: Subscriber, newest: bool, gath
         return
     oldest_ns = min(item.stamp_ns, *(each.stamp_ns for each in more))
     idents, bodies = zip(*((each.ident, each.body) for each in (item, *more)), strict=True)
-    channel.send(pack_items(idents, bodies, oldest_ns, flags, box.skipped))
+    channel.send(pack_items(idents, bodies, max(map(len, bodies)), oldest_ns, flags, box.skipped))
 
 
 class _Room:

@@ -41,7 +41,8 @@ many = st.lists(st.tuples(st.integers(0, 2**63 - 1), st.binary(max_size=40)), mi
 
 
 def packed(items: list[tuple[int, bytes]], stamp_ns: int) -> Frame:
-    return pack_items([ident for ident, _ in items], [body for _, body in items], stamp_ns)
+    bodies = [body for _, body in items]
+    return pack_items([ident for ident, _ in items], bodies, max(map(len, bodies)), stamp_ns)
 
 
 @given(many)
