@@ -228,6 +228,10 @@ class Swarm:
         lost is begun again by one that is free, and what has come of it before
         is left out.
 
+        That gains where the generators wait, or the link does, or there are
+        several gateways.  Where none of it is so, one client draws more: here
+        each item goes from its pair's thread to the caller's, all under one GIL.
+
         With a callback it is called here, `callback(name, ident, buffer)`,
         until the end or until it returns False.
 
