@@ -58,6 +58,7 @@ class Subscription:
         self._meter = Meter()
         self._replaced_before = pair.replaced
         self._stopping = threading.Event()
+        self._is_stopping = False  # the same, without a call for each item
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"pynet stream {name}", daemon=True)
         self._thread.start()
@@ -81,6 +82,7 @@ class Subscription:
     def stop(self) -> None:
         """End the stream and its thread; the pair is free again, or cut if the generator is stuck."""
         with self._changed:
+            self._is_stopping = True
             self._stopping.set()
             self._changed.notify_all()
         if self._thread is threading.current_thread():
@@ -147,9 +149,8 @@ class Subscription:
     def _on_item(self, name: str, ident: int, buffer: bytes) -> object:
         self._items += 1
         self._payload_bytes += len(buffer)
-        stamp_ns = self._pair.stamp_ns
-        if stamp_ns != self._stamp_ns:  # else it came in the same frame
-            self._stamp_ns = stamp_ns
-            self._meter.came(time.monotonic_ns(), stamp_ns - self._pair.offset_ns, self._items)
+        if self._pair.stamp_ns != self._stamp_ns:  # else it came in the same frame
+            self._stamp_ns = self._pair.stamp_ns
+            self._meter.came(time.monotonic_ns(), self._stamp_ns - self._pair.offset_ns, self._items)
         wanted = self._callback(name, ident, buffer)
-        return False if self._stopping.is_set() else wanted
+        return False if self._is_stopping else wanted
