@@ -22,7 +22,7 @@ from pynet_core.transfer.folder import DEFAULT_FOLDER, CannotStore, Folder
 from pynet_core.transfer.incoming import bring
 from pynet_core.transfer.intake import Intake
 from pynet_core.transfer.jail import PathRefused, Roots
-from pynet_core.transfer.listing import look_at, receive_list
+from pynet_core.transfer.listing import limited, look_at, receive_list
 from pynet_core.transfer.messages import MAX_PATH_BYTES, Missed, Query, Report
 from pynet_core.transfer.meter import Meter, OnProgress, Stopped
 from pynet_core.transfer.plan import as_text, joined, plan
@@ -257,7 +257,7 @@ def _offer(link: FullLink, planned: list[tuple[bytes, Node]], folder: str, meter
             flat=True,
         )
         link.send(Frame(Kind.STORE, 0, pack_body(store)))
-        send_found(link, iter(planned))
+        send_found(link, limited(planned))
         link.send(Frame(Kind.END))
         with _ending_when_stopped(link):
             frame = TreeSender(link, opening, on_sent=sent).serve()

@@ -36,16 +36,17 @@ class RawLink(Link, Protocol):
     ) -> tuple[Frame, int, OSError | None]: ...
 
 
-def bring(intake: Intake, link: RawLink, source: int = 0) -> Frame | None:
+def bring(intake: Intake, link: RawLink, source: int = 0, carrier: int | None = None) -> Frame | None:
     """Pull over this pair until all is here or given up, or the peer says something else: then that frame.
 
     `source`: 0 is who has listed; others have files of the same paths, sizes and times.
+    `carrier`: by which the pair is known again when it was lost and has come back.
 
     Raises:
         RemoteProtocolError: The peer sends what was not asked for.
         LinkClosed: The connection is gone; what it held is for the other pairs.
     """
-    pair = intake.enter(source)
+    pair = intake.enter(source, carrier)
     incoming = Incoming(intake, pair, link, source)
     try:
         return incoming.run()

@@ -9,7 +9,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Final
 
 from pynet_core.errors import RemoteProtocolError
 from pynet_core.transfer.compression import Advisor
@@ -19,15 +18,13 @@ from pynet_core.transfer.folders import Folders, check_path
 from pynet_core.transfer.jail import PathRefused
 from pynet_core.transfer.landing import Landing
 from pynet_core.transfer.limit import Limit
-from pynet_core.transfer.options import Compress, Moved, Select
+from pynet_core.transfer.options import MAX_NAMED, Compress, Moved, Select, miss
 from pynet_core.transfer.part import Part
 from pynet_core.transfer.plan import as_text, joined
 from pynet_core.transfer.stock import SMALL_BYTES, Large, Pack, Stock
 from pynet_core.transfer.tree_messages import FILE, FOLDER, Node, Nodes
 from pynet_core.transfer.tree_part import gaps_between
 from pynet_core.transfer.walk import shown
-
-MAX_NAMED: Final = 10_000  # failures and skips that are kept by name; all are counted
 
 Arrived = Callable[[bytes, Node], object]  # base, and what has landed
 
@@ -51,6 +48,7 @@ class Intake:
         arrived: Arrived | None = None,
         limit: Limit | None = None,
         compress: Compress = "never",
+        most_named: int = MAX_NAMED,
     ) -> None:
         self.ground = ground
         self.stock = Stock()
@@ -59,6 +57,7 @@ class Intake:
         self.found_bytes = 0
         self.done_bytes = 0  # of all files, those that were here already too
         self.pair_bytes: list[int] = []
+        self._carriers: dict[int, int] = {}  # their numbers as pairs
         self.now_path = b""  # a file that moves just now
         self.is_listed = False
         self.digest = ""
@@ -66,6 +65,7 @@ class Intake:
         self.arrived = arrived or (lambda base, node: None)
         self.limit = limit or Limit(None)
         self.advisor = Advisor(compress)
+        self._most_named = most_named
         self._checksum = checksum
         self._links = links
         self._sparse = sparse
@@ -158,11 +158,13 @@ class Intake:
 
     # What the pairs bring
 
-    def enter(self, source: int) -> int:
-        """One more pair brings, from this source; its number."""
+    def enter(self, source: int, carrier: int | None) -> int:
+        """One more pair brings, from this source; its number, that of before when it is `carrier` again."""
         with self._count:
-            pair = len(self.pair_bytes)
-            self.pair_bytes.append(0)
+            new = len(self.pair_bytes)
+            pair = new if carrier is None else self._carriers.setdefault(carrier, new)
+            if pair == new:
+                self.pair_bytes.append(0)
         self.stock.enter(pair, source)
         return pair
 
@@ -276,11 +278,7 @@ class Intake:
 
     def _missed(self, path: str, reason: str, *, wanted: bool) -> None:
         with self._count:
-            names = self.moved.failed if wanted else self.moved.skipped
-            if len(names) < MAX_NAMED:
-                names[path] = reason
-            if wanted:
-                self.moved.failed_count += 1
+            miss(self.moved, path, reason, wanted=wanted, most=self._most_named)
 
     # The end
 

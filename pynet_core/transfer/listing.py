@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -37,8 +37,17 @@ def find(query: Query, roots: Roots) -> Iterator[Found]:
         BadPattern: The regex is none, or costs too much.
         ListTooLong: It is longer than the other end takes.
     """
+    return limited(_find(query, roots))
+
+
+def limited(found: Iterable[Found]) -> Iterator[Found]:
+    """The same, if the other end takes a list so long.
+
+    Raises:
+        ListTooLong: It does not.
+    """
     left = MAX_LIST_BYTES
-    for base, one in _find(query, roots):
+    for base, one in found:
         left -= len(base) + len(one.path) + 100  # more than it takes on the wire
         if left < 0:
             raise ListTooLong(f"more than {MAX_LIST_BYTES} B of names; ask for fewer files at a time")

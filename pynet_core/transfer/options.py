@@ -1,15 +1,19 @@
-"""How a tree of files is to be moved, what its caller hears meanwhile and gets in the end.  Types only."""
+"""How a tree of files is to be moved, what its caller hears meanwhile and gets in the end.  Types."""
 
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
+_log = logging.getLogger(__name__)
+
 Compress = Literal["auto", "never", "always"]
 FileKind = Literal["file", "folder", "link"]
 MAX_PAIRS: Final = 64
+MAX_NAMED: Final = 100_000  # failures, and skips, of a tree that are kept by name: 30 MB; more go to the log
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ class Moved:
     same: int = 0  # files that were there already
     folders: int = 0
     links: int = 0
-    failed: dict[str, str] = dataclasses.field(default_factory=dict)  # path: why; the first 10,000
+    failed: dict[str, str] = dataclasses.field(default_factory=dict)  # path: why; the first 100,000
     failed_count: int = 0
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)  # what is neither file, folder nor link
     seconds: float = 0.0
@@ -91,6 +95,16 @@ class Moved:
 
     def __bool__(self) -> bool:
         return not self.failed
+
+
+def miss(moved: Moved, path: str, reason: str, *, wanted: bool, most: int = MAX_NAMED) -> None:
+    """One more that has failed or, not `wanted`, is skipped; by name if there are not so many yet."""
+    moved.failed_count += wanted
+    names = moved.failed if wanted else moved.skipped
+    if len(names) < most:
+        names[path] = reason
+    elif wanted:
+        _log.warning("%r %s", path, reason)
 
 
 OnTreeProgress = Callable[[TreeProgress], object]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -20,8 +21,9 @@ from pynet_core.transfer.incoming import bring
 from pynet_core.transfer.intake import Intake
 from pynet_core.transfer.jail import PathRefused, folder_parts
 from pynet_core.transfer.landing import Landing
+from pynet_core.transfer.listing import MAX_LIST_BYTES
 from pynet_core.transfer.messages import Missed, Report
-from pynet_core.transfer.options import Compress
+from pynet_core.transfer.options import MAX_NAMED, Compress
 from pynet_core.transfer.tree_messages import Join, Nodes, Store
 from pynet_core.transfer.tree_sender import RawLink as SendingLink
 from pynet_core.wire import Frame, Kind, pack_body, unpack_body
@@ -84,10 +86,21 @@ class Stores:
             else:
                 ground = Ground(folder, b"put\0" + store.key, preserve=store.preserve, fsync=fsync)
             stack.callback(ground.close)
-            intake = Intake(ground, checksum=store.checksum, compress=compress, sparse=store.sparse)
+            intake = Intake(
+                ground,
+                checksum=store.checksum,
+                compress=compress,
+                sparse=store.sparse,
+                # Who sends a few takes for arrived what is not named; their list is short.
+                most_named=sys.maxsize if store.flat else MAX_NAMED,
+            )
             stack.callback(intake.close)
             stack.enter_context(self._open(store.transfer, intake))
+            listed = 0  # bytes
             while (frame := link.receive()).kind == Kind.FOUND:
+                listed += len(frame.body)
+                if store.flat and listed > MAX_LIST_BYTES:
+                    raise RemoteProtocolError(f"peer lists {listed} B of files, limit {MAX_LIST_BYTES} B")
                 intake.found(unpack_body(frame.body, Nodes))
             intake.end_of_list()
             if _bring(intake, link):

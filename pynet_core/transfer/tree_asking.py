@@ -19,7 +19,7 @@ from pynet_core.errors import (
     RemoteProtocolError,
 )
 from pynet_core.transfer.asking import StrPath, query_for
-from pynet_core.transfer.crew import FIRST_PAIRS, Crew, Pair, PairTuner, run
+from pynet_core.transfer.carriers import FIRST_PAIRS, Carriers, Pair, PairTuner, run
 from pynet_core.transfer.folder import DEFAULT_FOLDER, CannotStore, Folder
 from pynet_core.transfer.ground import Ground
 from pynet_core.transfer.incoming import bring
@@ -152,16 +152,21 @@ class _Getting:
         intake.stock.expect_lister(comes=True)
         self.intake = intake
 
+    def has_more(self, number: int) -> bool:
+        """A list that was cut short is not begun again."""
+        stock = self.intake.stock
+        return (number != 0 or self.intake.is_listed) and not (stock.is_stopped or stock.is_done())
+
     def work(self, link: PlainChannel, number: int) -> None:
         """The first pair lists, then brings, as all others do."""
-        if number == 0:
+        if number == 0 and not self.intake.is_listed:
             try:
                 self._list(link)
                 self._bring(link, 0)
             finally:
                 self.intake.stock.expect_lister(comes=False)
         else:
-            self._bring(link, number % self._sources)
+            self._bring(link, number)
 
     def _list(self, link: PlainChannel) -> None:
         try:
@@ -173,11 +178,11 @@ class _Getting:
         finally:
             self.intake.end_of_list()  # or the others would wait for more
 
-    def _bring(self, link: PlainChannel, source: int) -> None:
+    def _bring(self, link: PlainChannel, number: int) -> None:
         if self.intake.stock.is_stopped:
             return
         link.send(Frame(Kind.FETCH))
-        if (odd := bring(self.intake, link, source)) is not None:
+        if (odd := bring(self.intake, link, number % self._sources, number)) is not None:
             check(odd, GET_NAME)
             raise RemoteProtocolError(f"peer sent {Kind(odd.kind).name}, which answers nothing")
         if not self.intake.stock.is_stopped:
@@ -218,7 +223,7 @@ def get_tree(
         sparse=options.sparse,
         arrived=movables.add if options.delete_source else None,
     )
-    crew = Crew(open_pair, _Getting(tree, intake, sources).work)
+    carriers = Carriers(open_pair, _Getting(tree, intake, sources))
     began_s = time.monotonic()
     is_cancelled = False
 
@@ -227,18 +232,18 @@ def get_tree(
         if cancel is not None and cancel.is_set() and not is_cancelled:
             is_cancelled = True
             intake.stop()
-            crew.abort()
+            carriers.abort()
         if on_progress is not None:
             on_progress(_progress(intake, began_s))
 
     try:
-        start(crew, client, pairs)
-        run(crew, PairTuner() if pairs is None else None, lambda: intake.done_bytes, tick)
-        moved = _ended(crew, intake, is_cancelled=is_cancelled)
+        start(carriers, client, pairs)
+        run(carriers, PairTuner() if pairs is None else None, lambda: intake.done_bytes, tick)
+        moved = _ended(carriers, intake, is_cancelled=is_cancelled)
     finally:
         intake.stop()
-        crew.abort()
-        crew.join()
+        carriers.abort()
+        carriers.join()
         intake.close()
     if on_progress is not None:
         on_progress(_progress(intake, began_s, is_over=True))
@@ -249,16 +254,16 @@ def get_tree(
     return moved
 
 
-def start(crew: Crew, client: Pair, pairs: int | None) -> None:
+def start(carriers: Carriers, client: Pair, pairs: int | None) -> None:
     """The first pairs of a transfer."""
-    crew.add(client)
+    carriers.add(client)
     for _ in range((pairs or FIRST_PAIRS) - 1):
-        crew.add()
+        carriers.add()
 
 
-def _ended(crew: Crew, intake: Intake, *, is_cancelled: bool) -> Moved:
+def _ended(carriers: Carriers, intake: Intake, *, is_cancelled: bool) -> Moved:
     moved = intake.result()
-    lost = [problem for problem in crew.problems if isinstance(problem, LinkError)]
+    lost = [problem for problem in carriers.problems if isinstance(problem, LinkError)]
     if intake.is_listed and intake.stock.is_done():
         try:
             intake.finish()
@@ -267,7 +272,7 @@ def _ended(crew: Crew, intake: Intake, *, is_cancelled: bool) -> Moved:
             moved.failed_count += 1
     elif is_cancelled:
         raise cancelled(moved)
-    for problem in crew.problems:
+    for problem in carriers.problems:
         if problem not in lost:
             raise problem
     if not (intake.is_listed and intake.stock.is_done()):

@@ -13,12 +13,12 @@ from typing import Final
 from pynet_core.channel import PlainChannel
 from pynet_core.errors import LinkError, SubroutineError
 from pynet_core.transfer.asking import StrPath
-from pynet_core.transfer.crew import Crew, PairTuner, run
+from pynet_core.transfer.carriers import Carriers, PairTuner, run
 from pynet_core.transfer.jail import PathRefused, Roots
 from pynet_core.transfer.limit import Limit
 from pynet_core.transfer.messages import Missed, Report
 from pynet_core.transfer.moving import Movables, safer
-from pynet_core.transfer.options import Moved, OnTreeProgress, Options, Select, TreeProgress
+from pynet_core.transfer.options import Moved, OnTreeProgress, Options, Select, TreeProgress, miss
 from pynet_core.transfer.plan import as_text
 from pynet_core.transfer.shelf import Shelf
 from pynet_core.transfer.tree_asking import OpenPair, cancelled, failed, interrupted, start
@@ -92,13 +92,21 @@ class Putting:
         self.found_files = self.found_bytes = 0
         self.sent_files = 0
         self.pair_bytes: list[int] = []
+        self._carriers: dict[
+            int, int
+        ] = {}  # their numbers as pairs: each has one, though it is lost and back
         self.now_path = b""
+
+    def has_more(self, number: int) -> bool:
+        """With the first pair the transfer itself is lost."""
+        return number != 0 and not self.has_ended
 
     def work(self, link: PlainChannel, number: int) -> None:
         """The first pair lists, then brings what is pulled, as all others do."""
         with self._lock:
-            pair = len(self.pair_bytes)
-            self.pair_bytes.append(0)
+            pair = self._carriers.setdefault(number, len(self.pair_bytes))
+            if pair == len(self.pair_bytes):
+                self.pair_bytes.append(0)
         if number == 0:
             link.send(Frame(Kind.STORE, 0, pack_body(self._store)))
             send_found(link, self._found())
@@ -127,10 +135,7 @@ class Putting:
         for base, one in Walk(self._tree, self._roots, self._options.select).run():
             if isinstance(one, Missed):
                 with self._lock:
-                    if one.wanted:
-                        self.moved.failed_count += 1
-                    names = self.moved.failed if one.wanted else self.moved.skipped
-                    names[as_text(one.path)] = one.reason
+                    miss(self.moved, as_text(one.path), one.reason, wanted=one.wanted)
                 continue
             if one.kind == FILE:
                 self.found_files += 1
@@ -177,23 +182,23 @@ def put_tree(
     """As `Controller.put_files`."""
     putting = Putting(tree, dirname, safer(options) if options.delete_source else options)
     client = open_pair(0)
-    crew = Crew(open_pair, putting.work)
+    carriers = Carriers(open_pair, putting)
     began_s = time.monotonic()
     is_cancelled = False
 
     def tick() -> None:
         nonlocal is_cancelled
         if putting.has_ended:
-            crew.abort()  # pairs that came too late
+            carriers.abort()  # pairs that came too late
         if cancel is not None and cancel.is_set() and not is_cancelled:
             is_cancelled = True
             putting.limit.stop()
-            crew.abort()
+            carriers.abort()
         if on_progress is not None:
             on_progress(putting.progress(began_s))
 
-    start(crew, client, pairs)
-    run(crew, PairTuner() if pairs is None else None, lambda: sum(putting.pair_bytes), tick)
+    start(carriers, client, pairs)
+    run(carriers, PairTuner() if pairs is None else None, lambda: sum(putting.pair_bytes), tick)
     moved = putting.moved
     moved.seconds = time.monotonic() - began_s
     moved.pair_bytes = tuple(putting.pair_bytes)
@@ -201,10 +206,10 @@ def put_tree(
         if is_cancelled:
             raise cancelled(moved)
         # What the first pair was told says why the others found nothing to join.
-        for problem in sorted(crew.problems, key=_is_unknown_transfer):
+        for problem in sorted(carriers.problems, key=_is_unknown_transfer):
             if not isinstance(problem, LinkError):
                 raise problem
-        raise interrupted(moved) from (crew.problems[0] if crew.problems else None)
+        raise interrupted(moved) from (carriers.problems[0] if carriers.problems else None)
     if on_progress is not None:
         on_progress(putting.progress(began_s, is_over=True))
     putting.movables.remove_here(moved)

@@ -7,7 +7,7 @@ from typing import Final
 
 from pynet_core.channel import PlainChannel
 from pynet_core.errors import RemoteProtocolError
-from pynet_core.transfer.crew import Pair
+from pynet_core.transfer.carriers import Pair
 from pynet_core.transfer.messages import Report
 from pynet_core.transfer.plan import as_text
 from pynet_core.transfer.removing import told

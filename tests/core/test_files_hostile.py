@@ -18,7 +18,7 @@ from pynet_core.client import Client
 from pynet_core.controller import Controller
 from pynet_core.errors import FilesError, LinkError, ProtocolError, RemoteProtocolError
 from pynet_core.gateway import Gateway
-from pynet_core.transfer import listing
+from pynet_core.transfer import listing, storing
 from pynet_core.transfer.jail import PathRefused, landing_name
 from pynet_core.transfer.messages import Missed, Query, Report
 from pynet_core.transfer.stock import SMALL_BYTES
@@ -380,6 +380,18 @@ def test_ten_thousand_names_a_controller_uploads_write_nothing_outside_the_downl
         assert (load / name).read_bytes() == b"abc"
     for path in load.rglob("*"):
         assert path.is_dir() or path.read_bytes() == b"abc"
+
+
+def test_an_uploader_that_lists_without_end_loses_its_pair(
+    jailed: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storing, "MAX_LIST_BYTES", 100_000)
+    with RawPeer.greeted(jailed.port) as peer:
+        peer.send(store())
+        with contextlib.suppress(OSError):
+            for number in range(10_000):
+                peer.send(offer(*(b"%d" % (100 * number + step) for step in range(100))))
+        assert peer.hears_the_end()
 
 
 @pytest.mark.parametrize(

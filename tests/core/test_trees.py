@@ -15,7 +15,7 @@ import pytest
 from pynet_core.controller import Controller
 from pynet_core.errors import FilesCancelled, FilesError, FilesInterrupted, SubroutineError
 from pynet_core.gateway import Gateway
-from pynet_core.transfer.options import Found, Options, TreeProgress
+from pynet_core.transfer.options import Found, Moved, Options, TreeProgress, miss
 from tests.core.file_place import make
 from tests.core.loopback import eventually, open_files, serving
 from tests.core.relay import Relay
@@ -23,6 +23,7 @@ from tests.core.tree_place import LARGE_BYTES, assert_nothing_half, assert_same,
 from tests.core.trusting import CAR, LAPTOP, trusting
 
 KEEP_LINKS = Options(symlinks="keep")
+SLOW = Options(limit_bytes_per_s=8_000_000)
 
 
 @pytest.fixture
@@ -238,6 +239,22 @@ def test_a_part_that_was_changed_meanwhile_is_not_believed(
     assert [path.name for path in down.iterdir()] == ["huge"]
 
 
+def test_every_file_that_fails_is_named_however_many(tmp_path: Path, controller: Controller) -> None:
+    names = [f"no{number}" for number in range(12_000)]
+    (tmp_path / "tree").mkdir()
+    with pytest.raises(FilesError, match="and 11900 more") as caught:
+        controller.get_files(f"{tmp_path}/tree/", tmp_path / "down", files=names, pairs=1)
+    assert len(caught.value.failed) == 12_000
+
+
+def test_what_is_not_kept_by_name_is_counted_and_goes_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    moved = Moved()
+    for number in range(3):
+        miss(moved, f"/f{number}", "has vanished", wanted=True, most=2)
+    assert (len(moved.failed), moved.failed_count) == (2, 3)
+    assert [record.getMessage() for record in caplog.records] == ["'/f2' has vanished"]
+
+
 # What dies
 
 
@@ -256,6 +273,53 @@ def test_what_a_dead_pair_held_is_brought_by_the_others(tree: Path, gateway: Gat
         moved = controller.get_files(f"{tree}/", tmp_path / "down", pairs=3)
     assert moved
     assert_same(tree, tmp_path / "down")
+
+
+@pytest.mark.parametrize("pairs", [1, 3])
+def test_a_pair_that_is_lost_is_opened_anew(pairs: int, tree: Path, gateway: Gateway, tmp_path: Path) -> None:
+    (tree / "huge").write_bytes(os.urandom(10_000_000))
+    cuts = 0
+
+    def cut(step: TreeProgress) -> None:
+        nonlocal cuts
+        if step.is_listed and cuts < 2 and step.bytes_done > (cuts + 1) * 2_000_000:
+            cuts += 1
+            relay.cut_all()
+
+    with Relay(gateway.port) as relay:
+        moved = Controller(port=relay.port).get_files(
+            f"{tree}/", tmp_path / "down", pairs=pairs, on_progress=cut, options=SLOW
+        )
+    assert cuts == 2
+    assert len(moved.pair_bytes) == pairs
+    assert_same(tree, tmp_path / "down")
+
+
+def test_of_an_upload_a_pair_that_is_lost_is_opened_anew(
+    tree: Path, gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tree / "huge").write_bytes(os.urandom(10_000_000))
+    had = 0
+
+    def cut(step: TreeProgress) -> None:
+        nonlocal had
+        if not had and relay.up_bytes > 1_000_000:
+            had = relay.up_bytes
+            relay.cut_all()
+
+    with Relay(gateway.port) as relay:
+        ports = iter([gateway.port])  # the first goes straight; without it there is no transfer
+        controller = Controller(port=gateway.port)
+        monkeypatch.setattr(
+            controller,
+            "_bulk_pair",
+            lambda: Controller(port=next(ports, relay.port)).get_client(purpose="bulk"),
+        )
+        moved = controller.put_files(f"{tree}/", pairs=2, on_progress=cut, options=SLOW)
+        assert had
+        assert relay.up_bytes > had + 500_000
+    assert len(moved.pair_bytes) == 2
+    assert_same(tree, tmp_path / "up")
 
 
 @contextlib.contextmanager

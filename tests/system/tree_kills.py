@@ -134,6 +134,7 @@ def relay(listener: socket.socket, port: int, victim: int, after: int | None) ->
                 if after is not None and passed >= after:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(victim, signal.SIGKILL)
+                    listener.shutdown(socket.SHUT_RDWR)  # in all processes: nobody waits for an answer here
                     return 0  # what was on its way is lost with it
                 if not data:
                     for one in (sock, other.pop(sock)):

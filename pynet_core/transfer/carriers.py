@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -10,17 +11,24 @@ from typing import Final, Protocol
 
 from pynet_core.channel import PlainChannel
 from pynet_core.errors import LinkError, PoolFull
+from pynet_core.redial import pauses
+
+_log = logging.getLogger(__name__)
 
 FIRST_PAIRS: Final = 2  # one lists while the other brings
 MOST_PAIRS: Final = 8  # 16 were no faster, on any link measured
 STEP_S: Final = 0.4  # a rate is measured for so long
 GAIN: Final = 1.15  # another pair must be worth that much
+MOST_LOSSES: Final = 5  # of a pair, one soon after the other: then it stays lost
+LOOK_S: Final = 0.05  # whether it is still wanted
+STEADY_S: Final = 5.0  # a pair that has held so long has come back to stay
 
 
 class Pair(Protocol):
     """A client."""
 
     def files_link(self) -> contextlib.AbstractContextManager[PlainChannel]: ...
+    def reopen(self, within_s: float | None = 0.0, stopping: threading.Event | None = None) -> None: ...
     def abort(self) -> None: ...
     def close(self) -> None: ...
 
@@ -56,17 +64,31 @@ class PairTuner:
         return added
 
 
-class Crew:
-    """Opens pairs and has each do its work; the first comes open.  Its caller's thread waits for them."""
+class Work(Protocol):
+    """What the pairs of one transfer do.  Called in their threads, by the number of the pair."""
 
-    def __init__(self, open_pair: Callable[[int], Pair], work: Callable[[PlainChannel, int], object]) -> None:
+    def work(self, link: PlainChannel, number: int) -> None:
+        """All there is to do for this pair; anew when it was lost and is open again."""
+
+    def has_more(self, number: int) -> bool:
+        """This pair was lost, and there is something to open it anew for."""
+
+
+class Carriers:
+    """Opens pairs and has each do its work; the first comes open.  Its caller's thread waits for them.
+
+    A pair that is lost is opened anew, once as those of a swarm: at once, or after
+    a pause when that was the case a moment ago.
+    """
+
+    def __init__(self, open_pair: Callable[[int], Pair], work: Work) -> None:
         self._open_pair = open_pair
         self._work = work
         self._changed = threading.Condition()
         self._clients: list[Pair] = []
         self._threads: list[threading.Thread] = []
         self._running = 0
-        self._is_over = False
+        self._over = threading.Event()
         self.problems: list[BaseException] = []  # that pairs have ended with, in order
         self.is_full = False  # the gateway has no more places
 
@@ -89,7 +111,7 @@ class Crew:
     def abort(self) -> None:
         """Cut all pairs, and those that are just being opened.  Any thread; idempotent."""
         with self._changed:
-            self._is_over = True
+            self._over.set()
             clients = list(self._clients)
         for client in clients:
             client.abort()
@@ -104,46 +126,72 @@ class Crew:
             client = client or self._open_pair(number)
             with self._changed:
                 self._clients.append(client)
-                is_over = self._is_over
             try:
-                if not is_over:
-                    with client.files_link() as link:
-                        self._work(link, number)
+                self._carry(client, number)
             finally:
-                if self._is_over:
+                if self._over.is_set():
                     client.abort()  # else closing waits for the gateway's leave
                 client.close()
         except PoolFull:
             self.is_full = True
         except BaseException as exc:  # for the caller, whose thread this is not
             with self._changed:
-                if not (self._is_over and isinstance(exc, LinkError)):
+                if not (self._over.is_set() and isinstance(exc, LinkError)):
                     self.problems.append(exc)
         finally:
             with self._changed:
                 self._running -= 1
                 self._changed.notify_all()
 
+    def _carry(self, client: Pair, number: int) -> None:
+        """Raises what the work raises; a LinkError only when the pair stays lost."""
+        losses, waits = 0, pauses()
+        while not self._over.is_set():
+            since_s = time.monotonic()
+            try:
+                with client.files_link() as link:
+                    self._work.work(link, number)
+                return
+            except LinkError as exc:
+                if time.monotonic() - since_s > STEADY_S:
+                    losses, waits = 0, pauses()
+                losses += 1
+                pause_s = next(waits) if losses > 1 else 0.0
+                if losses > MOST_LOSSES or not self._wants_it_back(number, pause_s):
+                    raise
+                _log.warning("a pair that moves files is lost, and opened anew: %s", exc)
+                client.reopen(0.0, self._over)
+
+    def _wants_it_back(self, number: int, pause_s: float) -> bool:
+        """After the pause; False as soon as nobody does."""
+        end_s = time.monotonic() + pause_s
+        while not self._over.is_set() and self._work.has_more(number):
+            left_s = end_s - time.monotonic()
+            if left_s <= 0:
+                return True
+            self._over.wait(min(left_s, LOOK_S))
+        return False
+
 
 def run(
-    crew: Crew,
+    carriers: Carriers,
     tuner: PairTuner | None,
     done_bytes: Callable[[], int],
     tick: Callable[[], object],
     period_s: float = 0.1,
 ) -> None:
-    """Wait for the crew, adding pairs as they pay; what `tick`, called every `period_s`, raises comes out."""
+    """Wait for them, adding pairs as they pay; what `tick`, called every `period_s`, raises comes out."""
     try:
         tick()
         next_s = time.monotonic() + period_s
-        while not crew.wait(max(0.0, next_s - time.monotonic())):
+        while not carriers.wait(max(0.0, next_s - time.monotonic())):
             next_s = time.monotonic() + period_s
             tick()
-            if tuner is not None and not crew.is_full:
+            if tuner is not None and not carriers.is_full:
                 for _ in range(tuner.more(time.monotonic(), done_bytes())):
-                    crew.add()
+                    carriers.add()
     except BaseException:
-        crew.abort()
+        carriers.abort()
         raise
     finally:
-        crew.join()
+        carriers.join()
