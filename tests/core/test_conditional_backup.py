@@ -123,7 +123,8 @@ def test_the_plain_form_fetches_what_matches_and_then_deletes_all(tmp_path: Path
 
 def listens(process: subprocess.Popen[str], port: int) -> bool:
     """Whether anything does on this port of the machine that the process is on."""
-    return f":{port:04X} " in Path(f"/proc/{process.pid}/net/tcp").read_text()
+    tables = (Path(f"/proc/{process.pid}/net/{name}") for name in ("tcp", "tcp6"))
+    return any(f":{port:04X} " in table.read_text() for table in tables if table.exists())
 
 
 # The full form
