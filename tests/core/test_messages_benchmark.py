@@ -61,13 +61,13 @@ def best_rounds(name: str, rounds: int = 7) -> tuple[float, float]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the CPU of another process is read from /proc")
-def test_a_rush_of_small_items_takes_less_than_half_the_cpu_of_raw_sockets(
+def test_a_rush_of_small_items_takes_less_than_a_fifth_of_the_cpu_of_raw_sockets(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A tenth to a fifth when this was written; twice, before items were gathered."""
+    """A twentieth when this was written; twice, before items were gathered."""
     monkeypatch.setattr(messages, "TURN_S", 0.2)
     _, cpu = best_rounds("64 B items", 3)
-    assert cpu < 0.5
+    assert cpu < 0.2
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system cannot pin to a core")
