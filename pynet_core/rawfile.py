@@ -49,12 +49,15 @@ def send_from(sock: socket.socket, fd: int, offset: int, length: int) -> int:
 class Drain:
     """Takes bytes from a socket into files, through a pipe if the system can.
 
-    Its thread is the pair's; close it.
+    Its thread is the pair's; close it.  `turn` is held while a file is written
+    to, never while the socket is waited for: the system lets one in at a time,
+    and others would burn a processor until then.
     """
 
     def __init__(self) -> None:
         self._pipe: tuple[int, int] | None = None
         self._room = 0  # bytes the pipe holds
+        self.turn: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
         self._buffer = memoryview(b"")
 
     def receive(self, sock: socket.socket, fd: int, offset: int, length: int) -> tuple[int, OSError | None]:
@@ -85,7 +88,8 @@ class Drain:
                 if not count:
                     break
                 try:
-                    _empty(source, fd, offset + come, count)
+                    with self.turn:
+                        _empty(source, fd, offset + come, count)
                 except OSError as exc:
                     problem = exc
                     self.close()  # what is left in the pipe belongs nowhere

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from pynet_core.client import Client
 from pynet_core.transfer.asking import StrPath
+from pynet_core.transfer.crew import FIRST_PAIRS
 from pynet_core.transfer.options import DEFAULTS, Found, Moved, OnTreeProgress, Options
 from pynet_core.transfer.tree_asking import HONOURED, check_pairs, get_tree, list_tree, tree_of
 from pynet_core.transfer.tree_messages import Doomed
@@ -29,13 +30,15 @@ class TreeMover:
         """The gateway is on this machine."""
         raise NotImplementedError
 
-    def _checked(self, pairs: int | None, options: Options) -> Options:
-        """Raises ValueError, TypeError for what is not possible."""
+    def _checked(self, pairs: int | None, options: Options) -> tuple[Options, int | None]:
+        """With what is known of the way; raises ValueError, TypeError for what is not possible."""
         check_pairs(pairs)
         options.refuse_unknown(HONOURED)
-        if options.compress == "auto" and self._is_near():
-            return dataclasses.replace(options, compress="never")
-        return options
+        if not self._is_near():
+            return options, pairs
+        if options.compress == "auto":
+            options = dataclasses.replace(options, compress="never")
+        return options, pairs or FIRST_PAIRS  # more share the same processors, and are slower
 
     def get_files(
         self,
@@ -70,7 +73,7 @@ class TreeMover:
             LinkError: No connection; if it was lost in the middle, a FilesInterrupted.
             ValueError, TypeError: What is wrong with the arguments, or an option that is not built yet.
         """
-        options = self._checked(pairs, options)
+        options, near_pairs = self._checked(pairs, options)
         if gateways is not None and not len(gateways):
             raise ValueError("no gateways to ask; leave it out for the controller's own")
         if gateways is not None and options.delete_source:
@@ -82,7 +85,7 @@ class TreeMover:
             lambda number: self._bulk_pair(several[number % len(several)]),
             tree,
             folder,
-            pairs=pairs,
+            pairs=pairs if gateways else near_pairs,
             options=options,
             on_progress=on_progress,
             cancel=cancel,
@@ -103,7 +106,7 @@ class TreeMover:
 
         All else is as in `get_files`.
         """
-        options = self._checked(pairs, options)
+        options, pairs = self._checked(pairs, options)
         tree = tree_of(sources, (), "", options)
         return put_tree(
             lambda _: self._bulk_pair(),

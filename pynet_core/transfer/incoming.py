@@ -241,10 +241,12 @@ class Incoming:
         if unit.large.is_over:
             return -1
         try:
-            return self._intake.part_of(unit.large).fd
+            part = self._intake.part_of(unit.large)
         except CannotStore as exc:
             self._intake.spoil_large(unit.large, str(exc))
             return -1
+        self._drain.turn = part.turn
+        return part.fd
 
     def _took_raw(self, offset: int, length: int, problem: OSError | None) -> None:
         asked = self._asked[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import Final
 
 from pynet_core.transfer.digest import digest_at
@@ -19,6 +20,7 @@ class Part:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
+        self.turn = threading.Lock()  # whose it is to write much
 
     def digest(self, digest: str, offset: int, length: int) -> bytes:
         """Of what stands here; b'' when the part is shorter than that.

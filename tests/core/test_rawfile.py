@@ -91,6 +91,36 @@ def test_what_a_file_does_not_take_is_told_and_the_rest_is_taken_from_the_socket
     drain.close()
 
 
+class Turns:
+    """Like a lock; how much of the file was written each time."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.written: list[int] = []
+
+    def __enter__(self) -> None:
+        self.before = os.fstat(self.fd).st_size
+
+    def __exit__(self, *_: object) -> None:
+        self.written.append(os.fstat(self.fd).st_size - self.before)
+
+
+@pytest.mark.skipif(not hasattr(os, "splice"), reason="nothing is spliced here")
+def test_all_of_a_file_is_written_in_its_writers_turn(
+    pair: tuple[socket.socket, socket.socket], source: int, sink: int
+) -> None:
+    near, far = pair
+    sender = threading.Thread(target=send_from, args=(near, source, 0, 2 * BLOCK_BYTES))
+    sender.start()
+    drain = Drain()
+    drain.turn = turns = Turns(sink)
+    drain.receive(far, sink, 0, 2 * BLOCK_BYTES)
+    drain.close()
+    sender.join()
+    assert sum(turns.written) == 2 * BLOCK_BYTES
+    assert all(turns.written), "nobody waits with it for the socket"
+
+
 def fetching(sock: socket.socket) -> PlainChannel:
     """A controller's channel in the middle of a fetch."""
     session = Session("controller")
