@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from pynet_core.client import Client
 from pynet_core.transfer.asking import StrPath
-from pynet_core.transfer.crew import FIRST_PAIRS
+from pynet_core.transfer.carriers import FIRST_PAIRS
 from pynet_core.transfer.options import DEFAULTS, Found, Moved, OnTreeProgress, Options
 from pynet_core.transfer.tree_asking import HONOURED, check_pairs, get_tree, list_tree, tree_of
 from pynet_core.transfer.tree_messages import Doomed
