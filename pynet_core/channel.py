@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import select
 import socket
-import threading
-from collections.abc import Callable, Iterator
+import struct
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 from pynet_core.clock import Deadline
+from pynet_core.connection import Connection
+from pynet_core.connection import words as words
 from pynet_core.decoder import BUFFER_BYTES, OWN_BYTES, OWN_SOON_BYTES, FrameDecoder
 from pynet_core.errors import DeadlineExceeded, LinkClosed, LinkError, RemoteProtocolError
 from pynet_core.rawfile import Drain, landed, put, send_from
 from pynet_core.session import Session
-from pynet_core.traffic import (
-    IMPATIENT,
-    Pacer,
-    give_up,
-    has_gone,
-    hold_as_needed,
-    hold_little,
-    mark,
-    pacer_for,
-    repeat,
-    tune,
-    unsent_bytes,
-)
-from pynet_core.wire import Frame, encode_header
+from pynet_core.traffic import watch
+from pynet_core.wire import HEADER, HEADER_BYTES, MAX_CONTROL_BYTES, Frame, Kind, encode_header
 
 RECEIVE_BYTES: Final = 2 * 1024  # a reply; a large bytes object per call costs more than a second recv
 LEFTOVER_BYTES: Final = 64 * 1024  # read at a time of what nobody wants any more
@@ -39,31 +27,25 @@ _Argument = TypeVar("_Argument")
 _Received = TypeVar("_Received")
 
 _NEVER: Final = Deadline(None, "peer")
+_ITEM: Final = Kind.ITEM  # on 3.11 a member of an enum class is found by a Python function
+_pack: Final = HEADER.pack
+_unpack: Final = HEADER.unpack_from
 _DONTWAIT: Final = getattr(socket, "MSG_DONTWAIT", 0)
 _MORE: Final = getattr(socket, "MSG_MORE", 0)
 
 
-class PlainChannel:
+class PlainChannel(Connection):
     """A TCP connection that carries frames, checked by a Session.
 
     One thread owns it.  `abort` is for everybody: it wakes the owner with LinkClosed.
     """
 
     def __init__(self, sock: socket.socket, session: Session) -> None:
-        self._sock = sock
-        self.decoder = FrameDecoder()
-        self._sealed = False  # what comes is not frames, but is to become them
-        self._much_comes = False  # so it is received into the decoder's own buffer
-        self._purpose = "stream"
-        self._pacer: Pacer | None = None  # of bulk
-        self._keeps_latest = False
-        # For what is sent and received whole and by itself; None where more must be done than that.
-        self.bare: socket.socket | None = sock
-        self.is_aborted = False
-        self.is_closed = False  # at this end
-        self._closing = threading.Lock()  # or abort could hit the socket that got this one's number next
+        super().__init__(sock)
         self.session = session
-        tune(sock)
+        self.decoder = FrameDecoder()
+        self._much_comes = False  # so it is received into the decoder's own buffer
+        self._has_come: Callable[[int], object] | None = None  # from the first poll on
 
     def begins_with_tls(self, deadline: Deadline) -> bool:
         """Wait for the peer's first bytes: True when they are TLS, else they can be received as frames.
@@ -91,44 +73,6 @@ class PlainChannel:
         """WELCOME has passed: bodies may be large from now on."""
         self.decoder.opening = False
 
-    def carry(self, purpose: str) -> None:
-        """What this pair is for: its packets say so, an urgent one gives a dead link up soon, bulk yields."""
-        self._purpose = purpose
-        mark(self._sock, purpose)
-        repeat(self._sock, soon=purpose in IMPATIENT)
-        give_up(self._sock, soon=purpose in IMPATIENT)
-        if self._pacer is not None:
-            self._pacer.end()
-        self._pacer = pacer_for(self._sock) if purpose == "bulk" else None
-        self.bare = None if self._sealed or self._pacer is not None else self._sock
-
-    @contextlib.contextmanager
-    def carrying_bulk(self) -> Iterator[None]:
-        """Files pass in here, whatever else the pair is for."""
-        purpose = self._purpose
-        if purpose == "bulk":
-            yield
-            return
-        self.carry("bulk")
-        try:
-            yield
-        finally:
-            self.carry(purpose)
-
-    def keep_latest(self) -> None:
-        """Newest-only items pass: hold little in the kernel, give a dead link up soon.  Idempotent."""
-        if not self._keeps_latest:
-            self._keeps_latest = True
-            hold_little(self._sock)
-            give_up(self._sock, soon=True)
-
-    def keep_every(self) -> None:
-        """They are over: take back what `keep_latest` has set.  Idempotent."""
-        if self._keeps_latest:
-            self._keeps_latest = False
-            hold_as_needed(self._sock)
-            give_up(self._sock, soon=self._purpose in IMPATIENT)
-
     def send(self, frame: Frame) -> None:
         """Send one frame; waits while the peer does not read.
 
@@ -147,14 +91,34 @@ class PlainChannel:
             if length < JOIN_BELOW_BYTES:
                 self._sock.sendall(header + frame.body)
                 return
-            sent = self._sock.sendmsg([header, frame.body])
-            if sent < len(header):
-                self._sock.sendall(header[sent:])
-                sent = len(header)
-            if sent < len(header) + length:
-                self._sock.sendall(memoryview(frame.body)[sent - len(header) :])
+            self._send_both(header, frame.body)
         except OSError as exc:
             raise LinkClosed(f"connection lost while sending: {words(exc)}") from exc
+
+    def send_item(self, ident: int, body: bytes, stamp_ns: int) -> None:
+        """`send` of an ITEM without credit, with little Python before it leaves; raises what that does."""
+        sock, session, size = self.bare, self.session, len(body)
+        if sock is None or session.here is not session.streaming or size > MAX_CONTROL_BYTES:
+            self.send(Frame(_ITEM, ident, body, stamp_ns))
+            return
+        try:
+            if size < JOIN_BELOW_BYTES:
+                sock.sendall(_pack(size, _ITEM, ident, stamp_ns) + body)
+            else:
+                self._send_both(_pack(size, _ITEM, ident, stamp_ns), body)
+        except OSError as exc:
+            raise LinkClosed(f"connection lost while sending: {words(exc)}") from exc
+        except struct.error:
+            self.send(Frame(_ITEM, ident, body, stamp_ns))  # which says what is wrong
+
+    def _send_both(self, header: bytes, body: bytes) -> None:
+        """Without making one of them."""
+        sent = self._sock.sendmsg([header, body])
+        if sent < len(header):
+            self._sock.sendall(header[sent:])
+            sent = len(header)
+        if sent < len(header) + len(body):
+            self._sock.sendall(memoryview(body)[sent - len(header) :])
 
     def receive(self, timeout_s: float | None = None, what: str = "peer") -> Frame:
         """Wait for the next frame that means something.
@@ -164,26 +128,39 @@ class PlainChannel:
             LinkClosed: The peer closed, or the connection broke.
             RemoteProtocolError: The peer broke the wire format, or the order of frames.
         """
-        frame: Frame | None = None
-        if self._much_comes or not self.decoder.is_empty:
+        if timeout_s is not None or not self.decoder.is_empty or (self._much_comes and self._sealed):
             frame = self._next()
-        elif timeout_s is None:
-            # The answer to a call comes by itself and in one piece: it goes no other way than this.
-            try:
-                data = self._sock.recv(RECEIVE_BYTES)
-            except OSError as exc:
-                raise LinkClosed(f"connection lost: {words(exc)}") from exc
-            if self._sealed or not 0 < len(data) < RECEIVE_BYTES:
-                return self.go_on(data)
-            frame = self.decoder.take(data)
             if frame is not None:
-                if self.is_aborted:
-                    self._check_aborted()
-                if not self.session.receive(frame):
-                    frame = self._next()
-        if frame is not None:
-            return frame
-        return self.receive_by(_NEVER if timeout_s is None else Deadline(timeout_s, what))
+                return frame
+            return self.receive_by(_NEVER if timeout_s is None else Deadline(timeout_s, what))
+        # As a rule a frame comes by itself and in one piece.  It is read here, with little Python after the
+        # wait for it: caches are cold then.
+        data: bytes | memoryview
+        try:
+            if self._much_comes:
+                data = self.decoder.space()
+                size = self._sock.recv_into(data)
+            else:
+                data = self._sock.recv(RECEIVE_BYTES)
+                size = len(data)
+        except OSError as exc:
+            raise LinkClosed(f"connection lost: {words(exc)}") from exc
+        if size >= HEADER_BYTES and not self._sealed and not self.is_aborted:
+            length, kind, ident, stamp_ns = _unpack(data)
+            if (
+                length == size - HEADER_BYTES
+                and length <= MAX_CONTROL_BYTES
+                and kind in self.session.here.passes
+            ):
+                return Frame(kind, ident, bytes(data[HEADER_BYTES:size]), stamp_ns)
+        if type(data) is bytes:
+            return self.go_on(data)
+        self._much_comes = size >= RECEIVE_BYTES or size == len(data)
+        if size:
+            self.decoder.filled(size)
+        else:
+            self._feed(b"")
+        return self.receive_by(_NEVER)
 
     def go_on(self, data: bytes) -> Frame:
         """`receive` without a deadline, when these bytes have been read already; b'' is the end."""
@@ -268,7 +245,9 @@ class PlainChannel:
         """
         while (frame := self._next()) is None:
             try:
-                if not _DONTWAIT and not select.select([self._sock], [], [], 0)[0]:
+                if self._has_come is None:
+                    self._has_come = watch(self._sock)
+                if not self._has_come(0):
                     return None
                 data = self._sock.recv(RECEIVE_BYTES, _DONTWAIT)
             except BlockingIOError:
@@ -355,36 +334,3 @@ class PlainChannel:
             self._sock.shutdown(socket.SHUT_WR)
             while self._recv(LEFTOVER_BYTES, deadline):
                 pass
-
-    def unsent_bytes(self) -> int:
-        """Bytes that wait in the kernel for the link; 0 where it cannot be told."""
-        try:
-            return unsent_bytes(self._sock)
-        except (OSError, ValueError) as exc:
-            raise LinkClosed(f"connection lost: {words(exc)}") from exc
-
-    def peer_has_gone(self) -> bool:
-        """The peer has closed, even if bytes of it are still unread.  Any thread; never blocks."""
-        return has_gone(self._sock)
-
-    def abort(self) -> None:
-        """End the connection now and wake its owner, who gets no frame that has come before.
-
-        Any thread; idempotent.
-        """
-        self.is_aborted = True
-        with self._closing, contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        """Give the socket back.  Its owner only; idempotent."""
-        with self._closing:
-            self.is_closed, self.bare = True, None
-            self._sock.close()
-
-
-def words(exc: OSError | ValueError) -> str:
-    """What happened to a connection, for people."""
-    if isinstance(exc, ValueError) or exc.errno == errno.EBADF:  # a closed socket has number -1
-        return "it was closed at this end"
-    return exc.strerror or str(exc)

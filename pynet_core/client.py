@@ -299,24 +299,34 @@ class Client(Pair):
     ) -> bool:
         # Of a subscription only `stop` decides when it ends.
         deadline = self._exchange.deadline if stopping is None else None
+        is_patient, channel = stopping is None and deadline is None, self._channel
         while True:
             try:
-                frame = self._next(stopping, deadline)
+                if is_patient and not (self._is_cancelled or channel.is_closed):
+                    frame: Frame | None = channel.receive()
+                else:
+                    frame = self._next(stopping, deadline)
             except DeadlineExceeded:
                 self._cancel(name, self.cancel_timeout_s)
+                raise
+            except BaseException:  # as in Exchange.receive
+                self._exchange.cut()
                 raise
             if frame is None:
                 self._cancel(name, STOP_TIMEOUT_S)
                 return False
-            if frame.kind != _ITEM and frame.kind != _ITEMS:
-                check(frame, name)
-                return True
+            many, credited = None, frame.flags
+            if frame.kind != _ITEM or credited:
+                if frame.kind != _ITEM and frame.kind != _ITEMS:
+                    check(frame, name)
+                    return True
+                self.replaced += frame.replaced
+                credited &= _CREDITED
+                if credited:
+                    window.came(time.monotonic_ns(), frame.stamp_ns, frame.replaced)
+                if frame.kind == _ITEMS:
+                    many = self._exchange.items(frame)
             self.stamp_ns = frame.stamp_ns
-            self.replaced += frame.replaced
-            credited = frame.flags & _CREDITED
-            if credited:
-                window.came(time.monotonic_ns(), frame.stamp_ns, frame.replaced)
-            many = self._exchange.items(frame) if frame.kind == _ITEMS else None
             try:
                 wanted: object = None
                 if many is None:

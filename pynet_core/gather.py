@@ -91,15 +91,36 @@ class Gatherer:
 
     def _draw(self, generator: Iterator[Any]) -> None:
         clock_ns, items = self._clock_ns, self._items
-        append, send = items.append, self._channel.send
+        append, send_item = items.append, self._channel.send_item
         gathering = False
+        is_alone = True  # nothing was gathered yet, nobody else sends
         burst = burst_ns = 0
         most = -1  # bytes; up to this size an item joins those that are gathered, and none is larger
         look = full = 0  # the counts at which to look at the clock, and at which they are enough
         drawing = True  # whose fault an exception is
         try:
             for count, value in enumerate(generator):
-                if type(value) is bytes:
+                is_bytes = type(value) is bytes
+                if is_alone and (is_bytes or _is_plain_pair(value)):
+                    # As little as can be before it leaves: after a pause the caches are cold.
+                    drawing = False
+                    now_ns = clock_ns()
+                    if is_bytes:
+                        send_item(count, value, now_ns)
+                    else:
+                        send_item(value[0], value[1], now_ns)
+                    if now_ns - self._polled_ns > CANCEL_POLL_NS:
+                        self._poll(now_ns)
+                        if self._cancelled:
+                            return
+                    if now_ns - burst_ns > BURST_NS:
+                        burst, burst_ns = 0, now_ns
+                    burst += 1
+                    if burst >= BURST_ITEMS and self._gathers:
+                        gathering, is_alone = True, False
+                    drawing = True
+                    continue
+                if is_bytes:
                     size = len(value)
                 elif _is_plain_pair(value):
                     size = len(value[1])
@@ -122,12 +143,13 @@ class Gatherer:
                     if now_ns - burst_ns > BURST_NS:
                         burst, burst_ns = 0, now_ns
                     burst += 1
-                    ident, body = (count, value) if type(value) is bytes else value
-                    frame = Frame(_ITEM, ident, body, now_ns)
-                    if self._flusher is None and now_ns - self._polled_ns <= CANCEL_POLL_NS:
-                        send(frame)
+                    ident, body = (count, value) if is_bytes else value
+                    if self._flusher is None:  # and so nothing has been gathered
+                        send_item(ident, body, now_ns)
+                        if now_ns - self._polled_ns > CANCEL_POLL_NS:
+                            self._poll(now_ns)
                     else:
-                        self._flush(now_ns, frame)
+                        self._flush(now_ns, Frame(_ITEM, ident, body, now_ns))
                         most = -1
                     gathering = gathering or (burst >= BURST_ITEMS and self._gathers)
                 else:
@@ -166,8 +188,11 @@ class Gatherer:
             if frame is not None:
                 self._channel.send(frame)
             if now_ns - self._polled_ns > CANCEL_POLL_NS:  # afterwards: a lone item does not wait for it
-                self._polled_ns = now_ns
-                self._cancelled = self._channel.poll() is not None  # only CANCEL is legal here
+                self._poll(now_ns)
+
+    def _poll(self, now_ns: int) -> None:
+        self._polled_ns = now_ns
+        self._cancelled = self._channel.poll() is not None  # only CANCEL is legal here
 
     def _send_gathered(self, stamp_ns: int) -> None:
         """All that there is now."""

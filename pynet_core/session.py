@@ -128,12 +128,14 @@ _CONTROLLER_RECEIVES: Final[_Table] = {
 class Place:
     """A state at one end: what each frame that it may send or receive there leads to."""
 
-    __slots__ = ("receives", "sends", "state")
+    __slots__ = ("passes", "receives", "sends", "state")
 
     def __init__(self, state: State) -> None:
         self.state = state
         self.sends: dict[int, Place] = {}
         self.receives: dict[int, Place] = {}
+        # What may be received here that without flags changes nothing: one need not be told of it.
+        self.passes: frozenset[int] = frozenset()
 
 
 def _places(sends: _Table, receives: _Table) -> dict[State, Place]:
@@ -141,6 +143,7 @@ def _places(sends: _Table, receives: _Table) -> dict[State, Place]:
     for state, place in places.items():
         place.sends = {kind: places[after] for kind, after in sends.get(state, _NOTHING).items()}
         place.receives = {kind: places[after] for kind, after in receives.get(state, _NOTHING).items()}
+        place.passes = frozenset(kind for kind, after in place.receives.items() if after is place) - {_CREDIT}
     return places
 
 
@@ -160,6 +163,7 @@ class Session:
         # A controller's call goes from idle to calling and back without asking us; see exchange.py.
         self.idle = places[State.IDLE]
         self.calling = places[State.CALLING]
+        self.streaming = places[State.STREAMING]  # where an item without credit can be sent without asking us
         self.here = places[State.OPENING]
         # Where the controller still believes to be when the gateway has just ended an operation:
         # until its next request, frames of that operation may arrive.

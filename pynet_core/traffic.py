@@ -121,6 +121,15 @@ def hold_as_needed(sock: socket.socket) -> None:
             sock.setsockopt(socket.SOL_SOCKET, _SO_BUF_LOCK, 0)
 
 
+def watch(sock: socket.socket) -> Callable[[int], object]:
+    """What says, for 0, whether anything can be read: bytes, the end, an error.  Cheaper than to try it."""
+    if not hasattr(select, "poll"):
+        return lambda _: select.select([sock], [], [], 0)[0]
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return poll.poll
+
+
 def unsent_bytes(sock: socket.socket) -> int:
     """Bytes that wait in the kernel for the link; 0 where it cannot be told.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -200,7 +201,7 @@ class Answers:
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     def _serve(self) -> None:
-        with self._fake.accept_and_welcome() as peer:
+        with contextlib.suppress(EOFError), self._fake.accept_and_welcome() as peer:
             assert peer.receive().kind == Kind.BUFFER
             peer.send(Frame(Kind.REPLY))
             assert peer.receive().kind == Kind.BUFFER

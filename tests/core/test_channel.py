@@ -142,8 +142,9 @@ class Grudging:
         self._takes = takes
 
     def sendmsg(self, buffers: list[bytes]) -> int:
-        self.sent += b"".join(buffers)[: self._takes]
-        return self._takes
+        taken = b"".join(buffers)[: self._takes]
+        self.sent += taken
+        return len(taken)
 
     def sendall(self, data: Any) -> None:
         self.sent += data
@@ -163,8 +164,38 @@ def test_what_a_partial_send_has_left_over_is_sent_too(takes: int) -> None:
     for receive, kind in ((True, Kind.HELLO), (False, Kind.WELCOME), (True, Kind.STREAM)):
         (session.receive if receive else session.send)(Frame(kind))
     frame = Frame(Kind.ITEM, 5, bytes(range(250)) * 80)
-    PlainChannel(cast(socket.socket, sock), session).send(frame)
+    channel = PlainChannel(cast(socket.socket, sock), session)
+    channel.send(frame)
     assert sock.sent == encode(frame)
+    channel.send_item(frame.ident, frame.body, 0)
+    assert sock.sent == 2 * encode(frame)
+
+
+@pytest.mark.parametrize("size", [0, 16 * 1024 - 1, 16 * 1024, 64 * 1024, 64 * 1024 + 1])
+def test_an_item_is_the_frame_it_would_be(pair: tuple[PlainChannel, PlainChannel], size: int) -> None:
+    controller, gateway = pair
+    controller.send(Frame(Kind.STREAM))
+    gateway.receive(PATIENCE_S)
+    sender = InThread(lambda: gateway.send_item(-(2**63), bytes(size), 2**62))
+    assert controller.receive() == Frame(Kind.ITEM, -(2**63), bytes(size), 2**62)
+    assert sender.join() is None
+
+
+def test_an_item_that_cannot_be_sent_or_out_of_turn_is_not(pair: tuple[PlainChannel, PlainChannel]) -> None:
+    controller, gateway = pair
+    with pytest.raises(LocalProtocolError, match="cannot send ITEM: this pair is idle"):
+        gateway.send_item(0, b"x", 0)
+    controller.send(Frame(Kind.STREAM))
+    gateway.receive(PATIENCE_S)
+    for ident, body in ((2**63, b"x"), (0, bytes(MAX_ITEM_BYTES + 1))):
+        with pytest.raises(LocalProtocolError):
+            gateway.send_item(ident, body, 0)
+    controller.send(Frame(Kind.CANCEL))
+    assert gateway.receive().kind == Kind.CANCEL
+    with pytest.raises(LocalProtocolError, match="in a cancelled stream"):
+        gateway.send_item(0, b"x", 0)
+    gateway.send(Frame(Kind.END))
+    assert controller.receive(PATIENCE_S).kind == Kind.END
 
 
 @pytest.mark.parametrize("frame", [Frame(Kind.BUFFER, 0, bytes(MAX_ITEM_BYTES + 1)), Frame(Kind.PING, 2**63)])
@@ -278,6 +309,49 @@ def test_many_frames_in_one_segment_are_given_one_by_one(pair: tuple[PlainChanne
     gateway.send(Frame(Kind.END))
     assert [controller.receive(PATIENCE_S).ident for _ in range(50)] == list(range(50))
     assert controller.receive(PATIENCE_S).kind == Kind.END
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 3])
+def test_frames_that_come_one_at_a_time_are_whole_whatever_came_before(
+    pair: tuple[PlainChannel, PlainChannel], pieces: int
+) -> None:
+    controller, gateway = pair
+    controller.send(Frame(Kind.STREAM))
+    gateway.receive(PATIENCE_S)
+    peer, taken = Bytes(gateway), threading.Semaphore(0)
+    sizes = [40_000, 40_000, 0, 10, 65_536, 40_000, 65_537, 200_000, 200_000, 5, 40_000, 2_024, 2_025, 64]
+
+    def send() -> None:
+        for ident, size in enumerate(sizes):
+            data = encode(Frame(Kind.ITEM, ident, bytes([ident]) * size, 7))
+            for piece in range(pieces):
+                peer.sendall(data[_part(len(data), piece, pieces)])
+            assert taken.acquire(timeout=PATIENCE_S)
+
+    sender = InThread(send)
+    for ident, size in enumerate(sizes):
+        assert controller.receive() == Frame(Kind.ITEM, ident, bytes([ident]) * size, 7)
+        taken.release()
+    assert sender.join() is None
+
+
+def _part(length: int, piece: int, pieces: int) -> slice:
+    return slice(length * piece // pieces, length * (piece + 1) // pieces)
+
+
+def test_a_frame_out_of_turn_is_its_error_where_much_comes_too(
+    pair: tuple[PlainChannel, PlainChannel],
+) -> None:
+    controller, gateway = pair
+    controller.send(Frame(Kind.STREAM))
+    gateway.receive(PATIENCE_S)
+    for _ in range(3):
+        sender = InThread(lambda: gateway.send_item(0, bytes(40_000), 0))
+        assert len(controller.receive().body) == 40_000
+        assert sender.join() is None
+    Bytes(gateway).sendall(encode(Frame(Kind.PONG, 0, bytes(3_000))))
+    with pytest.raises(RemoteProtocolError, match="peer sent PONG while in a stream"):
+        controller.receive()
 
 
 class TimedOut:

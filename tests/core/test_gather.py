@@ -86,6 +86,9 @@ class Wire:
     def send(self, frame: Frame) -> None:
         self.frames.append(frame)
 
+    def send_item(self, ident: int, body: bytes, stamp_ns: int) -> None:
+        self.send(Frame(Kind.ITEM, ident, body, stamp_ns))
+
     def poll(self) -> None:
         """Nothing is cancelled."""
 
