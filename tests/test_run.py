@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-TOGETHER = f"-m pytest -n {(os.cpu_count() or 1) + 1} --dist loadfile --max-worker-restart 0 -m"
+TOGETHER = f"-m pytest -n {(os.cpu_count() or 1) + 1} --dist loadscope --max-worker-restart 0 -m"
 
 RUN = Path(__file__).parent.parent / "run"
 
@@ -190,7 +190,7 @@ def test_without_arguments_only_the_tests_that_measure_run_alone(
     assert checkout.run("test").returncode == 0
     assert checkout.calls()[-3:] == [
         f"{TOGETHER} not system and not root",
-        f"{TOGETHER} shared",
+        f"{TOGETHER} not (not system and not root) and shared",
         "-m pytest -m not (not system and not root) and not shared",
     ]
 

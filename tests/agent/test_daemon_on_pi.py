@@ -16,7 +16,7 @@ import pytest
 from pynet_car.operator import Operator
 from pynet_core.errors import LinkError
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.shared]
 HERE = Path(__file__).parent
 L293D = HERE.parents[1] / "examples/l293d/agent.toml"
 FORWARD = ("9", "17")

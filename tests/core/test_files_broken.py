@@ -25,6 +25,8 @@ from tests.core.file_place import Place, assert_arrived, assert_nothing_half, ma
 from tests.core.loopback import eventually, open_files
 from tests.core.relay import Relay
 
+pytestmark = pytest.mark.shared
+
 SIZES = (700, 0, SMALL_BYTES + 10, 3000)
 # Down: WELCOME, the list, the files.  A little more than all of it, so that some runs end well.
 DOWN_BYTES = sum(SIZES) + 2500

@@ -36,6 +36,8 @@ from tests.core.test_files_broken import mounted
 from tests.core.test_files_hostile import hostile_names
 from tests.core.tree_place import LARGE_BYTES, assert_nothing_half, assert_same, make_tree
 
+pytestmark = pytest.mark.shared
+
 SECRET: Final = b"secret"
 
 

@@ -9,7 +9,7 @@ import pytest
 import pynet
 from pynet_car.world.launch import SimulatedCar
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.shared]
 
 
 def test_the_agent_gives_no_file_away_and_keeps_uploads_in_its_runtime_folder(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from tests.system.base_root import CannotRun, base_root
 from tests.system.container import Container
 
-pytestmark = [pytest.mark.system, pytest.mark.root]
+pytestmark = [pytest.mark.system, pytest.mark.root, pytest.mark.shared]
 
 
 @pytest.fixture(scope="module")

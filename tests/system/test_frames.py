@@ -11,7 +11,7 @@ from tests.system import frames
 from tests.system.frames import Harmed, Siege, cuts
 from tests.system.frames_targets import TARGETS, gateway_target
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.shared]
 
 
 @pytest.mark.parametrize(("name", "count"), [("gateway", 400), ("tls", 150), ("robot", 150)])

@@ -15,7 +15,7 @@ from pynet_car.messages import State
 from pynet_car.operator import Operator
 from pynet_car.world.launch import SimulatedCar
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.shared]
 
 
 def status(car: SimulatedCar) -> subprocess.CompletedProcess[str]:
