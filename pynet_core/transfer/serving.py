@@ -91,7 +91,7 @@ class FileAccess:
 
     def _landed(self, path: bytes) -> bytes:
         """The full path of what is below the download folder."""
-        return os.fsencode(Path(self.download_dir).absolute()) + b"/" + path
+        return os.fsencode(Path(self.download_dir).absolute()) + b"/" + (b"" if path == b"." else path)
 
     def _remove(self, request: Remove, link: FullLink) -> None:
         if not request.landed and not self._allow_remove:

@@ -168,6 +168,14 @@ def test_ls_of_the_download_folder_and_for_programs(place: Place) -> None:
     assert one["mtime_ns"] == (place.up / "in/a.log").stat().st_mtime_ns
 
 
+@pytest.mark.parametrize("here", [".", "./", ""])
+def test_ls_of_the_whole_download_folder(place: Place, here: str) -> None:
+    make(place.up, "in/a.log", "b.log")
+    done = pynet_(place, "ls", "--landed", here)
+    assert done.exit_code == 0, done.output
+    assert set(done.output.splitlines()) == {"in/", "b.log"}
+
+
 def test_long_is_of_paths(place: Place) -> None:
     done = pynet_(place, "ls", "-l")
     assert done.exit_code == 2
