@@ -22,10 +22,11 @@ from typing import Final
 from benchmarks.marks import placed
 from benchmarks.peers import peers_python
 from benchmarks.road.driving import Driven, car_on, drive
-from benchmarks.road.figures import TRIPS, URGENT_NICE, Figure, medians, of_times, tables
+from benchmarks.road.figures import TRIPS, Figure, medians, of_times, tables
 from benchmarks.road.goals import Goal, Seen, goals
 from benchmarks.road.link import Road, road
 from benchmarks.road.looking import WARM_UP, Failed, look
+from benchmarks.road.urgency import urgent
 from benchmarks.road.ways import ASKED, ONE_PAIR, TWO_PAIRS
 from tests.system.relay import Way
 from tests.system.two_machines import NoNamespaces
@@ -166,14 +167,13 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--page", "--write", action="store_true", help=f"and {PAGE.name} in docs/benchmarks")
     arguments = parser.parse_args(argv)
-    with contextlib.suppress(PermissionError):
-        os.nice(URGENT_NICE)  # whatever else this machine does is not to be measured
     peers = peers_python("pyzmq") if arguments.peers else None
     lasts = {name: getattr(arguments, name) for name in ("rounds", "seconds", "loss_seconds")}
     minutes = estimate_s(**lasts, peers=peers is not None) / 60
     print(f"links: this takes about {minutes:.0f} minutes", file=sys.stderr)
     try:
-        figures = measure(peers, **lasts, tell=lambda figure: print(figure, file=sys.stderr, flush=True))
+        with urgent():
+            figures = measure(peers, **lasts, tell=lambda figure: print(figure, file=sys.stderr, flush=True))
     except NoNamespaces as exc:
         raise SystemExit(f"links: {exc}") from exc
     figures = medians(figures)

@@ -15,6 +15,7 @@ from typing import Final
 
 from benchmarks.road.link import Road
 from benchmarks.road.looking import ROOT
+from benchmarks.road.urgency import urgent
 from benchmarks.road.ways import use
 from pynet_car.messages import State, Status
 from pynet_car.operator import Operator
@@ -26,7 +27,7 @@ from pynet_core.trust import TRUST_FILE, Trusted, TrustStore
 from tests.system.link import inside
 
 PERIOD_S: Final = 0.02
-UPLOAD_BYTES: Final = 200_000_000  # more than a link of 10 Mbit/s carries in the time
+UPLOAD_BYTES: Final = 64_000_000  # 50 s of 10 Mbit/s; of noise: what is empty or alike takes no link
 SETTLE_S: Final = 2.0  # before anything counts
 
 
@@ -53,8 +54,8 @@ class Driven:
         """A file as large as the link is thin moves to the car meanwhile."""
         # Each of its own name: what is left of the last one may still be on the link.
         handle, name = tempfile.mkstemp(dir=self._folder, prefix="upload-")
-        os.truncate(handle, UPLOAD_BYTES)
         os.close(handle)
+        Path(name).write_bytes(os.urandom(UPLOAD_BYTES))
         command = [sys.executable, "-m", "benchmarks.road.uploader", self._where.host, str(self._car.port)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYNET_HOME": str(self._keys)}
         with subprocess.Popen(
@@ -93,7 +94,7 @@ def car_on(where: Road) -> Iterator[Driven]:
                     agent_arguments=("--config", str(settings)),
                     log=log,
                 )
-            with car:
+            with car, urgent(car.worker_pid):
                 yield Driven(where, car, keys, folder)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-URGENT_NICE: Final = -15  # for root
 TRIPS: Final = "failsafe trips"
 MOST_TRIPS: Final = "most in a turn"
 

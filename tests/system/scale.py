@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import subprocess
 import sys
 import threading
@@ -21,7 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
-from benchmarks.road.figures import URGENT_NICE, Figure, of_times, percentile, tables
+from benchmarks.road.figures import Figure, of_times, percentile, tables
+from benchmarks.road.urgency import urgent
 from pynet_car.world.launch import cpu_s
 from pynet_core.client import Client
 from pynet_core.controller import Controller
@@ -272,11 +272,9 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--seconds", type=float, default=10.0, help="for each number of subscribers")
     parser.add_argument("--write", action="store_true", help=f"and {PAGE.name} in docs/benchmarks")
     options = parser.parse_args(argv)
-    with contextlib.suppress(PermissionError):
-        os.nice(URGENT_NICE)  # whatever else this machine does is not to be measured
     figures: list[Figure] = []
     problems: list[str] = []
-    with served() as gateway:
+    with urgent(), served() as gateway:
         runs: list[Callable[[], Figure]] = [
             partial(many_pairs, gateway, options.pairs),
             *(partial(many_subscribers, gateway, count, options.seconds) for count in SUBSCRIBERS),

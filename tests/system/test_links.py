@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import statistics
+import subprocess
 import sys
 import threading
 import time
@@ -29,6 +31,7 @@ from benchmarks.road.figures import MOST_TRIPS, TRIPS, Figure, medians, percenti
 from benchmarks.road.goals import goals
 from benchmarks.road.link import Road, road
 from benchmarks.road.looking import look
+from benchmarks.road.urgency import NICE, urgent
 from benchmarks.road.ways import TWO_PAIRS
 from pynet_core import channel
 from pynet_core.client import Client
@@ -68,7 +71,7 @@ def test_downloads_leave_room_on_a_thin_link_and_what_does_not_yield_leaves_none
     where: Road, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = tmp_path / "source.bin"
-    source.write_bytes(bytes(20_000_000))
+    source.write_bytes(os.urandom(20_000_000))  # what is alike takes no link
     identity = Identity.from_secret(SECRET)
 
     def wait_beside_files(gateway: Gateway, name: str) -> float:
@@ -173,6 +176,20 @@ def test_what_a_run_takes_is_told_before() -> None:
     whole_s = estimate_s(rounds=5, seconds=10.0, loss_seconds=60.0, peers=True)
     assert 30 * 60 < whole_s < 45 * 60
     assert estimate_s(rounds=1, seconds=10.0, loss_seconds=0.0, peers=False) < 2 * 60
+
+
+@pytest.mark.root
+@pytest.mark.skipif(not os.access("/proc/self/autogroup", os.W_OK), reason="this kernel has no autogroups")
+def test_what_is_measured_goes_before_other_sessions_and_no_longer_than_it_is() -> None:
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as other:
+        group = Path(f"/proc/{other.pid}/autogroup")
+        before = group.read_text()
+        with urgent(other.pid):
+            assert group.read_text().endswith(f" nice {NICE}\n")
+        assert group.read_text() == before
+        other.kill()
+    with urgent(other.pid):
+        pass  # it has gone, which is no error
 
 
 def test_without_namespaces_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
