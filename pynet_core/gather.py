@@ -25,7 +25,6 @@ from pynet_core.items import (
     pack_items,
 )
 from pynet_core.pump import UserCodeFailed, as_item
-from pynet_core.wire import Frame, Kind
 
 BURST_ITEMS: Final = 8  # of these in BURST_NS each goes out at once
 BURST_NS: Final = 1_000_000
@@ -33,8 +32,6 @@ GATHER_NS: Final = 200_000  # how long the first of a rush waits for others
 LOOK_ITEMS: Final = 64  # look at the clock when as many have come again, and no more than this
 BATCH_BYTES: Final = 4 * GATHER_BYTES  # that are gathered at most: some frames
 CANCEL_POLL_NS: Final = 1_000_000  # look at the socket at most this often
-
-_ITEM: Final = Kind.ITEM
 
 
 class Gatherer:
@@ -70,6 +67,9 @@ class Gatherer:
         self._wake.acquire()
         self._awake = False  # `_wake` was released, and that was not taken yet
         self._has_paused = False  # the other thread got to send: the generator blocked
+        self._drawing = True  # it is the generator's fault if something is raised now
+        self._burst = 0  # how many went alone since
+        self._burst_ns = 0
         self._ending = False
         self._flusher: threading.Thread | None = None
 
@@ -90,104 +90,114 @@ class Gatherer:
                 _of_user(close)
 
     def _draw(self, generator: Iterator[Any]) -> None:
+        try:
+            values = enumerate(generator)
+            while self._draw_alone(values) and self._draw_rush(values):
+                pass
+        except BaseException as exc:
+            if not self._drawing:
+                raise
+            self._flush(self._clock_ns())
+            raise UserCodeFailed(exc) from exc
+        if not self._cancelled:
+            self._flush(self._clock_ns())
+
+    def _draw_alone(self, values: Iterator[tuple[int, Any]]) -> bool:
+        """Send one by one, until small ones rush; False when that was all.  Nothing is gathered meanwhile."""
+        clock_ns, send_item = self._clock_ns, self._channel.send_item
+        burst, burst_ns = self._burst, self._burst_ns
+        for count, value in values:
+            # As little as can be before it leaves: after a pause the caches are cold.
+            if type(value) is bytes:
+                ident, body = count, value
+            elif _is_plain_pair(value):
+                ident, body = value
+            else:
+                item = as_item(value, count)
+                if item is None:
+                    return False
+                ident, body, _ = item
+            self._drawing = False
+            now_ns = clock_ns()
+            send_item(ident, body, now_ns)
+            if now_ns - self._polled_ns > CANCEL_POLL_NS:
+                self._poll(now_ns)
+                if self._cancelled:
+                    return False
+            if now_ns - burst_ns > BURST_NS:
+                burst, burst_ns = 0, now_ns
+            burst += 1
+            self._drawing = True
+            if burst >= BURST_ITEMS and self._gathers and len(body) < GATHER_BELOW_BYTES:
+                self._burst, self._burst_ns = burst, burst_ns
+                return True
+        return False
+
+    def _draw_rush(self, values: Iterator[tuple[int, Any]]) -> bool:
+        """Send many at a time, until the generator pauses or gives a large one; False when that was all."""
         clock_ns, items = self._clock_ns, self._items
-        append, send_item = items.append, self._channel.send_item
-        gathering = False
-        is_alone = True  # nothing was gathered yet, nobody else sends
-        burst = burst_ns = 0
+        append = items.append
         most = -1  # bytes; up to this size an item joins those that are gathered, and none is larger
         look = full = 0  # the counts at which to look at the clock, and at which they are enough
-        drawing = True  # whose fault an exception is
-        try:
-            for count, value in enumerate(generator):
-                is_bytes = type(value) is bytes
-                if is_alone and (is_bytes or _is_plain_pair(value)):
-                    # As little as can be before it leaves: after a pause the caches are cold.
-                    drawing = False
-                    now_ns = clock_ns()
-                    if is_bytes:
-                        send_item(count, value, now_ns)
-                    else:
-                        send_item(value[0], value[1], now_ns)
-                    if now_ns - self._polled_ns > CANCEL_POLL_NS:
-                        self._poll(now_ns)
-                        if self._cancelled:
-                            return
-                    if now_ns - burst_ns > BURST_NS:
-                        burst, burst_ns = 0, now_ns
-                    burst += 1
-                    if burst >= BURST_ITEMS and self._gathers:
-                        gathering, is_alone = True, False
-                    drawing = True
-                    continue
-                if is_bytes:
-                    size = len(value)
-                elif _is_plain_pair(value):
-                    size = len(value[1])
-                    self._has_pairs = True
-                else:
-                    item = as_item(value, count)
-                    if item is None:
-                        break
-                    value = item.ident, item.body
-                    self._has_pairs = True
-                    # An ident that does not fit is to be refused alone.
-                    size = len(item.body) if item.ident <= MAX_IDENT else GATHER_BELOW_BYTES
-                if size <= most:
-                    append(value)
-                    if count < look and not self._has_paused:
-                        continue  # in a rush nearly all
-                drawing = False
-                now_ns = clock_ns()
-                if not gathering or size >= GATHER_BELOW_BYTES:
-                    if now_ns - burst_ns > BURST_NS:
-                        burst, burst_ns = 0, now_ns
-                    burst += 1
-                    ident, body = (count, value) if is_bytes else value
-                    if self._flusher is None:  # and so nothing has been gathered
-                        send_item(ident, body, now_ns)
-                        if now_ns - self._polled_ns > CANCEL_POLL_NS:
-                            self._poll(now_ns)
-                    else:
-                        self._flush(now_ns, Frame(_ITEM, ident, body, now_ns))
-                        most = -1
-                    gathering = gathering or (burst >= BURST_ITEMS and self._gathers)
-                else:
-                    if size > most:
-                        if most < 0:
-                            self._first, self._since_ns = count, now_ns
-                            self._has_pairs = type(value) is tuple
-                        most = self._most = size
-                        append(value)
-                        full = count + BATCH_BYTES // (most + ITEM_EXTRA_BYTES) - len(items)
-                        self._wake_flusher()
-                    if self._has_paused:
-                        self._has_paused = gathering = False
-                        burst, self._since_ns = 0, now_ns
-                    if not gathering or count >= full or now_ns - self._since_ns >= GATHER_NS:
-                        self._flush(now_ns)
-                        most = -1
-                    else:
-                        look = min(full, count + min(len(items), LOOK_ITEMS))
+        self._has_paused = False
+        for count, value in values:
+            if type(value) is bytes:
+                size = len(value)
+            elif _is_plain_pair(value):
+                size = len(value[1])
+                self._has_pairs = True
+            else:
+                item = as_item(value, count)
+                if item is None:
+                    return False
+                value = item.ident, item.body
+                self._has_pairs = True
+                # An ident that does not fit is to be refused alone.
+                size = len(item.body) if item.ident <= MAX_IDENT else GATHER_BELOW_BYTES
+            if size <= most:
+                append(value)
+                if count < look and not self._has_paused:
+                    continue  # nearly all
+            self._drawing = False
+            now_ns = clock_ns()
+            if size >= GATHER_BELOW_BYTES:
+                self._flush(now_ns)
+                if not self._cancelled:
+                    ident, body = (count, value) if type(value) is bytes else value
+                    self._channel.send_item(ident, body, now_ns)
+                break
+            if size > most:
+                if most < 0:
+                    self._first, self._since_ns = count, now_ns
+                    self._has_pairs = type(value) is tuple
+                most = self._most = size
+                append(value)
+                full = count + BATCH_BYTES // (most + ITEM_EXTRA_BYTES) - len(items)
+                self._wake_flusher()
+            if self._has_paused:
+                self._burst, self._since_ns = 0, now_ns
+                self._flush(now_ns)
+                break
+            if count >= full or now_ns - self._since_ns >= GATHER_NS:
+                self._flush(now_ns)
+                most = -1
                 if self._cancelled:
-                    return
-                drawing = True
-        except BaseException as exc:
-            if not drawing:
-                raise
-            self._flush(clock_ns())
-            raise UserCodeFailed(exc) from exc
-        self._flush(clock_ns())
+                    return False
+            else:
+                look = min(full, count + min(len(items), LOOK_ITEMS))
+            self._drawing = True
+        else:
+            return False
+        self._drawing = True
+        return not self._cancelled
 
-    def _flush(self, now_ns: int, frame: Frame | None = None) -> None:
-        """Send what has been gathered, then this; look for a CANCEL now and then."""
+    def _flush(self, now_ns: int) -> None:
+        """Send what has been gathered; look for a CANCEL now and then."""
         with self._sending:
             if self._error is not None:
                 raise self._error
             self._send_gathered(self._since_ns)
-            if frame is not None:
-                self._channel.send(frame)
-            if now_ns - self._polled_ns > CANCEL_POLL_NS:  # afterwards: a lone item does not wait for it
+            if now_ns - self._polled_ns > CANCEL_POLL_NS:
                 self._poll(now_ns)
 
     def _poll(self, now_ns: int) -> None:
