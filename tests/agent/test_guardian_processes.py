@@ -16,7 +16,7 @@ import pytest
 from pi_agent import neutral
 from pynet_car.world.board import Board
 
-pytestmark = [pytest.mark.system, pytest.mark.shared]
+pytestmark = pytest.mark.system
 FORWARD = 12
 
 
