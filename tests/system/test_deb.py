@@ -56,6 +56,29 @@ from pynet_car.operator import Operator
 with Operator(sys.argv[1], int(sys.argv[2])) as car:
     getattr(car, sys.argv[3])()
 """
+COMPLETE: Final = """
+source /usr/share/bash-completion/completions/pynet
+COMP_WORDS=(pynet pin)
+COMP_CWORD=1
+_pynet_completion pynet
+echo "${COMPREPLY[@]}"
+"""
+IMPORT_ALL: Final = """
+import importlib, pkgutil, sys
+sys.path[:0] = ["/usr/lib/pynet-agent", "/usr/lib/pynet-agent-sim"]
+optional = {"picamera2", "libcamera", "lgpio"}  # recommended
+count = 0
+for package in ("pynet", "pynet_core", "pynet_car", "pi_agent"):
+    for module in pkgutil.walk_packages(importlib.import_module(package).__path__, package + "."):
+        if not module.name.endswith("__main__"):
+            try:
+                importlib.import_module(module.name)
+                count += 1
+            except ImportError as exc:
+                if exc.name not in optional:
+                    raise
+print(count)
+"""
 
 
 class Machine:
@@ -217,14 +240,7 @@ class Life:
         assert shown.startswith(robot["fingerprint"])
 
     def test_bash_completes_the_command_and_debian_s_own_libraries_run_it(self, machine: Machine) -> None:
-        script = """
-            source /usr/share/bash-completion/completions/pynet
-            COMP_WORDS=(pynet pin)
-            COMP_CWORD=1
-            _pynet_completion pynet
-            echo "${COMPREPLY[@]}"
-        """
-        assert machine.box.run(f"bash -c '{script}'").stdout == "ping\n"
+        assert machine.box.run(f"bash -c '{COMPLETE}'").stdout == "ping\n"
         pings = "PYNET_HOME=/var/lib/pynet-agent pynet ping localhost --count 3 --json"
         refused = machine.box.run(pings, check=False)
         assert "speaks TLS only" in refused.stderr, "on its own machine nobody shows keys unasked"
@@ -239,23 +255,7 @@ class Life:
 
     def test_every_module_finds_what_it_imports(self, machine: Machine) -> None:
         """Vendored or depended on, and for this suite's Python."""
-        program = """
-    import importlib, pkgutil, sys
-    sys.path[:0] = ["/usr/lib/pynet-agent", "/usr/lib/pynet-agent-sim"]
-    optional = {"picamera2", "libcamera", "lgpio"}  # recommended
-    count = 0
-    for package in ("pynet", "pynet_core", "pynet_car", "pi_agent"):
-        for module in pkgutil.walk_packages(importlib.import_module(package).__path__, package + "."):
-            if not module.name.endswith("__main__"):
-                try:
-                    importlib.import_module(module.name)
-                    count += 1
-                except ImportError as exc:
-                    if exc.name not in optional:
-                        raise
-    print(count)
-    """
-        machine.box.path("/root/imports.py").write_text(program)
+        machine.box.path("/root/imports.py").write_text(IMPORT_ALL)
         assert int(machine.box.run("python3 -P -B /root/imports.py").stdout) > 50
 
     def test_all_of_it_is_compiled_and_again_for_the_next_python(self, machine: Machine) -> None:
