@@ -16,10 +16,10 @@ from typing import Final
 
 from PyQt5.QtCore import QObject, QPoint, Qt, QTimer, pyqtSignal
 
-from desktop_app.__main__ import make_qt
 from desktop_app.app import App
 from desktop_app.cockpit import Cockpit
 from desktop_app.folders import Folders
+from desktop_app.program import make_qt
 
 LOOP_MS: Final = 5
 

@@ -24,10 +24,10 @@ from PyQt5.QtCore import Qt
 from PyQt5.QtTest import QTest
 from PyQt5.QtWidgets import QApplication
 
-from desktop_app.__main__ import make_qt
 from desktop_app.app import App
 from desktop_app.cockpit import Cockpit
 from desktop_app.folders import Folders
+from desktop_app.program import make_qt
 from desktop_app.theme import ThemeChoice
 from pynet_car.messages import State
 from pynet_car.world.launch import SimulatedCar

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from pi_agent.procs import EXIT_CONFIG
+from pynet_core.extras import missing
 
 OF_EXTRA: Final = frozenset({"gpiozero", "colorzero"})
 
@@ -29,10 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Here: the verbs, doctor first, are for those too who have not installed all of it.
         from pi_agent.daemon import main as run_daemon
     except ModuleNotFoundError as exc:
-        if exc.name is None or exc.name.partition(".")[0] not in OF_EXTRA:
-            raise
-        what = f"{exc.name}, which the agent moves its pins by, is not installed"
-        print(f"agent: {what}; type:  pip install 'gpiozero~=2.0.1'", file=sys.stderr)
+        print(f"agent: {missing(exc, 'agent', OF_EXTRA)}", file=sys.stderr)
         return EXIT_CONFIG
     return run_daemon(words)
 

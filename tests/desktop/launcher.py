@@ -1,6 +1,6 @@
 """The real window with a back door that only tests have: `python -m tests.desktop.launcher PORT DIR`.
 
-Everything is as in `desktop_app.__main__`, but what it keeps is kept in DIR.
+Everything is as in `desktop_app.program`, but what it keeps is kept in DIR.
 Prints what happens, a line each (`window ID`, `ready`, `state ARMED`, ...); takes
 commands on stdin: `block MS` (the Qt loop, and only that; then `free`), `fail` (an exception
 in a slot), `close`, `front` (says so when it has the keyboard), `pad`, `axis NAME VALUE`,
@@ -18,10 +18,10 @@ from typing import Final
 from PyQt5.QtCore import QObject, QTimer, pyqtSignal
 from PyQt5.QtWidgets import QApplication
 
-from desktop_app.__main__ import make_qt
 from desktop_app.app import App
 from desktop_app.cockpit import Cockpit
 from desktop_app.folders import Folders
+from desktop_app.program import make_qt
 from tests.desktop.virtual_pad import VirtualPad
 
 LOOK_MS: Final = 5
