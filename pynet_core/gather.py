@@ -26,8 +26,11 @@ from pynet_core.items import (
 )
 from pynet_core.pump import UserCodeFailed, as_item
 
-BURST_ITEMS: Final = 8  # of these in BURST_NS each goes out at once
-BURST_NS: Final = 1_000_000
+# Of so many in BURST_NS each goes out at once: a robot's bursts are smaller, and what is gathered waits for
+# another thread to get a core.  8 a millisecond: a slow machine can send more than that, and comes to gather.
+BURST_ITEMS: Final = 64
+BURST_NS: Final = 8_000_000
+MORE_ITEMS: Final = 8  # of the next burst where there has been a rush: that it has paused is a guess
 GATHER_NS: Final = 200_000  # how long the first of a rush waits for others
 LOOK_ITEMS: Final = 64  # look at the clock when as many have come again, and no more than this
 BATCH_BYTES: Final = 4 * GATHER_BYTES  # that are gathered at most: some frames
@@ -175,7 +178,8 @@ class Gatherer:
                 full = count + BATCH_BYTES // (most + ITEM_EXTRA_BYTES) - len(items)
                 self._wake_flusher()
             if self._has_paused:
-                self._burst, self._since_ns = 0, now_ns
+                self._burst, self._burst_ns = BURST_ITEMS - MORE_ITEMS, now_ns
+                self._since_ns = now_ns
                 self._flush(now_ns)
                 break
             if count >= full or now_ns - self._since_ns >= GATHER_NS:

@@ -226,21 +226,21 @@ def test_a_controller_that_does_not_know_them_gets_single_items(gateway: Gateway
 
 def test_the_last_items_of_a_rush_do_not_wait_for_the_next(gateway: Gateway, client: Client) -> None:
     """The generator blocks for as long as the test wants: only the other thread can send them."""
-    gate = Gate()
+    gate, count = Gate(), BURST_ITEMS + 50
 
     def burst() -> Iterator[bytes]:
-        yield from rush(50)
+        yield from rush(count)
         gate()
 
     gateway.add_subroutine("burst", burst)
     got: list[int] = []
     subscription = client.subscribe("burst", lambda _, ident, __: got.append(ident))
     try:
-        assert eventually(lambda: len(got) == 50), got
+        assert eventually(lambda: len(got) == count), got
     finally:
         gate.open()
     assert subscription.wait(PATIENCE_S)
-    assert got == list(range(50))
+    assert got == list(range(count))
     assert subscription.error is None
 
 
