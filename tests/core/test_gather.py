@@ -89,8 +89,9 @@ class Wire:
     def send_item(self, ident: int, body: bytes, stamp_ns: int) -> None:
         self.send(Frame(Kind.ITEM, ident, body, stamp_ns))
 
-    def poll(self) -> None:
+    def poll(self) -> Frame | None:
         """Nothing is cancelled."""
+        return None
 
     @property
     def stamped(self) -> list[tuple[int, int, bytes]]:
@@ -169,6 +170,38 @@ def test_a_stamp_is_that_of_the_oldest_item_and_none_is_held_longer_than_it_may(
     assert all(stamp_ns == item_ns for stamp_ns, item_ns in batch.items())
     assert max(held_ns) <= 2 * GATHER_NS + apart_ns
     assert len(wire.frames) < 2900  # some were gathered at all
+
+
+@pytest.mark.parametrize("large_every", [1, 2, 7, 10**9])
+def test_nothing_is_sent_or_drawn_behind_a_cancel(large_every: int) -> None:
+    now_ns = 10**9
+    is_cancelled = is_closed = False
+
+    class Cancelled(Wire):
+        def send(self, frame: Frame) -> None:
+            assert not is_cancelled
+            super().send(frame)
+
+        def poll(self) -> Frame | None:
+            nonlocal is_cancelled
+            assert not is_cancelled
+            is_cancelled = len(super().stamped) > 500
+            return Frame(Kind.CANCEL) if is_cancelled else None
+
+    def endless() -> Iterator[bytes]:
+        nonlocal now_ns, is_closed
+        try:
+            for count in itertools.count():
+                assert not is_cancelled
+                now_ns += 5_000
+                yield bytes(10 if (count + 1) % large_every else GATHER_BELOW_BYTES)
+        finally:
+            is_closed = True
+
+    wire = cast(PlainChannel, Cancelled())
+    Gatherer(wire, "x", gathers=True, clock_ns=lambda: now_ns).run(endless)
+    assert is_cancelled
+    assert is_closed
 
 
 # Over a pair
