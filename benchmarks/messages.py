@@ -291,7 +291,7 @@ def main(argv: Sequence[str]) -> None:
         value = f"{figure.value:11.1f}" if figure.value < 1000 else f"{figure.value:11.0f}"
         ends = f"{figure.cpu_us:9.2f} {figure.lead:6.2f}"
         print(f"{figure.test:28}{figure.contestant:12}{value} {figure.unit:5}{ends}")
-    print(f"\n{'how many took how long':28}{'':12}1us       10us      100us     1ms       10ms      100ms")
+    print(f"\n{'how many took how long':28}{'':12} 1us       10us      100us     1ms       10ms      100ms")
     for figure in figures:
         if figure.counts:
             print(f"{figure.test:28}{figure.contestant:12}|{strip(figure.counts)}|")
