@@ -32,7 +32,7 @@ def serve() -> None:
 
     def publish(key: str, arguments: list[int]) -> None:
         publisher = session.declare_publisher(key, congestion_control=zenoh.CongestionControl.BLOCK)
-        while not publisher.matching_status:  # else the first would be for nobody
+        while not publisher.matching_status.matching:  # else the first would be for nobody
             time.sleep(0.001)
         gone = threading.Event()
         publisher.declare_matching_listener(lambda status: None if status.matching else gone.set())
@@ -52,8 +52,8 @@ def serve() -> None:
         threading.Thread(target=publish, args=(key, list(map(int, arguments))), daemon=True).start()
         query.reply("begin", b"")
 
-    session.declare_queryable("no_op", answer)
     session.declare_queryable("begin", begin)
+    session.declare_queryable("no_op", answer)  # last: who has seen this one has seen both
     serve_for_ever(port)
 
 
@@ -63,7 +63,7 @@ class _Session:
         self._session = _open(where)
         even_out()
         self._calls = self._session.declare_querier("no_op", consolidation=zenoh.ConsolidationMode.NONE)
-        while not self._calls.matching_status:
+        while not self._calls.matching_status.matching:
             time.sleep(0.001)
 
     def round_trip(self, payload: bytes) -> None:
