@@ -19,6 +19,7 @@ from pynet_core.traffic import watch
 from pynet_core.wire import HEADER, HEADER_BYTES, MAX_CONTROL_BYTES, Frame, Kind, encode_header
 
 RECEIVE_BYTES: Final = 2 * 1024  # a reply; a large bytes object per call costs more than a second recv
+MOST_POLL_S: Final = 1e6  # what poll(2) can count in ms
 LEFTOVER_BYTES: Final = 64 * 1024  # read at a time of what nobody wants any more
 JOIN_BELOW_BYTES: Final = 16 * 1024  # header + body in one bytes object up to here, two in one sendmsg above
 TYPE_BYTES: Final = 3  # tell a TLS record from a frame: behind its type would be a length over all limits
@@ -45,7 +46,7 @@ class PlainChannel(Connection):
         self.session = session
         self.decoder = FrameDecoder()
         self._much_comes = False  # so it is received into the decoder's own buffer
-        self._has_come: Callable[[int], object] | None = None  # from the first poll on
+        self._watch: Callable[[int], object] | None = None  # from the first poll on
 
     def begins_with_tls(self, deadline: Deadline) -> bool:
         """Wait for the peer's first bytes: True when they are TLS, else they can be received as frames.
@@ -129,14 +130,20 @@ class PlainChannel(Connection):
             LinkClosed: The peer closed, or the connection broke.
             RemoteProtocolError: The peer broke the wire format, or the order of frames.
         """
-        if timeout_s is not None or not self.decoder.is_empty or (self._much_comes and self._sealed):
-            frame = self._next()
-            if frame is not None:
-                return frame
-            return self.receive_by(_NEVER if timeout_s is None else Deadline(timeout_s, what))
+        deadline = _NEVER if timeout_s is None else Deadline(timeout_s, what)
+        waits_ms = 0 if timeout_s is None or not 0 < timeout_s < MOST_POLL_S else int(timeout_s * 1000) + 1
+        if (
+            not self.decoder.is_empty
+            or (timeout_s is not None and not waits_ms)
+            or (self._sealed and (waits_ms or self._much_comes))
+        ):
+            return self.receive_by(deadline)
         # As a rule a frame comes by itself and in one piece.  It is read here, with little Python after the
         # wait for it: caches are cold then.
+        passes = self.session.here.passes
         data: bytes | memoryview
+        if waits_ms and not self._comes_within(waits_ms):
+            return self.receive_by(deadline)  # which says so
         try:
             if self._much_comes:
                 data = self.decoder.space()
@@ -148,26 +155,35 @@ class PlainChannel(Connection):
             raise LinkClosed(f"connection lost: {words(exc)}") from exc
         if size >= HEADER_BYTES and not self._sealed and not self.is_aborted:
             length, kind, ident, stamp_ns = _unpack(data)
-            if (
-                length == size - HEADER_BYTES
-                and length <= MAX_CONTROL_BYTES
-                and kind in self.session.here.passes
-            ):
+            if length == size - HEADER_BYTES and length <= MAX_CONTROL_BYTES and kind in passes:
                 return Frame(kind, ident, bytes(data[HEADER_BYTES:size]), stamp_ns)
         if type(data) is bytes:
-            return self.go_on(data)
+            return self.go_on(data, deadline)
         self._much_comes = size >= RECEIVE_BYTES or size == len(data)
         if size:
             self.decoder.filled(size)
         else:
             self._feed(b"")
-        return self.receive_by(_NEVER)
+        return self.receive_by(deadline)
 
-    def go_on(self, data: bytes) -> Frame:
-        """`receive` without a deadline, when these bytes have been read already; b'' is the end."""
+    def go_on(self, data: bytes, deadline: Deadline = _NEVER) -> Frame:
+        """`receive_by`, when these bytes have been read already; b'' is the end."""
         self._much_comes = len(data) == RECEIVE_BYTES
         self._feed(data)
-        return self.receive_by(_NEVER)
+        return self.receive_by(deadline)
+
+    def _comes_within(self, timeout_ms: int) -> object:
+        """Wait until bytes can be read, or the end; falsy when nothing has come."""
+        try:
+            if self._watch is None:
+                self._watch = watch(self._sock)
+            return self._watch(timeout_ms)
+        except (OSError, ValueError) as exc:
+            raise LinkClosed(f"connection lost: {words(exc)}") from exc
+
+    def close(self) -> None:
+        super().close()
+        self._watch = None  # it knows the socket by a number, which may be another's soon
 
     def is_at_rest(self) -> bool:
         """Nothing is on its way, as far as this end can know."""
@@ -245,15 +261,13 @@ class PlainChannel(Connection):
             LinkClosed, RemoteProtocolError: As `receive`.
         """
         while (frame := self._next()) is None:
+            if not self._comes_within(0):
+                return None
             try:
-                if self._has_come is None:
-                    self._has_come = watch(self._sock)
-                if not self._has_come(0):
-                    return None
                 data = self._sock.recv(RECEIVE_BYTES, _DONTWAIT)
             except BlockingIOError:
                 return None
-            except (OSError, ValueError) as exc:
+            except OSError as exc:
                 raise LinkClosed(f"connection lost: {words(exc)}") from exc
             self._feed(data)
         return frame

@@ -122,9 +122,9 @@ def hold_as_needed(sock: socket.socket) -> None:
 
 
 def watch(sock: socket.socket) -> Callable[[int], object]:
-    """What says, for 0, whether anything can be read: bytes, the end, an error.  Cheaper than to try it."""
+    """What says whether anything can be read within so many ms: bytes, the end, an error."""
     if not hasattr(select, "poll"):
-        return lambda _: select.select([sock], [], [], 0)[0]
+        return lambda timeout_ms: select.select([sock], [], [], timeout_ms / 1000)[0]
     poll = select.poll()
     poll.register(sock, select.POLLIN)
     return poll.poll

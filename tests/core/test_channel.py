@@ -357,6 +357,13 @@ def test_a_frame_out_of_turn_is_its_error_where_much_comes_too(
 class TimedOut:
     """A socket whose kernel has given the connection up: keepalive or TCP_USER_TIMEOUT ran out."""
 
+    def __init__(self) -> None:
+        self._sock, far = socket.socketpair()
+        far.close()
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
     def recv(self, *_: Any) -> bytes:
         raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
 
