@@ -48,10 +48,13 @@ def test_what_makes_no_sense_is_said_on_the_command_line(
 
 
 @pytest.mark.system
-def test_the_demo_starts_a_car_and_ends_it_with_the_window(tmp_path: Path) -> None:
+def test_the_demo_starts_a_car_and_ends_it_with_the_window(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     where = memory_folder() or tmp_path
     others = set(where.glob(f"pynet-car-*/{BOARD_FILE}"))
     program = start(tmp_path, "--demo", "--theme", "light")
+    request.addfinalizer(program.terminate)  # its car would drive on
     end_s = time.monotonic() + 30
     while not (boards := set(where.glob(f"pynet-car-*/{BOARD_FILE}")) - others):
         assert time.monotonic() < end_s
