@@ -21,6 +21,7 @@ from pynet_core.transfer.shelf import Shelf
 from pynet_core.transfer.tree_messages import FILE, FOLDER, LINK, Node, Nodes, Tree
 from pynet_core.wire import Frame, Kind, pack_body
 
+FIRST_FRAME_BYTES: Final = 2 * 1024  # fits the first packets of a connection: then others bring already
 SORTED_AT_A_TIME: Final = 10_000  # names of one folder: a million of them must not be in memory
 _NAMES: Final = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()  # os.fsencode is slower
 _KINDS: Final[tuple[FileKind, ...]] = ("file", "folder", "link")
@@ -187,11 +188,13 @@ class Walk:
 def send_found(link: Link, found: Iterator[tuple[bytes, Node | Missed]]) -> None:
     """A list of a tree, while it is being made."""
     base, nodes, missed, size = b"", list[Node](), list[Missed](), 0
+    enough = FIRST_FRAME_BYTES
     for now, one in found:
-        if size >= LIST_FRAME_BYTES or now != base:
+        if size >= enough or now != base:
             if nodes or missed:
                 body = pack_body(_nodes(base, nodes, missed))
                 link.send(Frame(Kind.FOUND, 0, body))
+                enough = min(2 * enough, LIST_FRAME_BYTES)
             base, nodes, missed, size = now, [], [], 0
         if isinstance(one, Node):
             nodes.append(one)
