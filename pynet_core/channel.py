@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+from collections import deque
 from collections.abc import Callable
 from typing import Final, TypeVar
 
@@ -46,6 +47,7 @@ class PlainChannel(Connection):
         self.session = session
         self.decoder = FrameDecoder()
         self._much_comes = False  # so it is received into the decoder's own buffer
+        self._come: deque[Frame] = deque()  # items that came together; what the decoder holds came later
         self._watch: Callable[[int], object] | None = None  # from the first poll on
 
     def begins_with_tls(self, deadline: Deadline) -> bool:
@@ -130,6 +132,9 @@ class PlainChannel(Connection):
             LinkClosed: The peer closed, or the connection broke.
             RemoteProtocolError: The peer broke the wire format, or the order of frames.
         """
+        if self._come:
+            self._check_aborted()
+            return self._come.popleft()
         deadline = _NEVER if timeout_s is None else Deadline(timeout_s, what)
         waits_ms = 0 if timeout_s is None or not 0 < timeout_s < MOST_POLL_S else int(timeout_s * 1000) + 1
         if (
@@ -157,6 +162,12 @@ class PlainChannel(Connection):
             length, kind, ident, stamp_ns = _unpack(data)
             if length == size - HEADER_BYTES and length <= MAX_CONTROL_BYTES and kind in passes:
                 return Frame(kind, ident, bytes(data[HEADER_BYTES:size]), stamp_ns)
+            if kind == _ITEM and kind in passes and size < RECEIVE_BYTES:
+                data = self._split(bytes(data[:size]))
+        if self._come:
+            if data:
+                self.decoder.add(bytes(data))
+            return self._come.popleft()
         if type(data) is bytes:
             return self.go_on(data, deadline)
         self._much_comes = size >= RECEIVE_BYTES or size == len(data)
@@ -165,6 +176,18 @@ class PlainChannel(Connection):
         else:
             self._feed(b"")
         return self.receive_by(deadline)
+
+    def _split(self, data: bytes) -> bytes:
+        """Take the whole items that have come at once; returns what is behind them."""
+        at, size = 0, len(data)
+        while (body_at := at + HEADER_BYTES) <= size:
+            length, kind, ident, stamp_ns = _unpack(data, at)
+            end = body_at + length
+            if kind != _ITEM or end > size:
+                break
+            self._come.append(Frame(kind, ident, data[body_at:end], stamp_ns))
+            at = end
+        return data[at:]
 
     def go_on(self, data: bytes, deadline: Deadline = _NEVER) -> Frame:
         """`receive_by`, when these bytes have been read already; b'' is the end."""
@@ -274,6 +297,9 @@ class PlainChannel(Connection):
 
     def _next(self) -> Frame | None:
         """The next frame that has been read and means something."""
+        if self._come:
+            self._check_aborted()
+            return self._come.popleft()
         while (frame := self.decoder.take()) is not None:
             if self.is_aborted:
                 self._check_aborted()

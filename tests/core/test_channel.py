@@ -335,6 +335,40 @@ def test_frames_that_come_one_at_a_time_are_whole_whatever_came_before(
     assert sender.join() is None
 
 
+def test_small_items_that_come_together_are_whole_wherever_they_are_cut(
+    pair: tuple[PlainChannel, PlainChannel],
+) -> None:
+    controller, gateway = pair
+    controller.send(Frame(Kind.STREAM))
+    gateway.receive(PATIENCE_S)
+    frames = [Frame(Kind.ITEM, ident, bytes([ident]) * ident, 7) for ident in range(5)]
+    data, peer = b"".join(map(encode, frames)), Bytes(gateway)
+    for cut in range(1, len(data), 3):
+        peer.sendall(data[:cut])
+        whole = sum(len(b"".join(map(encode, frames[: count + 1]))) <= cut for count in range(5))
+        got = [controller.receive() for _ in range(whole)]
+        peer.sendall(data[cut:])
+        got += [controller.receive() if cut % 2 else controller.receive(PATIENCE_S) for _ in range(5 - whole)]
+        assert got == frames
+    peer.sendall(data + encode(Frame(Kind.END)))
+    assert [controller.receive() for _ in range(6)] == [*frames, Frame(Kind.END)]
+    assert controller.session.state is State.IDLE
+
+
+def test_after_an_abort_no_item_of_those_that_came_together_is_given(
+    pair: tuple[PlainChannel, PlainChannel],
+) -> None:
+    controller, gateway = pair
+    controller.send(Frame(Kind.STREAM))
+    gateway.receive(PATIENCE_S)
+    Bytes(gateway).sendall(encode(Frame(Kind.ITEM)) * 3)
+    assert controller.receive().kind == Kind.ITEM
+    controller.abort()
+    for receive in (controller.receive, controller.poll):
+        with pytest.raises(LinkClosed):
+            receive()
+
+
 def _part(length: int, piece: int, pieces: int) -> slice:
     return slice(length * piece // pieces, length * (piece + 1) // pieces)
 
