@@ -38,7 +38,7 @@ from pynet_core.subroutines import (
     WrongUse,
     set_caller,
 )
-from pynet_core.transfer.serving import FileAccess
+from pynet_core.transfer.serving import FileAccess, Resting
 from pynet_core.trust import Trusted
 from pynet_core.wire import (
     HEADER,
@@ -100,6 +100,7 @@ class Handler:
         self.hello: Hello | None = None
         self.peer: Peer | None = None
         self._calls = CallReader()
+        self._resting = Resting()
         self._known: dict[bytes, tuple[str, Callable[..., Any]]] = {}  # a call's bytes: what it calls,
         self._known_version = -1  # as the registry was then
         self.running = ""  # the subroutine whose code runs now
@@ -137,6 +138,7 @@ class Handler:
             why = f"broke the protocol: {exc}"
             _log.warning("%s %s", self.address, why)
         finally:
+            self._resting.close()
             self._host.retire(self)
             self._channel.close()  # last: a controller that has seen this end finds the place free
             _log.debug("pair with %s ended: %s", self.address, why)
@@ -251,7 +253,7 @@ class Handler:
         try:
             if self._is_admin("reading and writing files"):
                 with self._channel.carrying_bulk():
-                    self._host.files.serve(frame, self._channel)
+                    self._host.files.serve(frame, self._channel, self._resting)
         except (LinkError, ProtocolError):
             raise
         except PynetError as exc:

@@ -79,7 +79,12 @@ _CONTROLLER_SENDS: Final[_Table] = {
     State.SINKING: {Kind.PUT: State.SINKING, Kind.END: State.SINK_ENDING},
     State.FETCHING: {Kind.PULL: State.FETCHING, Kind.END: State.FETCH_ENDING},
     State.OFFERING: {Kind.FOUND: State.OFFERING, Kind.END: State.UPLOADING},
-    State.UPLOADING: {**_answers(State.UPLOADING), Kind.END: State.UPLOAD_ENDING},
+    State.UPLOADING: {
+        **_answers(State.UPLOADING),
+        Kind.FOUND: State.UPLOADING,
+        Kind.MORE: State.UPLOADING,
+        Kind.END: State.UPLOAD_ENDING,
+    },
 }
 _GATEWAY_SENDS: Final[_Table] = {
     State.OPENING: {Kind.REFUSAL: State.CLOSED},  # who does not say HELLO, or something else instead
@@ -102,6 +107,7 @@ _GATEWAY_SENDS: Final[_Table] = {
     State.OFFERING: {Kind.ERROR: State.IDLE},
     State.UPLOADING: {
         Kind.PULL: State.UPLOADING,
+        Kind.MORE: State.UPLOADING,
         Kind.REPORT: State.UPLOADING,
         Kind.END: State.IDLE,
         Kind.ERROR: State.IDLE,
@@ -120,6 +126,7 @@ _CONTROLLER_RECEIVES: Final[_Table] = {
     State.FETCH_ENDING: {**_GATEWAY_SENDS[State.FETCH_ENDING], **_answers(State.FETCH_ENDING)},
     State.UPLOAD_ENDING: {
         **_GATEWAY_SENDS[State.UPLOAD_ENDING],
+        Kind.MORE: State.UPLOAD_ENDING,
         Kind.PULL: State.UPLOAD_ENDING,
     },
 }

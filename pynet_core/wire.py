@@ -57,7 +57,8 @@ class Kind(enum.IntEnum):
     PUT = 16  # controller; body: one buffer for the sink
     CLOSE_HANDLER = 17  # controller: this pair is done
     CLOSE_GATEWAY = 18  # controller: stop the whole gateway
-    LIST = 19  # controller; body: Query.  The bodies of these are in transfer/messages.py; 20 is free
+    LIST = 19  # controller; body: Query.  The bodies of these are in transfer/messages.py
+    MORE = 20  # gateway: go on with the list that rests; controller: so far it goes on
     FETCH = 21  # controller: I shall ask you for files; 22 to 24 are free
     SAME = 25  # answers PULL: you have it already
     LOST = 26  # answers PULL; body: Failure

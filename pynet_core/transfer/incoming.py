@@ -36,18 +36,21 @@ class RawLink(Link, Protocol):
     ) -> tuple[Frame, int, OSError | None]: ...
 
 
-def bring(intake: Intake, link: RawLink, source: int = 0, carrier: int | None = None) -> Frame | None:
+def bring(
+    intake: Intake, link: RawLink, source: int = 0, carrier: int | None = None, *, rests: bool = False
+) -> Frame | None:
     """Pull over this pair until all is here or given up, or the peer says something else: then that frame.
 
     `source`: 0 is who has listed; others have files of the same paths, sizes and times.
     `carrier`: by which the pair is known again when it was lost and has come back.
+    `rests`: only what waits now, for then the pair is to go on with the list.
 
     Raises:
         RemoteProtocolError: The peer sends what was not asked for.
         LinkClosed: The connection is gone; what it held is for the other pairs.
     """
     pair = intake.enter(source, carrier)
-    incoming = Incoming(intake, pair, link, source)
+    incoming = Incoming(intake, pair, link, source, rests=rests)
     try:
         return incoming.run()
     finally:
@@ -67,9 +70,10 @@ class _Asked:
 class Incoming:
     """One pair of an Intake.  Its thread is the pair's; close it."""
 
-    def __init__(self, intake: Intake, pair: int, link: RawLink, source: int) -> None:
+    def __init__(self, intake: Intake, pair: int, link: RawLink, source: int, *, rests: bool = False) -> None:
         self._intake = intake
         self._source = source
+        self._rests = rests
         self._pair = pair
         self._link = link
         self._folders = Folders(intake.ground)
@@ -117,7 +121,9 @@ class Incoming:
         while self._wants_more():
             if not self._asked:
                 self._since_s = 0.0  # what passes until there is work is not the link's
-            unit = stock.take(self._pair, wait=not self._asked, range_bytes=self._range_bytes)
+            unit = stock.take(
+                self._pair, wait=not self._asked, range_bytes=self._range_bytes, rests=self._rests
+            )
             if unit is None:
                 break
             if isinstance(unit, Pack):

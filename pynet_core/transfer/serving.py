@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 import msgspec
 
-from pynet_core.errors import PynetError
+from pynet_core.errors import PynetError, RemoteProtocolError
 from pynet_core.transfer.folder import DEFAULT_FOLDER
 from pynet_core.transfer.frames import Link, send_reports
 from pynet_core.transfer.jail import PathRefused, Roots
@@ -19,9 +19,9 @@ from pynet_core.transfer.messages import Missed, Query, Report
 from pynet_core.transfer.removing import remove
 from pynet_core.transfer.shelf import Shelf
 from pynet_core.transfer.storing import FullLink, Stores
-from pynet_core.transfer.tree_messages import Join, Remove, Store, Tree
+from pynet_core.transfer.tree_messages import Join, Node, Remove, Store, Tree
 from pynet_core.transfer.tree_sender import TreeSender
-from pynet_core.transfer.walk import Walk, send_found
+from pynet_core.transfer.walk import Walk, send_found, send_round
 from pynet_core.wire import Frame, Kind, pack_body, unpack_body
 
 _log = logging.getLogger(__name__)
@@ -29,6 +29,38 @@ _log = logging.getLogger(__name__)
 
 class CannotList(PynetError):
     """This folder cannot be listed; says why."""
+
+
+class Resting:
+    """The list of a tree that one pair has asked for, and that rests until it asks for more.  Close it."""
+
+    def __init__(self) -> None:
+        self._found: Generator[tuple[bytes, Node | Missed], None, None] | None = None
+
+    def begin(self, walk: Walk, link: FullLink) -> bool:
+        """Send some of it; True when there is more."""
+        self.close()
+        self._found = walk.run()
+        return self.send(link)
+
+    def send(self, link: FullLink) -> bool:
+        """Send some more of it; True when there is more still.
+
+        Raises:
+            RemoteProtocolError: Nothing rests.
+        """
+        if self._found is None:
+            raise RemoteProtocolError("peer wants more of a list, and none rests")
+        if send_round(link, self._found):
+            return True
+        self.close()
+        return False
+
+    def close(self) -> None:
+        """Idempotent."""
+        if self._found is not None:
+            self._found.close()
+            self._found = None
 
 
 class FileAccess:
@@ -55,7 +87,7 @@ class FileAccess:
         verbs = "read and remove" if self._allow_remove else "read"
         return f"peers of role admin may {verbs} {readable} and write to {Path(self.download_dir).absolute()}"
 
-    def serve(self, request: Frame, link: FullLink) -> None:
+    def serve(self, request: Frame, link: FullLink, resting: Resting) -> None:
         """Do what a LIST, TREE, FETCH, STORE, JOIN or REMOVE asks, to its end.
 
         Raises:
@@ -63,31 +95,38 @@ class FileAccess:
                 done, and the peer has not been told yet.
             LinkClosed, ProtocolError: The pair has ended.
         """
+        more = False
         match request.kind:
             case Kind.LIST:
                 self._list(unpack_body(request.body, Query), link)
             case Kind.FETCH:
                 self._send(link)
             case Kind.TREE:
-                self._list_tree(unpack_body(request.body, Tree), link)
+                more = self._list_tree(unpack_body(request.body, Tree), link, resting)
             case Kind.STORE:
                 self._stores.take_in(unpack_body(request.body, Store), link, self.download_dir)
             case Kind.JOIN:
                 self._stores.join(unpack_body(request.body, Join), link)
             case _:
                 self._remove(unpack_body(request.body, Remove), link)
-        link.send(Frame(Kind.END))
+        link.send(Frame(Kind.END, int(more)))
 
     def is_idle(self) -> bool:
         """No tree is being taken in."""
         return self._stores.is_idle()
 
-    def _list_tree(self, tree: Tree, link: FullLink) -> None:
+    def _list_tree(self, tree: Tree, link: FullLink, resting: Resting) -> bool:
+        """True when there is more."""
+        if not tree.sources:
+            return resting.send(link)
         roots = self._roots
         if tree.landed:
             roots = Roots([self.download_dir])
             tree = msgspec.structs.replace(tree, sources=[self._landed(source) for source in tree.sources])
+        if tree.rests:
+            return resting.begin(Walk(tree, roots), link)
         send_found(link, Walk(tree, roots).run())
+        return False
 
     def _landed(self, path: bytes) -> bytes:
         """The full path of what is below the download folder."""

@@ -157,11 +157,19 @@ class Stock:
             self._out[pair] = []
             self._sources[pair] = source
 
-    def take(self, pair: object, *, wait: bool, range_bytes: int = MIN_RANGE_BYTES) -> Unit | None:
+    def needs_lister(self) -> bool:
+        """Nobody else brings, and much waits: who lists should bring, and list on then."""
+        with self._changed:
+            return not self._out and self._waiting >= self._high_water // 2
+
+    def take(
+        self, pair: object, *, wait: bool, range_bytes: int = MIN_RANGE_BYTES, rests: bool = False
+    ) -> Unit | None:
         """A unit for this pair; None when there is none.
 
         With `wait`, None means that all is over: until then another pair may
-        die and give back what it holds, or the list go on.
+        die and give back what it holds, or the list go on.  But if the list
+        `rests`, for this pair is to go on with it, that all that waits is taken.
         """
         with self._changed:
             while not self._is_stopped:
@@ -169,7 +177,7 @@ class Stock:
                 if unit is not None:
                     self._out[pair].append(unit)
                     return unit
-                if not wait:
+                if not wait or rests:
                     return None
                 if self._is_listed and not any(self._out.values()) and not self._has_work():
                     self._changed.notify_all()

@@ -96,14 +96,17 @@ class Stores:
             )
             stack.callback(intake.close)
             stack.enter_context(self._open(store.transfer, intake))
-            listed = 0  # bytes
-            while (frame := link.receive()).kind == Kind.FOUND:
-                listed += len(frame.body)
-                if store.flat and listed > MAX_LIST_BYTES:
-                    raise RemoteProtocolError(f"peer lists {listed} B of files, limit {MAX_LIST_BYTES} B")
-                intake.found(unpack_body(frame.body, Nodes))
+            end = _receive_list(intake, link, MAX_LIST_BYTES if store.flat else None)
+            goes_on = True
+            while goes_on and end.ident:  # the list rests
+                if intake.stock.needs_lister():
+                    goes_on = _bring(intake, link, carrier=0, rests=True)
+                if goes_on:
+                    link.send(Frame(Kind.MORE))
+                    end = _receive_list(intake, link, None)
+                    goes_on = end.kind == Kind.MORE
             intake.end_of_list()
-            if _bring(intake, link):
+            if goes_on and _bring(intake, link, carrier=0):
                 self._await_others(store.transfer)
                 intake.finish()
             moved = intake.result()
@@ -178,9 +181,22 @@ class Stores:
             self._changed.wait_for(lambda: not self._joined[transfer])
 
 
-def _bring(intake: Intake, link: FullLink) -> bool:
+def _receive_list(intake: Intake, link: FullLink, most_bytes: int | None) -> Frame:
+    """What the controller lists now; returns the END or MORE behind it."""
+    listed = 0  # bytes
+    while (frame := link.receive()).kind == Kind.FOUND:
+        listed += len(frame.body)
+        if most_bytes is not None and listed > most_bytes:
+            raise RemoteProtocolError(f"peer lists {listed} B of files, limit {most_bytes} B")
+        intake.found(unpack_body(frame.body, Nodes))
+    if frame.kind not in (Kind.END, Kind.MORE):
+        raise RemoteProtocolError(f"peer sent {Kind(frame.kind).name} in the middle of a list")
+    return frame
+
+
+def _bring(intake: Intake, link: FullLink, *, carrier: int | None = None, rests: bool = False) -> bool:
     """`bring` at a gateway; False when the controller has given up."""
-    odd = bring(intake, link)
+    odd = bring(intake, link, carrier=carrier, rests=rests)
     if odd is not None and odd.kind != Kind.END:
         raise RemoteProtocolError(f"peer sent {Kind(odd.kind).name}, which answers nothing")
     return odd is None

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+import msgspec
+
 from pynet_core.channel import PlainChannel
 from pynet_core.errors import (
     FilesCancelled,
@@ -147,7 +149,7 @@ class _Getting:
     """One download: what its pairs do."""
 
     def __init__(self, tree: Tree, intake: Intake, sources: int) -> None:
-        self._tree = tree
+        self._tree = msgspec.structs.replace(tree, rests=True)
         self._sources = sources
         intake.stock.expect_lister(comes=True)
         self.intake = intake
@@ -169,20 +171,34 @@ class _Getting:
             self._bring(link, number)
 
     def _list(self, link: PlainChannel) -> None:
+        stock = self.intake.stock
         try:
-            for nodes in listed(link, self._tree, GET_NAME):
-                self.intake.found(nodes)
-                if self.intake.stock.is_stopped:
+            ask = Frame(Kind.TREE, 0, pack_body(self._tree))
+            while self._list_round(link, ask):
+                if stock.needs_lister():
+                    self._bring(link, 0, rests=True)
+                if stock.is_stopped:
                     return
-            self.intake.is_listed = True
+                ask = Frame(Kind.TREE, 0, pack_body(Tree(sources=[], rests=True)))  # go on with it
+            self.intake.is_listed = not stock.is_stopped
         finally:
             self.intake.end_of_list()  # or the others would wait for more
 
-    def _bring(self, link: PlainChannel, number: int) -> None:
+    def _list_round(self, link: PlainChannel, ask: Frame) -> bool:
+        """What the gateway finds now; True when there is more."""
+        link.send(ask)
+        while (frame := link.receive()).kind == Kind.FOUND:
+            self.intake.found(unpack_body(frame.body, Nodes))
+            if self.intake.stock.is_stopped:
+                return False
+        check(frame, GET_NAME)
+        return bool(frame.ident)
+
+    def _bring(self, link: PlainChannel, number: int, *, rests: bool = False) -> None:
         if self.intake.stock.is_stopped:
             return
         link.send(Frame(Kind.FETCH))
-        if (odd := bring(self.intake, link, number % self._sources, number)) is not None:
+        if (odd := bring(self.intake, link, number % self._sources, number, rests=rests)) is not None:
             check(odd, GET_NAME)
             raise RemoteProtocolError(f"peer sent {Kind(odd.kind).name}, which answers nothing")
         if not self.intake.stock.is_stopped:

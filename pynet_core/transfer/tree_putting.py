@@ -25,7 +25,7 @@ from pynet_core.transfer.tree_asking import OpenPair, cancelled, failed, interru
 from pynet_core.transfer.tree_check import check
 from pynet_core.transfer.tree_messages import FILE, FOLDER, LINK, Join, Node, Store, Tree
 from pynet_core.transfer.tree_sender import TreeSender
-from pynet_core.transfer.walk import Walk, node, send_found, shown, split_source
+from pynet_core.transfer.walk import Walk, node, send_round, shown, split_source
 from pynet_core.wire import Frame, Kind, pack_body, unpack_body
 
 PUT_NAME: Final = "put_files"
@@ -88,6 +88,7 @@ class Putting:
         self._tops = [split_source(source, self._roots) for source in tree.sources]
         self._lock = threading.Lock()
         self.moved = Moved()
+        self._finding = self._found()
         self.is_listed = self.has_ended = False
         self.found_files = self.found_bytes = 0
         self.sent_files = 0
@@ -109,9 +110,7 @@ class Putting:
                 self.pair_bytes.append(0)
         if number == 0:
             link.send(Frame(Kind.STORE, 0, pack_body(self._store)))
-            send_found(link, self._found())
-            self.is_listed = True
-            link.send(Frame(Kind.END))
+            self._list_on(link, Kind.END)
         else:
             link.send(Frame(Kind.JOIN, 0, pack_body(Join(transfer=self._store.transfer))))
 
@@ -122,7 +121,11 @@ class Putting:
             self.now_path = path
 
         with Shelf(self._roots, _Admission(self._tops, self._options.select)) as shelf:
-            frame = TreeSender(link, shelf, pace=self.limit.pace, on_sent=sent).serve()
+            while True:
+                frame = TreeSender(link, shelf, pace=self.limit.pace, on_sent=sent).serve()
+                if frame.kind != Kind.MORE:
+                    break
+                self._list_on(link, Kind.MORE)
         while frame.kind == Kind.REPORT:
             self._hear(unpack_body(frame.body, Report))
             frame = link.receive()
@@ -130,6 +133,12 @@ class Putting:
             check(frame, PUT_NAME)
         if number == 0:
             self.has_ended = True
+
+    def _list_on(self, link: PlainChannel, end: Kind) -> None:
+        """Some of the tree; where there is more, the gateway asks for it when it has room."""
+        more = send_round(link, self._finding)
+        self.is_listed = not more
+        link.send(Frame(end, int(more)))
 
     def _found(self) -> Iterator[tuple[bytes, Node | Missed]]:
         for base, one in Walk(self._tree, self._roots, self._options.select).run():

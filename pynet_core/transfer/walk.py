@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import islice
 from typing import Final
 
@@ -24,6 +24,7 @@ from pynet_core.wire import Frame, Kind, pack_body
 FIRST_FRAME_BYTES: Final = 2 * 1024  # fits the first packets of a connection: then others bring already
 SORTED_AT_A_TIME: Final = 10_000  # names of one folder: a million of them must not be in memory
 _NAMES: Final = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()  # os.fsencode is slower
+ROUND_THINGS: Final = 8192  # of a list that rests: what its receiver holds of it when it alone brings
 _KINDS: Final[tuple[FileKind, ...]] = ("file", "folder", "link")
 
 
@@ -63,7 +64,7 @@ class Walk:
         self._select = select
         self._pattern = Pattern(tree.regex) if tree.regex else None
 
-    def run(self) -> Iterator[tuple[bytes, Node | Missed]]:
+    def run(self) -> Generator[tuple[bytes, Node | Missed], None, None]:
         """Each thing, with its base; and what cannot be had, by its full path, with the reason.
 
         Raises:
@@ -204,6 +205,20 @@ def send_found(link: Link, found: Iterator[tuple[bytes, Node | Missed]]) -> None
             size += len(one.path) + len(one.reason) + 48
     body = pack_body(_nodes(base, nodes, missed))
     link.send(Frame(Kind.FOUND, 0, body))
+
+
+def send_round(link: Link, found: Iterator[tuple[bytes, Node | Missed]]) -> bool:
+    """As `send_found`, some of it; True when there is more, for which the list rests."""
+    count = 0
+
+    def some() -> Iterator[tuple[bytes, Node | Missed]]:
+        nonlocal count
+        for one in islice(found, ROUND_THINGS):
+            count += 1
+            yield one
+
+    send_found(link, some())
+    return count == ROUND_THINGS
 
 
 def _nodes(base: bytes, nodes: list[Node], missed: list[Missed]) -> Nodes:

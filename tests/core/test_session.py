@@ -61,8 +61,8 @@ TABLE: Final[dict[State, tuple[dict[Kind, State], dict[Kind, State]]]] = {
     S.FETCH_ENDING: ({}, {K.END: S.IDLE, K.ERROR: S.IDLE}),
     S.OFFERING: ({K.FOUND: S.OFFERING, K.END: S.UPLOADING}, {K.ERROR: S.IDLE}),
     S.UPLOADING: (
-        {**dict.fromkeys(ANSWERS, S.UPLOADING), K.END: S.UPLOAD_ENDING},
-        {K.PULL: S.UPLOADING, K.REPORT: S.UPLOADING, K.END: S.IDLE, K.ERROR: S.IDLE},
+        {**dict.fromkeys((*ANSWERS, K.FOUND, K.MORE), S.UPLOADING), K.END: S.UPLOAD_ENDING},
+        {K.PULL: S.UPLOADING, K.MORE: S.UPLOADING, K.REPORT: S.UPLOADING, K.END: S.IDLE, K.ERROR: S.IDLE},
     ),
     S.UPLOAD_ENDING: ({}, {K.REPORT: S.UPLOAD_ENDING, K.END: S.IDLE, K.ERROR: S.IDLE}),
     S.REMOVING: ({}, {K.REPORT: S.REMOVING, K.END: S.IDLE, K.ERROR: S.IDLE}),
@@ -72,7 +72,7 @@ TABLE: Final[dict[State, tuple[dict[Kind, State], dict[Kind, State]]]] = {
 LATE: Final[dict[State, set[Kind]]] = {
     S.CANCELLED: {K.ITEM, K.ITEMS},
     S.FETCH_ENDING: {*ANSWERS},
-    S.UPLOAD_ENDING: {K.PULL},
+    S.UPLOAD_ENDING: {K.PULL, K.MORE},
 }
 CONTROLLER: Final = 0
 GATEWAY: Final = 1

@@ -162,6 +162,19 @@ def test_the_list_waits_while_too_much_waits_and_a_pair_is_there() -> None:
     assert not thread.is_alive()
 
 
+def test_who_lists_brings_when_much_waits_and_nobody_else_does_and_then_lists_on() -> None:
+    stock = Stock(high_water=100)
+    add_many(stock, 49)
+    assert not stock.needs_lister()
+    add_many(stock, 1)
+    assert stock.needs_lister()
+    stock.enter("lister")
+    assert not stock.needs_lister()
+    taken = list(iter(lambda: stock.take("lister", wait=True, rests=True), None))
+    assert sum(len(pack.nodes) for pack in taken if isinstance(pack, Pack)) == 50
+    assert not stock.is_done()  # the list goes on
+
+
 def test_the_list_waits_for_nobody_when_all_pairs_are_gone() -> None:
     stock = Stock(high_water=5)
     stock.enter("pair")

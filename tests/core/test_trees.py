@@ -6,7 +6,7 @@ import contextlib
 import os
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,10 @@ import pytest
 from pynet_core.controller import Controller
 from pynet_core.errors import FilesCancelled, FilesError, FilesInterrupted, SubroutineError
 from pynet_core.gateway import Gateway
+from pynet_core.transfer import intake, walk
 from pynet_core.transfer.options import Found, Moved, Options, TreeProgress, miss
+from pynet_core.transfer.stock import Stock
+from pynet_core.transfer.tree_messages import Node
 from tests.core.file_place import make
 from tests.core.loopback import eventually, open_files, serving
 from tests.core.relay import Relay
@@ -253,6 +256,33 @@ def test_what_is_not_kept_by_name_is_counted_and_goes_to_the_log(caplog: pytest.
         miss(moved, f"/f{number}", "has vanished", wanted=True, most=2)
     assert (len(moved.failed), moved.failed_count) == (2, 3)
     assert [record.getMessage() for record in caplog.records] == ["'/f2' has vanished"]
+
+
+@pytest.mark.parametrize("pairs", [1, 3])
+@pytest.mark.parametrize("way", ["down", "up"])
+def test_the_list_rests_while_much_waits_and_nobody_else_brings(
+    way: str, pairs: int, controller: Controller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So one pair does not hold the list of a large tree in memory."""
+    make(tmp_path / "tree", *(f"{number % 7}/{number}" for number in range(1500)), size=0)
+    most = 0
+
+    class Watched(Stock):
+        def add_small(self, base: bytes, nodes: Iterable[Node]) -> None:
+            nonlocal most
+            super().add_small(base, nodes)
+            most = max(most, self._waiting)
+
+    monkeypatch.setattr(intake, "Stock", lambda: Watched(200))
+    monkeypatch.setattr(walk, "ROUND_THINGS", 300)
+    if way == "down":
+        moved = controller.get_files(f"{tmp_path}/tree/", tmp_path / "down", pairs=pairs)
+    else:
+        moved = controller.put_files(f"{tmp_path}/tree/", pairs=pairs)
+    assert (moved.files, moved.folders) == (1500, 7)
+    assert len(moved.pair_bytes) == pairs
+    assert most <= 400  # a round, and as many as do not hold it up
+    assert_same(tmp_path / "tree", tmp_path / way)
 
 
 # What dies

@@ -27,6 +27,7 @@ from pynet_core.transfer.tree_messages import (
     Packed,
     Pull,
     Store,
+    Tree,
 )
 from pynet_core.wire import Frame, Kind, pack_body, unpack_body
 from tests.core.file_frames import DIGEST, END, answer_pulls, found
@@ -282,6 +283,8 @@ def test_a_gateway_gets_nothing_that_was_not_offered_to_it(tmp_path: Path) -> No
         [Frame(Kind.STORE, 0, b"\xff")],
         [Frame(Kind.STORE, 0, pack_body(Store(transfer=bytes(16), key=bytes(16), folder="", fsync="x")))],
         [Frame(Kind.JOIN, 0, b"\xff")],
+        [Frame(Kind.MORE)],
+        [Frame(Kind.TREE, 0, pack_body(Tree(sources=[], rests=True)))],
         [Frame(Kind.FETCH), Frame(Kind.PACK, 0, b"")],
         [Frame(Kind.PULL)],
     ],

@@ -128,6 +128,7 @@ GOLDEN: Final[dict[str, Frame]] = {
     "CLOSE_HANDLER": Frame(Kind.CLOSE_HANDLER),
     "CLOSE_GATEWAY": Frame(Kind.CLOSE_GATEWAY),
     "LIST": Frame(Kind.LIST, 0, pack_body(Query(folder=b"/var/log", regex=".+ERROR.log"))),
+    "MORE": Frame(Kind.MORE),
     "FETCH": Frame(Kind.FETCH),
     "SAME": Frame(Kind.SAME),
     "LOST": Frame(Kind.LOST, 0, pack_body(Failure(error="Changed", reason="has vanished"))),

@@ -1,6 +1,6 @@
 """What a large tree costs: memory of either end, and time for each file.
 
-`./run prove trees [--files N]` moves trees of 1,000, 10,000 ... N small files
+`./run prove trees [--files N] [--pairs P]` moves trees of 1,000, 10,000 ... N small files
 and a sparse file of 4 GB, from a gateway and to one, and prints for each the
 most memory that either end has had and the time a file took.
 """
@@ -65,7 +65,7 @@ def make_sparse(folder: Path, size: int = SPARSE_BYTES) -> None:
             file.write(b"data")
 
 
-def cost_of(what: str, way: Way, source: Path, target: Path) -> Cost:
+def cost_of(what: str, way: Way, source: Path, target: Path, pairs: int | None = None) -> Cost:
     """Move it with both ends in processes of their own."""
     read, write = os.pipe()
     with gateway_process(target) as (gateway, port):
@@ -73,9 +73,9 @@ def cost_of(what: str, way: Way, source: Path, target: Path) -> Cost:
         def move() -> int:
             controller = Controller(port=port)
             if way == "get":
-                moved = controller.get_files(f"{source}/", target)
+                moved = controller.get_files(f"{source}/", target, pairs=pairs)
             else:
-                moved = controller.put_files(f"{source}/")
+                moved = controller.put_files(f"{source}/", pairs=pairs)
             told = {"mb": peak_mb("self"), "s": moved.seconds, "files": moved.files, "bytes": moved.bytes}
             os.write(write, json.dumps(told).encode())
             return 0
@@ -88,7 +88,7 @@ def cost_of(what: str, way: Way, source: Path, target: Path) -> Cost:
         return Cost(f"{way} {what}", peak_mb(gateway), told["mb"], told["s"], told["files"], told["bytes"])
 
 
-def run(files: int, scratch: Path) -> list[Cost]:
+def run(files: int, scratch: Path, pairs: int | None = None) -> list[Cost]:
     """Trees of 1,000 files, ten times as many and so on up to `files`, and the sparse file."""
     costs = []
     counts = [1000]
@@ -103,7 +103,7 @@ def run(files: int, scratch: Path) -> list[Cost]:
         ways: tuple[Way, Way] = ("get", "put")
         for way in ways:
             target = scratch / way
-            costs.append(cost_of(f"{count:,} files" if count else "4 GB, sparse", way, source, target))
+            costs.append(cost_of(f"{count:,} files" if count else "4 GB, sparse", way, source, target, pairs))
             print(costs[-1], flush=True)
             if count:
                 landed = sum(len(names) for _, _, names in os.walk(target))
@@ -120,10 +120,11 @@ def run(files: int, scratch: Path) -> list[Cost]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./run prove trees", description=__doc__)
     parser.add_argument("--files", type=int, default=1_000_000)
+    parser.add_argument("--pairs", type=int, help="how many; else what is found to be fastest")
     options = parser.parse_args()
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
-        costs = run(options.files, Path(scratch))
+        costs = run(options.files, Path(scratch), options.pairs)
     worst = max(max(cost.gateway_mb, cost.controller_mb) for cost in costs)
     print(f"at most {worst:.1f} MB, limit {LIMIT_MB}; {time.monotonic() - began_s:.0f} s")
     return worst > LIMIT_MB
