@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Final
 
 from pynet_core.channel import PlainChannel
@@ -98,6 +99,10 @@ class Putting:
         ] = {}  # their numbers as pairs: each has one, though it is lost and back
         self.now_path = b""
 
+    def close(self) -> None:
+        """All pairs have come back."""
+        self._finding.close()
+
     def has_more(self, number: int) -> bool:
         """With the first pair the transfer itself is lost."""
         return number != 0 and not self.has_ended
@@ -140,20 +145,21 @@ class Putting:
         self.is_listed = not more
         link.send(Frame(end, int(more)))
 
-    def _found(self) -> Iterator[tuple[bytes, Node | Missed]]:
-        for base, one in Walk(self._tree, self._roots, self._options.select).run():
-            if isinstance(one, Missed):
-                with self._lock:
-                    miss(self.moved, as_text(one.path), one.reason, wanted=one.wanted)
-                continue
-            if one.kind == FILE:
-                self.found_files += 1
-                self.found_bytes += one.size
-            if self._options.delete_source:
-                self.movables.add(base, one)
-            self.moved.folders += one.kind == FOLDER
-            self.moved.links += one.kind == LINK
-            yield base, one
+    def _found(self) -> Generator[tuple[bytes, Node | Missed], None, None]:
+        with contextlib.closing(Walk(self._tree, self._roots, self._options.select).run()) as walk:
+            for base, one in walk:
+                if isinstance(one, Missed):
+                    with self._lock:
+                        miss(self.moved, as_text(one.path), one.reason, wanted=one.wanted)
+                    continue
+                if one.kind == FILE:
+                    self.found_files += 1
+                    self.found_bytes += one.size
+                if self._options.delete_source:
+                    self.movables.add(base, one)
+                self.moved.folders += one.kind == FOLDER
+                self.moved.links += one.kind == LINK
+                yield base, one
 
     def _hear(self, report: Report) -> None:
         for one in report.missed:
@@ -206,8 +212,11 @@ def put_tree(
         if on_progress is not None:
             on_progress(putting.progress(began_s))
 
-    start(carriers, client, pairs)
-    run(carriers, PairTuner() if pairs is None else None, lambda: sum(putting.pair_bytes), tick)
+    try:
+        start(carriers, client, pairs)
+        run(carriers, PairTuner() if pairs is None else None, lambda: sum(putting.pair_bytes), tick)
+    finally:
+        putting.close()
     moved = putting.moved
     moved.seconds = time.monotonic() - began_s
     moved.pair_bytes = tuple(putting.pair_bytes)
