@@ -52,8 +52,8 @@ def serve() -> None:
         threading.Thread(target=publish, args=(key, list(map(int, arguments))), daemon=True).start()
         query.reply("begin", b"")
 
+    session.declare_queryable("no_op", answer)
     session.declare_queryable("begin", begin)
-    session.declare_queryable("no_op", answer)  # last: who has seen this one has seen both
     serve_for_ever(port)
 
 
@@ -62,9 +62,15 @@ class _Session:
         where = {"connect": {"endpoints": [f"tcp/127.0.0.1:{port}"]}, "listen": {"endpoints": []}}
         self._session = _open(where)
         even_out()
-        self._calls = self._session.declare_querier("no_op", consolidation=zenoh.ConsolidationMode.NONE)
-        while not self._calls.matching_status.matching:
+        self._calls = self._querier("no_op")
+        self._beginnings = self._querier("begin")
+
+    def _querier(self, key: str) -> zenoh.Querier:
+        """Once somebody answers there: a query before that would time out."""
+        querier = self._session.declare_querier(key, consolidation=zenoh.ConsolidationMode.NONE)
+        while not querier.matching_status.matching:
             time.sleep(0.001)
+        return querier
 
     def round_trip(self, payload: bytes) -> None:
         for reply in self._calls.get(payload=payload):
@@ -73,7 +79,7 @@ class _Session:
     def stream(self, size: int, count: int, gap_us: int, burst: int, on_item: OnItem) -> None:
         key = f"items/{os.getpid()}/{next(_numbers)}"
         with self._session.declare_subscriber(key) as subscriber:
-            for reply in self._session.get("begin", payload=f"{key} {size} {count} {gap_us} {burst}"):
+            for reply in self._beginnings.get(payload=f"{key} {size} {count} {gap_us} {burst}"):
                 assert reply.ok
             for _ in range(count):
                 on_item(subscriber.recv().payload.to_bytes())

@@ -88,6 +88,22 @@ def test_one_that_fails_is_left_out_and_named(tmp_path: Path, capsys: pytest.Cap
     assert "nobody failed at 64 B round trip, same core: " in capsys.readouterr().err
 
 
+def test_one_that_hangs_now_and_then_is_tried_again(tmp_path: Path) -> None:
+    tries = 0
+
+    class Shaky(Contestant):
+        def run(self, test: messages.Test) -> messages.Turn:
+            nonlocal tries
+            tries += 1
+            if tries % messages.TRIES:
+                raise messages.Failed("it hung")
+            return messages.Turn(5.0, 1.0)
+
+    (figure,) = measure([Shaky("shaky", Path(sys.executable), {}, str(tmp_path))], 2, TESTS[:1])
+    assert figure.value == 5.0
+    assert tries == 2 * messages.TRIES
+
+
 def test_a_lead_is_how_many_times_better() -> None:
     (round_trip,) = (test for test in TESTS if test.name == "64 B round trip, any core")
     (stream,) = (test for test in TESTS if test.name == "64 B items")
