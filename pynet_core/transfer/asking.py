@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from pynet_core.errors import FilesError, FilesInterrupted, LinkError, RemoteProtocolError
+from pynet_core.exchange import check
 from pynet_core.rawfile import Drain
 from pynet_core.transfer.flat import Flat
 from pynet_core.transfer.folder import DEFAULT_FOLDER, CannotStore, Folder
@@ -27,7 +28,6 @@ from pynet_core.transfer.messages import MAX_PATH_BYTES, Missed, Query, Report
 from pynet_core.transfer.meter import Meter, OnProgress, Stopped
 from pynet_core.transfer.plan import as_text, joined, plan
 from pynet_core.transfer.storing import FullLink
-from pynet_core.transfer.tree_check import check
 from pynet_core.transfer.tree_messages import Node, Nodes, Store
 from pynet_core.transfer.tree_sender import TreeSender
 from pynet_core.transfer.walk import send_found

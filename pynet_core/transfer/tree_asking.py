@@ -20,6 +20,7 @@ from pynet_core.errors import (
     LinkError,
     RemoteProtocolError,
 )
+from pynet_core.exchange import check
 from pynet_core.transfer.asking import StrPath, query_for
 from pynet_core.transfer.carriers import FIRST_PAIRS, Carriers, Pair, PairTuner, run
 from pynet_core.transfer.folder import DEFAULT_FOLDER, CannotStore, Folder
@@ -30,7 +31,6 @@ from pynet_core.transfer.limit import Limit
 from pynet_core.transfer.moving import Movables, safer
 from pynet_core.transfer.options import MAX_PAIRS, Found, Moved, OnTreeProgress, Options, TreeProgress
 from pynet_core.transfer.plan import as_text
-from pynet_core.transfer.tree_check import check
 from pynet_core.transfer.tree_messages import Nodes, Tree
 from pynet_core.transfer.tree_removing import ask_leave
 from pynet_core.transfer.walk import shown

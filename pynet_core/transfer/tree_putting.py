@@ -13,6 +13,7 @@ from typing import Final
 
 from pynet_core.channel import PlainChannel
 from pynet_core.errors import LinkError, SubroutineError
+from pynet_core.exchange import check
 from pynet_core.transfer.asking import StrPath
 from pynet_core.transfer.carriers import Carriers, PairTuner, run
 from pynet_core.transfer.jail import PathRefused, Roots
@@ -23,7 +24,6 @@ from pynet_core.transfer.options import Moved, OnTreeProgress, Options, Select, 
 from pynet_core.transfer.plan import as_text
 from pynet_core.transfer.shelf import Shelf
 from pynet_core.transfer.tree_asking import OpenPair, cancelled, failed, interrupted, start
-from pynet_core.transfer.tree_check import check
 from pynet_core.transfer.tree_messages import FILE, FOLDER, LINK, Join, Node, Store, Tree
 from pynet_core.transfer.tree_sender import TreeSender
 from pynet_core.transfer.walk import Walk, node, send_round, shown, split_source
