@@ -21,10 +21,9 @@ from pynet_core.cli_progress import no_progress, shown_progress
 from pynet_core.errors import FilesCancelled, FilesError
 from pynet_core.transfer.choosing import choice, instant_ns
 from pynet_core.transfer.jail import Roots
-from pynet_core.transfer.messages import Missed
+from pynet_core.transfer.messages import Missed, Tree
 from pynet_core.transfer.options import MAX_PAIRS, Found, Moved, OnTreeProgress, Options
 from pynet_core.transfer.plan import as_text
-from pynet_core.transfer.tree_messages import Tree
 from pynet_core.transfer.walk import Walk, shown
 
 EXIT_SOME_FAILED: Final = 3

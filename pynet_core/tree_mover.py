@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from pynet_core.client import Client
 from pynet_core.transfer.asking import StrPath
 from pynet_core.transfer.carriers import FIRST_PAIRS
+from pynet_core.transfer.messages import Doomed
 from pynet_core.transfer.options import DEFAULTS, Found, Moved, OnTreeProgress, Options
 from pynet_core.transfer.tree_asking import HONOURED, check_pairs, get_tree, list_tree, tree_of
-from pynet_core.transfer.tree_messages import Doomed
 from pynet_core.transfer.tree_putting import put_tree
 from pynet_core.transfer.tree_removing import remove_tree
 

@@ -64,7 +64,7 @@ class Kind(enum.IntEnum):
     LOST = 26  # answers PULL; body: Failure
     REPORT = 27  # gateway; body: Report
     ITEMS = 28  # gateway; ident: how many; body: see items.py
-    TREE = 29  # controller; body: Tree.  The bodies of these are in transfer/tree_messages.py
+    TREE = 29  # controller; body: Tree
     FOUND = 30  # whoever has the files; body: Nodes
     PULL = 31  # whoever wants the files; body: Pull
     PACK = 32  # answers PULL; ident: bytes of the Packed; body: Packed, then the files

@@ -24,12 +24,11 @@ from pynet_core.transfer.incoming import bring
 from pynet_core.transfer.intake import Intake
 from pynet_core.transfer.jail import PathRefused, Roots
 from pynet_core.transfer.listing import limited, look_at, receive_list
-from pynet_core.transfer.messages import MAX_PATH_BYTES, Missed, Query, Report
+from pynet_core.transfer.messages import MAX_PATH_BYTES, Missed, Node, Nodes, Query, Report, Store
 from pynet_core.transfer.meter import Meter, OnProgress, Stopped
 from pynet_core.transfer.plan import as_text, joined, plan
+from pynet_core.transfer.sender import Sender
 from pynet_core.transfer.storing import FullLink
-from pynet_core.transfer.tree_messages import Node, Nodes, Store
-from pynet_core.transfer.tree_sender import TreeSender
 from pynet_core.transfer.walk import send_found
 from pynet_core.wire import Frame, Kind, pack_body, unpack_body
 
@@ -260,7 +259,7 @@ def _offer(link: FullLink, planned: list[tuple[bytes, Node]], folder: str, meter
         send_found(link, limited(planned))
         link.send(Frame(Kind.END))
         with _ending_when_stopped(link):
-            frame = TreeSender(link, opening, on_sent=sent).serve()
+            frame = Sender(link, opening, on_sent=sent).serve()
         while frame.kind == Kind.REPORT:
             for one in unpack_body(frame.body, Report).missed:
                 path = as_text(one.path)

@@ -16,9 +16,9 @@ from typing import Final
 from pynet_core.transfer.folder import CannotStore, Folder, storing
 from pynet_core.transfer.folders import Folders
 from pynet_core.transfer.jail import WINDOWS, PathRefused, landing_name, part_name
+from pynet_core.transfer.messages import Node
 from pynet_core.transfer.part import Part
 from pynet_core.transfer.positions import write_at
-from pynet_core.transfer.tree_messages import Node
 
 if sys.platform != "win32":
     import fcntl

@@ -15,7 +15,7 @@ from typing import Final, Literal
 from pynet_core.transfer.folder import CannotStore, Folder, cannot, storing
 from pynet_core.transfer.folders import FOLDER_FLAGS, Folders, split
 from pynet_core.transfer.jail import NOFOLLOW, OPEN_FLAGS, PART_SUFFIX
-from pynet_core.transfer.tree_messages import Node
+from pynet_core.transfer.messages import Node
 from pynet_core.transfer.tree_part import TreePart, claims_of
 
 if sys.platform != "win32":

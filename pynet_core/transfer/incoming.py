@@ -16,9 +16,9 @@ from pynet_core.transfer.folder import CannotStore
 from pynet_core.transfer.folders import Folders
 from pynet_core.transfer.frames import Link
 from pynet_core.transfer.intake import Intake
+from pynet_core.transfer.messages import LOST, SAME, Bit, Hole, Node, Packed, Pull, unpack_dense
 from pynet_core.transfer.positions import write_at
 from pynet_core.transfer.stock import MIN_RANGE_BYTES, Large, Pack, Range, Unit
-from pynet_core.transfer.tree_messages import LOST, SAME, Bit, Hole, Node, Packed, Pull, unpack_dense
 from pynet_core.wire import Failure, Frame, Kind, pack_body, unpack_body
 
 PULLS: Final = 3  # out at a time, so that the sender never waits; of files barely large so many more

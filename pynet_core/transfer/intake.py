@@ -18,11 +18,11 @@ from pynet_core.transfer.folders import Folders, check_path
 from pynet_core.transfer.jail import PathRefused
 from pynet_core.transfer.landing import Landing
 from pynet_core.transfer.limit import Limit
+from pynet_core.transfer.messages import FILE, FOLDER, Node, Nodes
 from pynet_core.transfer.options import MAX_NAMED, Compress, Moved, Select, miss
 from pynet_core.transfer.part import Part
 from pynet_core.transfer.plan import as_text, joined
 from pynet_core.transfer.stock import SMALL_BYTES, Large, Pack, Stock
-from pynet_core.transfer.tree_messages import FILE, FOLDER, Node, Nodes
 from pynet_core.transfer.tree_part import gaps_between
 from pynet_core.transfer.walk import shown
 

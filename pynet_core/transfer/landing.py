@@ -7,8 +7,8 @@ from collections import deque
 from typing import Protocol
 
 from pynet_core.transfer.folders import Folders, Top
+from pynet_core.transfer.messages import Node
 from pynet_core.transfer.part import Part
-from pynet_core.transfer.tree_messages import Node
 
 
 class Landing(Top, Protocol):

@@ -11,9 +11,8 @@ from typing import Final
 from pynet_core.errors import PynetError, RemoteProtocolError
 from pynet_core.transfer.frames import Link
 from pynet_core.transfer.jail import MAX_NAME_BYTES, NoRegularFile, PathRefused, Roots
-from pynet_core.transfer.messages import MAX_PATH_BYTES, Missed, Query
+from pynet_core.transfer.messages import FILE, MAX_PATH_BYTES, Missed, Node, Nodes, Query
 from pynet_core.transfer.pattern import Pattern
-from pynet_core.transfer.tree_messages import FILE, Node, Nodes
 from pynet_core.transfer.walk import node
 from pynet_core.wire import Frame, Kind, unpack_body
 

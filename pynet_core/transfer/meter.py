@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pynet_core.transfer.messages import Node
 from pynet_core.transfer.plan import as_text, joined
 from pynet_core.transfer.stock import SMALL_BYTES
-from pynet_core.transfer.tree_messages import Node
 
 
 @dataclass(frozen=True, slots=True)

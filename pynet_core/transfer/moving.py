@@ -6,10 +6,10 @@ import dataclasses
 
 from pynet_core.errors import FilesError
 from pynet_core.transfer.jail import Roots
+from pynet_core.transfer.messages import FILE, Doomed, Node, Remove
 from pynet_core.transfer.options import Moved, Options
 from pynet_core.transfer.plan import as_text, joined
 from pynet_core.transfer.removing import remove
-from pynet_core.transfer.tree_messages import FILE, Doomed, Node, Remove
 from pynet_core.transfer.tree_removing import OpenPair, remove_tree
 
 

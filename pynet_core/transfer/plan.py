@@ -7,8 +7,7 @@ from collections.abc import Iterable
 
 from pynet_core.errors import FilesError
 from pynet_core.transfer.jail import PathRefused, landing_name
-from pynet_core.transfer.messages import Missed
-from pynet_core.transfer.tree_messages import Node
+from pynet_core.transfer.messages import Missed, Node
 
 
 def plan(found: Iterable[tuple[bytes, Node]]) -> tuple[list[tuple[bytes, Node]], list[Missed]]:

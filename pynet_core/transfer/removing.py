@@ -11,10 +11,9 @@ from pathlib import Path
 from pynet_core.errors import FilesError
 from pynet_core.transfer.asking import StrPath
 from pynet_core.transfer.jail import PathRefused, Roots
-from pynet_core.transfer.messages import Missed
+from pynet_core.transfer.messages import Doomed, Missed, Remove
 from pynet_core.transfer.plan import as_text
 from pynet_core.transfer.shelf import Changed, Shelf
-from pynet_core.transfer.tree_messages import Doomed, Remove
 
 
 def remove(request: Remove, base: bytes, roots: Roots) -> Iterator[Missed | None]:

@@ -15,12 +15,11 @@ from pynet_core.transfer.folder import DEFAULT_FOLDER
 from pynet_core.transfer.frames import Link, send_reports
 from pynet_core.transfer.jail import PathRefused, Roots
 from pynet_core.transfer.listing import find
-from pynet_core.transfer.messages import Missed, Query, Report
+from pynet_core.transfer.messages import Join, Missed, Node, Query, Remove, Report, Store, Tree
 from pynet_core.transfer.removing import remove
+from pynet_core.transfer.sender import Sender
 from pynet_core.transfer.shelf import Shelf
 from pynet_core.transfer.storing import FullLink, Stores
-from pynet_core.transfer.tree_messages import Join, Node, Remove, Store, Tree
-from pynet_core.transfer.tree_sender import TreeSender
 from pynet_core.transfer.walk import Walk, send_found, send_round
 from pynet_core.wire import Frame, Kind, pack_body, unpack_body
 
@@ -163,5 +162,5 @@ class FileAccess:
             files, size = files + whole, size + more
 
         with Shelf(self._roots, follows=self._roots.folders is None) as shelf:
-            TreeSender(link, shelf, on_sent=sent).serve()
+            Sender(link, shelf, on_sent=sent).serve()
         _log.info("%d files sent: %d B in %.2f s", files, size, time.monotonic() - began_s)

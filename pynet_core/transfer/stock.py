@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pynet_core.transfer.tree_messages import MAX_PACK_BYTES, MAX_PACK_FILES, Node
+from pynet_core.transfer.messages import MAX_PACK_BYTES, MAX_PACK_FILES, Node
 
 SMALL_BYTES: Final = 256 * 1024  # up to here a file travels whole, in a pack
 PACK_PATH_BYTES: Final = 6 * 1024  # three requests of this fit the kernel's smallest buffers

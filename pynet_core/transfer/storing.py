@@ -22,10 +22,9 @@ from pynet_core.transfer.intake import Intake
 from pynet_core.transfer.jail import PathRefused, folder_parts
 from pynet_core.transfer.landing import Landing
 from pynet_core.transfer.listing import MAX_LIST_BYTES
-from pynet_core.transfer.messages import Missed, Report
+from pynet_core.transfer.messages import Join, Missed, Nodes, Report, Store
 from pynet_core.transfer.options import MAX_NAMED, Compress
-from pynet_core.transfer.tree_messages import Join, Nodes, Store
-from pynet_core.transfer.tree_sender import RawLink as SendingLink
+from pynet_core.transfer.sender import RawLink as SendingLink
 from pynet_core.wire import Frame, Kind, pack_body, unpack_body
 
 _log = logging.getLogger(__name__)

@@ -28,10 +28,10 @@ from pynet_core.transfer.ground import Ground
 from pynet_core.transfer.incoming import bring
 from pynet_core.transfer.intake import Intake
 from pynet_core.transfer.limit import Limit
+from pynet_core.transfer.messages import Nodes, Tree
 from pynet_core.transfer.moving import Movables, safer
 from pynet_core.transfer.options import MAX_PAIRS, Found, Moved, OnTreeProgress, Options, TreeProgress
 from pynet_core.transfer.plan import as_text
-from pynet_core.transfer.tree_messages import Nodes, Tree
 from pynet_core.transfer.tree_removing import ask_leave
 from pynet_core.transfer.walk import shown
 from pynet_core.wire import Frame, Kind, pack_body, unpack_body

@@ -12,8 +12,8 @@ from typing import Final, Protocol
 from pynet_core.transfer.folder import storing
 from pynet_core.transfer.folders import Folders, split
 from pynet_core.transfer.jail import NOFOLLOW, OPEN_FLAGS
+from pynet_core.transfer.messages import Node
 from pynet_core.transfer.part import Part
-from pynet_core.transfer.tree_messages import Node
 
 JOURNAL: Final = ".ranges"
 

@@ -18,14 +18,13 @@ from pynet_core.transfer.asking import StrPath
 from pynet_core.transfer.carriers import Carriers, PairTuner, run
 from pynet_core.transfer.jail import PathRefused, Roots
 from pynet_core.transfer.limit import Limit
-from pynet_core.transfer.messages import Missed, Report
+from pynet_core.transfer.messages import FILE, FOLDER, LINK, Join, Missed, Node, Report, Store, Tree
 from pynet_core.transfer.moving import Movables, safer
 from pynet_core.transfer.options import Moved, OnTreeProgress, Options, Select, TreeProgress, miss
 from pynet_core.transfer.plan import as_text
+from pynet_core.transfer.sender import Sender
 from pynet_core.transfer.shelf import Shelf
 from pynet_core.transfer.tree_asking import OpenPair, cancelled, failed, interrupted, start
-from pynet_core.transfer.tree_messages import FILE, FOLDER, LINK, Join, Node, Store, Tree
-from pynet_core.transfer.tree_sender import TreeSender
 from pynet_core.transfer.walk import Walk, node, send_round, shown, split_source
 from pynet_core.wire import Frame, Kind, pack_body, unpack_body
 
@@ -127,7 +126,7 @@ class Putting:
 
         with Shelf(self._roots, _Admission(self._tops, self._options.select)) as shelf:
             while True:
-                frame = TreeSender(link, shelf, pace=self.limit.pace, on_sent=sent).serve()
+                frame = Sender(link, shelf, pace=self.limit.pace, on_sent=sent).serve()
                 if frame.kind != Kind.MORE:
                     break
                 self._list_on(link, Kind.MORE)

@@ -9,10 +9,9 @@ from pynet_core.channel import PlainChannel
 from pynet_core.errors import RemoteProtocolError
 from pynet_core.exchange import check
 from pynet_core.transfer.carriers import Pair
-from pynet_core.transfer.messages import Report
+from pynet_core.transfer.messages import Doomed, Remove, Report
 from pynet_core.transfer.plan import as_text
 from pynet_core.transfer.removing import told
-from pynet_core.transfer.tree_messages import Doomed, Remove
 from pynet_core.wire import Frame, Kind, pack_body, unpack_body
 
 REMOVE_NAME: Final = "remove_files"

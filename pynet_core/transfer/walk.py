@@ -13,12 +13,11 @@ from pynet_core.transfer.compression import CODECS
 from pynet_core.transfer.digest import HASHERS
 from pynet_core.transfer.frames import LIST_FRAME_BYTES, Link
 from pynet_core.transfer.jail import DIRECTORY, OPEN_FLAGS, PathRefused, Roots
-from pynet_core.transfer.messages import MAX_PATH_BYTES, Missed
+from pynet_core.transfer.messages import FILE, FOLDER, LINK, MAX_PATH_BYTES, Missed, Node, Nodes, Tree
 from pynet_core.transfer.options import FileKind, Found, Select
 from pynet_core.transfer.pattern import Pattern
 from pynet_core.transfer.plan import as_text, joined
 from pynet_core.transfer.shelf import Shelf
-from pynet_core.transfer.tree_messages import FILE, FOLDER, LINK, Node, Nodes, Tree
 from pynet_core.wire import Frame, Kind, pack_body
 
 FIRST_FRAME_BYTES: Final = 2 * 1024  # fits the first packets of a connection: then others bring already

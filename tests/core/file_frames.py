@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from pynet_core.transfer.digest import digest_of
-from pynet_core.transfer.tree_messages import FILE, Bit, Node, Nodes, Packed, Pull, Store
+from pynet_core.transfer.messages import FILE, Bit, Node, Nodes, Packed, Pull, Store
 from pynet_core.wire import Frame, Kind, pack_body, unpack_body
 from tests.core.loopback import RawPeer
 

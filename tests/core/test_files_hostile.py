@@ -20,9 +20,8 @@ from pynet_core.errors import FilesError, LinkError, ProtocolError, RemoteProtoc
 from pynet_core.gateway import Gateway
 from pynet_core.transfer import listing, storing
 from pynet_core.transfer.jail import PathRefused, landing_name
-from pynet_core.transfer.messages import Missed, Query, Report
+from pynet_core.transfer.messages import FOLDER, LOST, Bit, Missed, Node, Nodes, Packed, Pull, Query, Report
 from pynet_core.transfer.stock import SMALL_BYTES
-from pynet_core.transfer.tree_messages import FOLDER, LOST, Bit, Node, Nodes, Packed, Pull
 from pynet_core.wire import Failure, Frame, Kind, pack_body, unpack_body
 from tests.core.file_frames import (
     DIGEST,

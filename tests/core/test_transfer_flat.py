@@ -14,8 +14,8 @@ from pynet_core.transfer.flat import PIECE_BYTES, Flat, FlatPart
 from pynet_core.transfer.folder import MANY_FILES, CannotStore, Folder
 from pynet_core.transfer.folders import Folders
 from pynet_core.transfer.jail import PART_SUFFIX, PathRefused
+from pynet_core.transfer.messages import FILE, FOLDER, LINK, Node
 from pynet_core.transfer.positions import write_at
-from pynet_core.transfer.tree_messages import FILE, FOLDER, LINK, Node
 from tests.core.loopback import open_files
 
 MTIME_NS = 1_600_000_000_123_456_789

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pynet_core.transfer.frames import LIST_FRAME_BYTES
-from pynet_core.transfer.messages import Missed
-from pynet_core.transfer.tree_messages import FILE, Node, Nodes
+from pynet_core.transfer.messages import FILE, Missed, Node, Nodes
 from pynet_core.transfer.walk import FIRST_FRAME_BYTES, send_found
 from pynet_core.wire import Frame, Kind, unpack_body
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pynet_core.errors import FilesError
+from pynet_core.transfer.messages import FILE, Node
 from pynet_core.transfer.plan import joined, plan
-from pynet_core.transfer.tree_messages import FILE, Node
 
 
 def found(path: str) -> tuple[bytes, Node]:

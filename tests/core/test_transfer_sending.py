@@ -11,9 +11,9 @@ import pytest
 
 from pynet_core.transfer.digest import digest_of
 from pynet_core.transfer.jail import Roots
+from pynet_core.transfer.messages import MAX_RAW_BYTES, Bit, Packed, Pull
+from pynet_core.transfer.sender import MAX_WAITING, Sender
 from pynet_core.transfer.shelf import Shelf
-from pynet_core.transfer.tree_messages import MAX_RAW_BYTES, Bit, Packed, Pull
-from pynet_core.transfer.tree_sender import MAX_WAITING, TreeSender
 from pynet_core.wire import Failure, Frame, Kind, pack_body, unpack_body
 from tests.core.file_frames import DIGEST, END
 from tests.core.loopback import open_files
@@ -78,7 +78,7 @@ def pull(path: Path, *, offset: int = 0, length: int = SIZE, have: bytes = b"") 
 def serve(link: Link, steps: list[tuple[int, int]] | None = None) -> Frame:
     with Shelf(Roots(None)) as shelf:
         told: list[tuple[int, int]] = [] if steps is None else steps
-        return TreeSender(link, shelf, on_sent=lambda _, size, files: told.append((size, files))).serve()
+        return Sender(link, shelf, on_sent=lambda _, size, files: told.append((size, files))).serve()
 
 
 def test_a_piece_comes_in_order_and_is_sealed_with_its_digest(file: Path) -> None:
@@ -175,7 +175,7 @@ def test_links_are_followed_only_for_who_may_read_everything(file: Path) -> None
     for follows, kind in ((False, Kind.LOST), (True, Kind.RAW)):
         link = Link(asked, END)
         with Shelf(Roots(None), follows=follows) as shelf:
-            TreeSender(link, shelf).serve()
+            Sender(link, shelf).serve()
         assert link.kinds[0] == kind
 
 

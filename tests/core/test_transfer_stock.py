@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pynet_core.transfer.messages import FILE, MAX_PACK_BYTES, MAX_PACK_FILES, Node
 from pynet_core.transfer.stock import MIN_RANGE_BYTES, SMALL_BYTES, Large, Pack, Range, Stock, Unit
-from pynet_core.transfer.tree_messages import FILE, MAX_PACK_BYTES, MAX_PACK_FILES, Node
 from pynet_core.transfer.tree_part import gaps_between
 
 BASE = b"/base"

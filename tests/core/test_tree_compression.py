@@ -12,8 +12,8 @@ import pytest
 from pynet_core.controller import Controller
 from pynet_core.errors import PynetError
 from pynet_core.transfer.compression import CODECS
+from pynet_core.transfer.messages import Packed, pack_dense
 from pynet_core.transfer.options import Compress, Options
-from pynet_core.transfer.tree_messages import Packed, pack_dense
 from pynet_core.wire import Frame, Kind, pack_body, unpack_body
 from tests.core.file_place import place_in
 from tests.core.relay import Relay

@@ -16,9 +16,9 @@ from pynet_core.controller import Controller
 from pynet_core.errors import FilesCancelled, FilesError, FilesInterrupted, SubroutineError
 from pynet_core.gateway import Gateway
 from pynet_core.transfer import intake, walk
+from pynet_core.transfer.messages import Node
 from pynet_core.transfer.options import Found, Moved, Options, TreeProgress, miss
 from pynet_core.transfer.stock import Stock
-from pynet_core.transfer.tree_messages import Node
 from tests.core.file_place import make
 from tests.core.loopback import eventually, open_files, serving
 from tests.core.relay import Relay

@@ -16,8 +16,7 @@ from pynet_core.controller import Controller
 from pynet_core.errors import FilesError, FilesInterrupted, ProtocolError
 from pynet_core.transfer.folders import check_path
 from pynet_core.transfer.jail import PathRefused
-from pynet_core.transfer.options import Options
-from pynet_core.transfer.tree_messages import (
+from pynet_core.transfer.messages import (
     FILE,
     FOLDER,
     LINK,
@@ -29,6 +28,7 @@ from pynet_core.transfer.tree_messages import (
     Store,
     Tree,
 )
+from pynet_core.transfer.options import Options
 from pynet_core.wire import Frame, Kind, pack_body, unpack_body
 from tests.core.file_frames import DIGEST, END, answer_pulls, found
 from tests.core.file_place import make

@@ -27,8 +27,7 @@ from pynet_core.errors import LocalProtocolError, RemoteProtocolError
 from pynet_core.items import pack_items
 from pynet_core.transfer.compression import CODECS
 from pynet_core.transfer.digest import digest_of
-from pynet_core.transfer.messages import Missed, Query, Report
-from pynet_core.transfer.tree_messages import (
+from pynet_core.transfer.messages import (
     FILE,
     FOLDER,
     LINK,
@@ -36,11 +35,14 @@ from pynet_core.transfer.tree_messages import (
     Doomed,
     Hole,
     Join,
+    Missed,
     Node,
     Nodes,
     Packed,
     Pull,
+    Query,
     Remove,
+    Report,
     Store,
     Tree,
     pack_dense,

@@ -27,8 +27,7 @@ from pynet_core.client import Client
 from pynet_core.controller import Controller
 from pynet_core.errors import PynetError
 from pynet_core.keys import SECRET_VARIABLE, Identity
-from pynet_core.transfer.messages import Query
-from pynet_core.transfer.tree_messages import Tree
+from pynet_core.transfer.messages import Query, Tree
 from pynet_core.wire import Frame, Kind, pack_body
 from tests.core.file_frames import END, file_node, found, pack, pull_of, store
 from tests.core.hostile_frames import Conversation

@@ -14,9 +14,7 @@ from pynet_core.transfer.compression import CODECS, Effort, squeezed
 from pynet_core.transfer.digest import HASHERS, READ_BYTES, FileHasher, Hasher, digest_at, digest_of
 from pynet_core.transfer.frames import Link
 from pynet_core.transfer.jail import NoRegularFile, PathRefused
-from pynet_core.transfer.positions import read_at
-from pynet_core.transfer.shelf import Changed
-from pynet_core.transfer.tree_messages import (
+from pynet_core.transfer.messages import (
     LOST,
     MAX_PACK_BYTES,
     MAX_PACK_FILES,
@@ -28,6 +26,8 @@ from pynet_core.transfer.tree_messages import (
     Pull,
     pack_dense,
 )
+from pynet_core.transfer.positions import read_at
+from pynet_core.transfer.shelf import Changed
 from pynet_core.wire import Failure, Frame, Kind, pack_body, unpack_body
 
 MAX_WAITING: Final = 16  # pulls read ahead; more wait in the kernel
@@ -48,7 +48,7 @@ class Opens(Protocol):
     def open(self, base: bytes, path: bytes) -> tuple[int, os.stat_result]: ...
 
 
-class TreeSender:
+class Sender:
     """Answers PULLs until the receiver says something else.  Its thread is the pair's.
 
     `pace(bytes)` is called before so many are sent, and may wait.
