@@ -6,14 +6,15 @@ With --greedy as if it were the only one on the link.
 from __future__ import annotations
 
 import sys
+from unittest import mock
 
-from pynet_core import channel
+from pynet_core import connection
 from pynet_core.controller import Controller
 
 
 def main(host: str, port: int, file: str, greedy: bool) -> None:
     if greedy:
-        vars(channel)["pacer_for"] = lambda sock: None
+        mock.patch.object(connection, "pacer_for", lambda sock: None).start()  # raises when there is none
     with Controller(host, port).get_client(purpose="bulk") as client:
         print("sends", flush=True)
         number = 0

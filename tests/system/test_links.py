@@ -33,7 +33,7 @@ from benchmarks.road.link import Road, road
 from benchmarks.road.looking import look
 from benchmarks.road.urgency import NICE, urgent
 from benchmarks.road.ways import TWO_PAIRS
-from pynet_core import channel
+from pynet_core import connection
 from pynet_core.client import Client
 from pynet_core.controller import Controller
 from pynet_core.errors import PynetError
@@ -96,7 +96,7 @@ def test_downloads_leave_room_on_a_thin_link_and_what_does_not_yield_leaves_none
         with inside(where.driver):
             ours_ms = wait_beside_files(gateway, "ours")
             time.sleep(1.0)  # what is left in the queue
-            monkeypatch.setattr(channel, "pacer_for", lambda sock: None)
+            monkeypatch.setattr(connection, "pacer_for", lambda sock: None)
             greedy_ms = wait_beside_files(gateway, "greedy")
     finally:
         gateway.stop()
