@@ -162,7 +162,7 @@ class PlainChannel(Connection):
             length, kind, ident, stamp_ns = _unpack(data)
             if length == size - HEADER_BYTES and length <= MAX_CONTROL_BYTES and kind in passes:
                 return Frame(kind, ident, bytes(data[HEADER_BYTES:size]), stamp_ns)
-            if kind == _ITEM and kind in passes and size < RECEIVE_BYTES:
+            if kind == _ITEM and kind in passes and HEADER_BYTES + length <= size < RECEIVE_BYTES:
                 data = self._split(bytes(data[:size]))
         if self._come:
             if data:

@@ -15,10 +15,11 @@ from typing import Any, cast
 import pytest
 
 from pynet_core.channel import PlainChannel
+from pynet_core.decoder import OWN_BYTES
 from pynet_core.errors import DeadlineExceeded, LinkClosed, LocalProtocolError, RemoteProtocolError
 from pynet_core.session import Session, State
 from pynet_core.tls import TlsChannel
-from pynet_core.wire import MAX_ITEM_BYTES, Frame, Kind, encode
+from pynet_core.wire import HEADER_BYTES, MAX_ITEM_BYTES, Frame, Kind, encode
 from tests.core.loopback import PATIENCE_S, eventually
 from tests.core.trusting import secured
 
@@ -386,6 +387,44 @@ def test_a_frame_out_of_turn_is_its_error_where_much_comes_too(
     Bytes(gateway).sendall(encode(Frame(Kind.PONG, 0, bytes(3_000))))
     with pytest.raises(RemoteProtocolError, match="peer sent PONG while in a stream"):
         controller.receive()
+
+
+class Noted:
+    """A socket, and how much was asked of it at a time."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self.asked: list[int] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        self.asked.append(size)
+        return self._sock.recv(size, flags)
+
+    def recv_into(self, view: memoryview) -> int:
+        self.asked.append(len(view))
+        return self._sock.recv_into(view)
+
+
+@pytest.mark.parametrize("joined", [plain], indirect=True)  # what is ciphered comes in records
+def test_large_items_in_a_row_are_received_in_one_piece_where_they_stay(
+    pair: tuple[PlainChannel, PlainChannel],
+) -> None:
+    controller, gateway = pair
+    controller.send(Frame(Kind.STREAM))
+    gateway.receive(PATIENCE_S)
+    noted = Noted(controller._sock)
+    controller._sock = cast(socket.socket, noted)
+    size = 2 * OWN_BYTES
+    for count in range(6):
+        if count == 2:
+            noted.asked.clear()
+        sender = InThread(lambda: gateway.send_item(0, bytes(size), 0))
+        assert len(controller.receive().body) == size
+        assert sender.join() is None
+    assert noted.asked == [HEADER_BYTES, size] * 4
 
 
 class TimedOut:
