@@ -31,18 +31,21 @@ def pull(path: bytes, *, base: bytes = b"/", digest: str = DIGEST, **changes: in
     return Frame(Kind.PULL, 0, pack_body(Pull(base=base, digest=digest, bits=[bit], packed=False)))
 
 
-def pull_of(path: Path, *, packed: bool = False) -> Frame:
-    """One for the whole of a file as it is now."""
+def pull_of(
+    path: Path, *, offset: int = 0, length: int | None = None, have: bytes = b"", packed: bool = False
+) -> Frame:
+    """One for a file as it is now: the whole of it, or `length` bytes."""
     state = path.stat()
-    length = 0 if packed else state.st_size
+    if length is None:
+        length = 0 if packed else state.st_size
     bit = Bit(
         os.fsencode(path.name),
         state.st_size,
         state.st_mtime_ns,
         state.st_ctime_ns,
         state.st_ino,
-        b"",
-        0,
+        have,
+        offset,
         length,
     )
     body = Pull(base=os.fsencode(path.parent), digest=DIGEST, bits=[bit], packed=packed)

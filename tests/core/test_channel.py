@@ -59,6 +59,15 @@ def pair(joined: Join) -> Iterator[tuple[PlainChannel, PlainChannel]]:
 
 
 @pytest.fixture
+def streaming(pair: tuple[PlainChannel, PlainChannel]) -> tuple[PlainChannel, PlainChannel]:
+    """A pair with a stream on it."""
+    controller, gateway = pair
+    controller.send(Frame(Kind.STREAM))
+    gateway.receive(PATIENCE_S)
+    return pair
+
+
+@pytest.fixture
 def tcp_pair(joined: Join) -> Iterator[tuple[PlainChannel, PlainChannel]]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         ours = socket.create_connection(listener.getsockname())
@@ -173,10 +182,8 @@ def test_what_a_partial_send_has_left_over_is_sent_too(takes: int) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 16 * 1024 - 1, 16 * 1024, 64 * 1024, 64 * 1024 + 1])
-def test_an_item_is_the_frame_it_would_be(pair: tuple[PlainChannel, PlainChannel], size: int) -> None:
-    controller, gateway = pair
-    controller.send(Frame(Kind.STREAM))
-    gateway.receive(PATIENCE_S)
+def test_an_item_is_the_frame_it_would_be(streaming: tuple[PlainChannel, PlainChannel], size: int) -> None:
+    controller, gateway = streaming
     sender = InThread(lambda: gateway.send_item(-(2**63), bytes(size), 2**62))
     assert controller.receive() == Frame(Kind.ITEM, -(2**63), bytes(size), 2**62)
     assert sender.join() is None
@@ -301,10 +308,10 @@ def test_a_frame_out_of_turn_from_the_peer_is_its_error(half: tuple[PlainChannel
         controller.receive(PATIENCE_S)
 
 
-def test_many_frames_in_one_segment_are_given_one_by_one(pair: tuple[PlainChannel, PlainChannel]) -> None:
-    controller, gateway = pair
-    controller.send(Frame(Kind.STREAM))
-    gateway.receive(PATIENCE_S)
+def test_many_frames_in_one_segment_are_given_one_by_one(
+    streaming: tuple[PlainChannel, PlainChannel],
+) -> None:
+    controller, gateway = streaming
     for ident in range(50):
         gateway.send(Frame(Kind.ITEM, ident))
     gateway.send(Frame(Kind.END))
@@ -314,11 +321,9 @@ def test_many_frames_in_one_segment_are_given_one_by_one(pair: tuple[PlainChanne
 
 @pytest.mark.parametrize("pieces", [1, 2, 3])
 def test_frames_that_come_one_at_a_time_are_whole_whatever_came_before(
-    pair: tuple[PlainChannel, PlainChannel], pieces: int
+    streaming: tuple[PlainChannel, PlainChannel], pieces: int
 ) -> None:
-    controller, gateway = pair
-    controller.send(Frame(Kind.STREAM))
-    gateway.receive(PATIENCE_S)
+    controller, gateway = streaming
     peer, taken = Bytes(gateway), threading.Semaphore(0)
     sizes = [40_000, 40_000, 0, 10, 65_536, 40_000, 65_537, 200_000, 200_000, 5, 40_000, 2_024, 2_025, 64]
 
@@ -337,11 +342,9 @@ def test_frames_that_come_one_at_a_time_are_whole_whatever_came_before(
 
 
 def test_small_items_that_come_together_are_whole_wherever_they_are_cut(
-    pair: tuple[PlainChannel, PlainChannel],
+    streaming: tuple[PlainChannel, PlainChannel],
 ) -> None:
-    controller, gateway = pair
-    controller.send(Frame(Kind.STREAM))
-    gateway.receive(PATIENCE_S)
+    controller, gateway = streaming
     frames = [Frame(Kind.ITEM, ident, bytes([ident]) * ident, 7) for ident in range(5)]
     data, peer = b"".join(map(encode, frames)), Bytes(gateway)
     for cut in range(1, len(data), 3):
@@ -357,11 +360,9 @@ def test_small_items_that_come_together_are_whole_wherever_they_are_cut(
 
 
 def test_after_an_abort_no_item_of_those_that_came_together_is_given(
-    pair: tuple[PlainChannel, PlainChannel],
+    streaming: tuple[PlainChannel, PlainChannel],
 ) -> None:
-    controller, gateway = pair
-    controller.send(Frame(Kind.STREAM))
-    gateway.receive(PATIENCE_S)
+    controller, gateway = streaming
     Bytes(gateway).sendall(encode(Frame(Kind.ITEM)) * 3)
     assert controller.receive().kind == Kind.ITEM
     controller.abort()
@@ -375,11 +376,9 @@ def _part(length: int, piece: int, pieces: int) -> slice:
 
 
 def test_a_frame_out_of_turn_is_its_error_where_much_comes_too(
-    pair: tuple[PlainChannel, PlainChannel],
+    streaming: tuple[PlainChannel, PlainChannel],
 ) -> None:
-    controller, gateway = pair
-    controller.send(Frame(Kind.STREAM))
-    gateway.receive(PATIENCE_S)
+    controller, gateway = streaming
     for _ in range(3):
         sender = InThread(lambda: gateway.send_item(0, bytes(40_000), 0))
         assert len(controller.receive().body) == 40_000
@@ -410,11 +409,9 @@ class Noted:
 
 @pytest.mark.parametrize("joined", [plain], indirect=True)  # what is ciphered comes in records
 def test_large_items_in_a_row_are_received_in_one_piece_where_they_stay(
-    pair: tuple[PlainChannel, PlainChannel],
+    streaming: tuple[PlainChannel, PlainChannel],
 ) -> None:
-    controller, gateway = pair
-    controller.send(Frame(Kind.STREAM))
-    gateway.receive(PATIENCE_S)
+    controller, gateway = streaming
     noted = Noted(controller._sock)
     controller._sock = cast(socket.socket, noted)
     size = 2 * OWN_BYTES

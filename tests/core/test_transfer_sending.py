@@ -15,7 +15,7 @@ from pynet_core.transfer.messages import MAX_RAW_BYTES, Bit, Packed, Pull
 from pynet_core.transfer.sender import MAX_WAITING, Sender
 from pynet_core.transfer.shelf import Shelf
 from pynet_core.wire import Failure, Frame, Kind, pack_body, unpack_body
-from tests.core.file_frames import DIGEST, END
+from tests.core.file_frames import DIGEST, END, pull_of
 from tests.core.loopback import open_files
 
 SIZE: Final = 3 * MAX_RAW_BYTES
@@ -59,22 +59,6 @@ def all_is_closed() -> Iterator[None]:
     assert open_files() == before
 
 
-def pull(path: Path, *, offset: int = 0, length: int = SIZE, have: bytes = b"") -> Frame:
-    state = path.stat()
-    bit = Bit(
-        os.fsencode(path.name),
-        state.st_size,
-        state.st_mtime_ns,
-        state.st_ctime_ns,
-        state.st_ino,
-        have,
-        offset,
-        length,
-    )
-    body = Pull(base=os.fsencode(path.parent), digest=DIGEST, bits=[bit], packed=False)
-    return Frame(Kind.PULL, 0, pack_body(body))
-
-
 def serve(link: Link, steps: list[tuple[int, int]] | None = None) -> Frame:
     with Shelf(Roots(None)) as shelf:
         told: list[tuple[int, int]] = [] if steps is None else steps
@@ -82,7 +66,7 @@ def serve(link: Link, steps: list[tuple[int, int]] | None = None) -> Frame:
 
 
 def test_a_piece_comes_in_order_and_is_sealed_with_its_digest(file: Path) -> None:
-    link = Link(pull(file, offset=100, length=2 * MAX_RAW_BYTES), END)
+    link = Link(pull_of(file, offset=100, length=2 * MAX_RAW_BYTES), END)
     assert serve(link) is END
     whole, at = b"", 100
     for frame in link.sent[:-1]:
@@ -95,10 +79,14 @@ def test_a_piece_comes_in_order_and_is_sealed_with_its_digest(file: Path) -> Non
 
 def test_pieces_are_answered_in_order_each_on_its_own(file: Path) -> None:
     have = digest_of(DIGEST, file.read_bytes()[:50])
-    pulls = [pull(file, length=50, have=have), pull(file, length=51, have=have), pull(file, length=50)]
+    pulls = [
+        pull_of(file, length=50, have=have),
+        pull_of(file, length=51, have=have),
+        pull_of(file, length=50),
+    ]
     gone = file.with_name("gone")
     gone.touch()
-    pulls.insert(1, pull(gone, length=0))
+    pulls.insert(1, pull_of(gone, length=0))
     gone.unlink()
     link = Link(*pulls, END)
     serve(link)
@@ -115,14 +103,14 @@ def test_nothing_is_sealed_of_what_changed_in_the_middle_of_a_piece(file: Path) 
             changing.write(b"another")
         os.utime(file, ns=(was.st_mtime_ns, was.st_mtime_ns))
 
-    link = Link(pull(file), END, on_poll=write)
+    link = Link(pull_of(file), END, on_poll=write)
     serve(link)
     assert link.kinds == [Kind.RAW, Kind.RAW, Kind.LOST]
     assert unpack_body(link.sent[-1].body, Failure).error == "Changed"
 
 
 def test_an_end_in_the_middle_of_a_piece_stops_it(file: Path) -> None:
-    link = Link(pull(file), on_poll=lambda: END)
+    link = Link(pull_of(file), on_poll=lambda: END)
     assert serve(link) is END
     assert link.kinds == [Kind.RAW]
 
@@ -130,7 +118,7 @@ def test_an_end_in_the_middle_of_a_piece_stops_it(file: Path) -> None:
 def test_an_end_in_the_middle_of_a_hole_stops_it(tmp_path: Path) -> None:
     (tmp_path / "hole").touch()
     os.truncate(tmp_path / "hole", 1 << 40)
-    link = Link(pull(tmp_path / "hole", length=1 << 40), on_poll=lambda: END)
+    link = Link(pull_of(tmp_path / "hole", length=1 << 40), on_poll=lambda: END)
     assert serve(link) is END
     assert link.kinds == [Kind.HOLE]
 
@@ -142,7 +130,7 @@ def test_only_so_many_pulls_are_read_ahead(file: Path) -> None:
     def ask_more() -> Frame:
         nonlocal polled
         polled += 1
-        return pull(file, length=10)
+        return pull_of(file, length=10)
 
     class Enough(Exception): ...
 
@@ -153,13 +141,13 @@ def test_only_so_many_pulls_are_read_ahead(file: Path) -> None:
                 raise Enough
 
     with pytest.raises(Enough):
-        serve(Limited(*[pull(file)] * 60, on_poll=ask_more))
+        serve(Limited(*[pull_of(file)] * 60, on_poll=ask_more))
     assert polled <= MAX_WAITING + 100
 
 
 def test_steps_are_told_with_their_bytes_and_what_is_whole(file: Path) -> None:
     steps: list[tuple[int, int]] = []
-    serve(Link(pull(file), pull(file, have=digest_of(DIGEST, file.read_bytes())), END), steps)
+    serve(Link(pull_of(file), pull_of(file, have=digest_of(DIGEST, file.read_bytes())), END), steps)
     assert steps == [*[(MAX_RAW_BYTES, 0)] * 3, (0, 1), (0, 1)]
 
 
