@@ -30,7 +30,8 @@ SUITE_S: Final = 1200  # then the other one has its turn
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./run prove service", description=__doc__)
-    parser.add_argument("faults", nargs="*", metavar="FAULT", help=f"of: {'; '.join(FAULTS)}; all by default")
+    every = "; ".join(FAULTS).replace("%", "%%")  # argparse's own sign
+    parser.add_argument("faults", nargs="*", metavar="FAULT", help=f"of: {every}; all by default")
     parser.add_argument("--hours", type=float, help="how long; without it, each fault once")
     parser.add_argument("--suite", choices=SUITES, action="append", help="both by default; once, bookworm")
     parser.add_argument("--show-red", action="store_true", help="break the service, and see each check fail")

@@ -144,8 +144,11 @@ class Remote:
                         self._car.wish(0.0, steering)
                     elif self._follows:
                         pose = board.read_pose()
-                        with contextlib.suppress(PynetError):
-                            self._car.drive_path(guide.path(pose), t_capture_ns=pose.ns)
+                        try:
+                            with contextlib.suppress(PynetError):
+                                self._car.drive_path(guide.path(pose), t_capture_ns=pose.ns)
+                        except ValueError:  # it stands across its lane: by stick until a path leads forward
+                            self._car.wish(*teacher(pose))
                     elif not self._frozen:
                         self._car.wish(*teacher(board.read_pose()))
                     time.sleep(FOLLOW_PERIOD_S if self._follows else PERIOD_S)
