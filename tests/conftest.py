@@ -1,10 +1,13 @@
-"""What holds for every test: no display, no wall clock in Hypothesis, and no silent skip of the root tier.
+"""What holds for every test: no display, no wall clock in Hypothesis, no silent skip of the root tier.
 
 A test that needs root, or a tool only CI has, calls `pytest.skip` with the
 reason (or uses `skipif`).  Where PYNET_REQUIRE_ROOT_TIER=1 is set (`.ci/run`
 does as root), such a skip of a test marked `root` or `x11` is a failure: CI may not
 turn green because the faults were never injected.  (Skip in the test or a
 fixture: a skip of a whole module carries no marker and would pass unseen.)
+
+`./run test` tries what failed once more, with PYNET_TRIED_AGAIN=1; a test
+marked `promise` then fails without being run.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ settings.register_profile("pynet", deadline=None)
 settings.load_profile("pynet")
 
 NO_SKIP = os.environ.get("PYNET_REQUIRE_ROOT_TIER") == "1"
+TRIED_AGAIN = os.environ.get("PYNET_TRIED_AGAIN") == "1"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -36,6 +40,11 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"{why}\nPYNET_REQUIRE_ROOT_TIER=1: the root tier must run here, not be skipped"
     return report
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if TRIED_AGAIN and item.get_closest_marker("promise"):
+        pytest.fail("a promise of safety that was broken once is broken", pytrace=False)
 
 
 @pytest.fixture(scope="session", autouse=True)

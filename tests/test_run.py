@@ -15,6 +15,8 @@ import pytest
 
 TOGETHER = f"-m pytest -n {(os.cpu_count() or 1) + 1} --dist loadscope --max-worker-restart 0 -m"
 
+QUICK = "not system and not root and not slow"
+
 RUN = Path(__file__).parent.parent / "run"
 
 # Stands for every Python here: makes a venv of itself, notes pip calls and programs, fails where told to.
@@ -27,7 +29,14 @@ case "$*" in
 "-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python; echo venv >>calls ;;
 -) [ ! -e no-libraries ] ;;
 "-m pip "*) echo "pip ${!#}" >>calls; [ ! -e offline ] || { echo "ERROR: no route" >&2; exit 1; } ;;
-*) echo "$*" >>calls; [ ! -e "fail-$2" ] ;;
+*--last-failed*) echo "$*" >>calls; [ ! -e fail-again ] ;;
+*)
+    echo "$*" >>calls
+    [ -e "fail-$2" ] || exit 0
+    mkdir -p .pytest_cache/v/cache
+    echo '{ "tests/test_it.py::test_that": true }' >.pytest_cache/v/cache/lastfailed
+    exit "$(cat "fail-$2")"
+    ;;
 esac
 """
 
@@ -61,6 +70,10 @@ class Checkout:
     def touch(self, name: str) -> None:
         (self.folder / name).parent.mkdir(exist_ok=True)
         (self.folder / name).touch()
+
+    def fail(self, tool: str, code: int = 1) -> None:
+        """Let it end with this code from now on."""
+        (self.folder / f"fail-{tool}").write_text(str(code))
 
     def calls(self) -> list[str]:
         """What was asked of Python since the last look."""
@@ -199,17 +212,35 @@ def test_a_quick_run_leaves_out_what_takes_seconds(checkout: Checkout) -> None:
     assert checkout.run("test", "--quick").returncode == 0
     assert checkout.calls()[-2:] == [
         "-m mypy",
-        f"{TOGETHER} not system and not root and not slow",
+        f"{TOGETHER} {QUICK}",
     ]
 
 
 @pytest.mark.parametrize(("tool", "name"), [("mypy", "mypy"), ("pytest", "pytest: quick")])
 def test_one_failed_check_fails_the_run_and_is_named_last(checkout: Checkout, tool: str, name: str) -> None:
-    checkout.touch(f"fail-{tool}")
+    checkout.fail(tool)
+    checkout.touch("fail-again")
     result = checkout.run("test", "--quick")
     assert result.returncode == 1
     assert result.stdout.endswith(f"\nFAIL: {name}\n")
+    assert "Passed only" not in result.stdout
     assert checkout.calls()[-1].startswith("-m pytest")
+
+
+def test_what_failed_is_tried_once_more_alone_and_named(checkout: Checkout) -> None:
+    checkout.fail("pytest")
+    result = checkout.run("test", "--quick")
+    assert result.returncode == 0
+    assert checkout.calls()[-1] == f"-m pytest -v --last-failed --maxfail 1 -m {QUICK}"
+    assert result.stdout.endswith(
+        '\nPassed only when tried once more, look into them:\n"tests/test_it.py::test_that"\n\n\nPASS\n'
+    )
+
+
+def test_a_run_that_was_cut_short_is_not_tried_once_more(checkout: Checkout) -> None:
+    checkout.fail("pytest", code=2)
+    assert checkout.run("test", "--quick").returncode == 1
+    assert "--last-failed" not in checkout.calls()[-1]
 
 
 def test_an_unknown_verb_shows_the_verbs(checkout: Checkout) -> None:

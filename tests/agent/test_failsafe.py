@@ -22,6 +22,8 @@ from tests.agent.failsafe_rig import (
     failsafe,
 )
 
+pytestmark = pytest.mark.promise
+
 NS_IN_MS = 1 / MS  # one nanosecond
 
 EVERY_STATE = [Rig, arming, armed, failsafe, e_stopped]

@@ -18,6 +18,8 @@ from tests.agent.failsafe_rig import ADA, GRACE, LIFESPAN_MS, MS, PATH_LIFESPAN_
 from tests.agent.failsafe_stalls import drive
 from tests.agent.failsafe_witness import Step, Witness
 
+pytestmark = pytest.mark.promise
+
 EVE = "eve" * 10
 PEERS = st.sampled_from([ADA, ADA, GRACE, EVE])
 BORDERS_MS = st.sampled_from(

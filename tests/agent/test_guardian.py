@@ -19,6 +19,8 @@ from pynet_car.messages import EStop, Lease, Priority, Release, Reset, State, Ve
 from pynet_core.errors import HardwareError
 from tests.agent.guardian_rig import ADA, CONFIG, MS, NO_SENSORS, GuardianRig, with_max_throttle
 
+pytestmark = pytest.mark.promise
+
 GRACE = "gra" * 10
 Start = Callable[..., GuardianRig]
 

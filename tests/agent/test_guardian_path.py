@@ -34,6 +34,8 @@ from pynet_car.world.driver import LENS_M, Teacher
 from pynet_car.world.track import Track
 from tests.agent.path_world import MS, PathWorld, Way
 
+pytestmark = pytest.mark.promise
+
 TRACKS: Final = {seed: Track(seed) for seed in (DEFAULT_SEED, 11)}
 AHEAD: Final = tuple(PathPoint(0.25 * i, 0.0, 1.5) for i in range(1, 13))
 

@@ -16,7 +16,7 @@ import pytest
 from pi_agent import neutral
 from pynet_car.world.board import Board
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.promise]
 FORWARD = 12
 
 

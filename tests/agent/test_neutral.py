@@ -17,6 +17,8 @@ from pi_agent.neutral import PLAN_FILE, NeutralWrite, save_plan
 from pynet_car.world.board import Board
 from tests.agent.fake_kernel import FakeKernel, make_pwm_chip, pwm_pulse_ns
 
+pytestmark = pytest.mark.promise
+
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     program = [sys.executable, "-I", "-S", neutral.__file__, *arguments]

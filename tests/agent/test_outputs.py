@@ -16,6 +16,8 @@ from pi_agent.outputs.pca9685 import CHECK_NS, I2cBus, Pca9685, Pca9685Output
 from pynet_core.errors import HardwareError
 from tests.agent.fake_kernel import FakeKernel, make_pwm_chip, pwm_pulse_ns
 
+pytestmark = pytest.mark.promise
+
 
 @pytest.fixture
 def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeKernel:

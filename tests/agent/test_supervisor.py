@@ -11,6 +11,8 @@ import pytest
 from pi_agent.supervisor import SILENT_TICKS, STARTING_TICKS, Supervisor
 from tests.agent.guardian_rig import MS, GuardianRig
 
+pytestmark = pytest.mark.promise
+
 MUTE = "import time; time.sleep(100)"
 SPEAKS_ONCE = f"""if True:
     import socket, sys

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from pynet_car.messages import Odometry, Reading, ReadingState
 from pynet_car.reflex import Head, Sight, is_blind, known_velocity_mps, limit, look, stopping_m
 
+pytestmark = pytest.mark.promise
+
 MS = 1_000_000
 NOW = 10_000 * MS
 AHEAD = Head("ahead", 0.0, 0.06)

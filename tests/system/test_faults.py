@@ -18,7 +18,7 @@ from tests.system.faults import (
 )
 from tests.system.stops import DRIVING_MPS, Trial
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.promise]
 
 
 def _in_own_network(name: str, answer: Connection) -> None:

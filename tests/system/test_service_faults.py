@@ -20,7 +20,7 @@ from tests.system.service_faults.stale import prove
 from tests.system.service_faults.table import HEADER, line, rows
 from tests.system.service_faults.trials import Record, is_red, say, trial
 
-pytestmark = [pytest.mark.system, pytest.mark.root]
+pytestmark = [pytest.mark.system, pytest.mark.root, pytest.mark.promise]
 
 SUITE: Final = "bookworm"
 PROMISE_TRIALS: Final = 5
