@@ -58,7 +58,7 @@ def run_suite(folder: Path, suite: str, **environment: str) -> str:
     shutil.copy(Path(__file__).with_name("conftest.py"), folder)
     (folder / "pytest.ini").write_text("[pytest]\nmarkers = root\n promise\n")
     (folder / "test_suite.py").write_text(suite)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", folder]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(folder)]
     environment = {**os.environ, **environment}
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=60, check=False
