@@ -318,7 +318,7 @@ class Gateway:
             return
         try:
             self._on_pair(peer, what)
-        except Exception:  # not our code
+        except BaseException:  # not our code, sys.exit() included: it must not end the thread that tells
             _log.exception("on_pair(%s, %r) failed", peer.pair_id, what)
 
     def _accept(self, listener: socket.socket) -> None:

@@ -140,7 +140,7 @@ class Subscription:
         if self._on_end is not None:
             try:
                 self._on_end(self.error)
-            except Exception:  # not our code
+            except BaseException:  # not our code, sys.exit() included: who waits for the end hears of it
                 _log.exception("on_end of stream %r failed", self.name)
         with self._changed:
             self._ended.set()

@@ -182,12 +182,18 @@ def test_pairs_that_are_open_when_the_gateway_stops_are_told_closed() -> None:
         client.close()
 
 
-def test_an_on_pair_that_raises_is_logged_and_the_pair_opens(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [KeyError, SystemExit])
+def test_an_on_pair_that_raises_is_logged_and_the_pair_opens_and_closes(
+    error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
     def on_pair(_peer: Peer, what: str) -> None:
-        raise KeyError(what)
+        raise error(what)
 
     with serving(on_pair=on_pair) as gateway, controller_of(gateway).get_client() as client:
         assert client.ping().message == "ping"
+        with RawPeer.greeted(gateway.port) as peer:
+            peer.send(Frame(Kind.CLOSE_HANDLER))
+            assert peer.hears_the_end()
     assert "'opened') failed" in caplog.text
     assert "'closed') failed" in caplog.text
 

@@ -176,13 +176,14 @@ def test_a_subscriptions_callback_that_raises_ends_it_and_is_told(
     assert client.ping().message == "ping"
 
 
+@pytest.mark.parametrize("error", [KeyError("mine"), SystemExit(1)])
 def test_an_on_end_that_raises_is_logged_and_harms_nothing(
-    gateway: Gateway, client: Client, caplog: pytest.LogCaptureFixture
+    gateway: Gateway, client: Client, error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
     gateway.add_subroutine("count", counting)
 
     def on_end(_error: BaseException | None) -> None:
-        raise KeyError("mine")
+        raise error
 
     assert client.subscribe("count", lambda *_: None, [1], on_end=on_end).wait(PATIENCE_S)
     assert "on_end of stream 'count' failed" in caplog.text
