@@ -60,8 +60,8 @@ class Calls(Generic[_Result]):
         self._outcomes: dict[int, tuple[Any, Exception | None]] = {}
 
     def run(self) -> Generator[_Result, None, None]:
+        values = iter(self._values)  # first: if it is none the swarm stays free
         self._claim(self.crew)
-        values = iter(self._values)
         are_all_given = False
         with self.crew:
             while not self.crew.stopping.is_set():

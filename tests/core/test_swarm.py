@@ -91,6 +91,13 @@ def test_a_tuple_is_several_arguments_and_all_else_is_one(gateway: Gateway, swar
     assert [k for _, k in shown] == [{"u": "m"}] * 6
 
 
+def test_an_input_that_cannot_be_iterated_over_leaves_the_swarm_free(gateway: Gateway, swarm: Swarm) -> None:
+    gateway.add_subroutine("double", double)
+    with pytest.raises(TypeError, match="not iterable"):
+        list(swarm.map("double", 5))  # type: ignore[arg-type]
+    assert list(swarm.map("double", [5])) == [b"10"]
+
+
 def test_an_endless_input_is_taken_only_as_far_ahead_as_was_said(gateway: Gateway, swarm: Swarm) -> None:
     gateway.add_subroutine("double", double)
     taken: list[int] = []
