@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import operator
 import time
 from typing import Any, Literal, NamedTuple
 
+from pynet_core.items import MAX_IDENT
 from pynet_core.mailbox import Broadcast, KeyedMailbox, Mailbox, Queue
 from pynet_core.payload import as_bytes
 
@@ -44,9 +46,11 @@ class Feed:
         """Give every subscriber this item, bytes or a payload; never waits.  Without an ident it is counted.
 
         Raises:
-            TypeError, ValueError: It is neither, or cannot travel.
+            TypeError, ValueError: It is neither, or cannot travel, or the ident is no integer of 64 bits.
         """
-        number = next(self._count) if ident is None else ident
+        number = next(self._count) if ident is None else operator.index(ident)
+        if not -MAX_IDENT <= number <= MAX_IDENT:  # said here, and not to every subscriber
+            raise ValueError(f"ident {ident} does not fit a signed 64-bit integer")
         self._broadcast.put(Item(number, as_bytes(buffer), time.monotonic_ns()))
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from pynet_core.errors import LinkClosed, SubroutineError
 from pynet_core.feed import Feed, Keep
 from pynet_core.gateway import Gateway
 from pynet_core.mailbox import QUEUE_ITEMS
+from pynet_core.wire import MAX_ITEM_BYTES
 from tests.core.loopback import PATIENCE_S, collected, controller_of, eventually, our_threads, serving
 
 
@@ -40,6 +41,20 @@ def test_every_subscriber_gets_every_item_with_its_ident_and_the_end(gateway: Ga
     assert got == [[(0, b"a"), (77, b"b"), (1, b"c")]] * 3
     for client in clients:
         client.close()
+
+
+@pytest.mark.parametrize(("ident", "error"), [("a", TypeError), (1.5, TypeError), (2**63, ValueError)])
+def test_an_ident_that_cannot_travel_is_told_to_who_puts_and_harms_no_subscriber(
+    gateway: Gateway, client: Client, ident: Any, error: type[Exception]
+) -> None:
+    feed = Feed()
+    gateway.add_subroutine("feed", feed)
+    running = client.subscribe("feed", lambda *_: None)
+    assert heard_by(feed, 1)
+    with pytest.raises(error):
+        feed.put(b"", ident)
+    feed.put(b"", -1)
+    assert eventually(lambda: running.stats.items == 1)
 
 
 def test_a_newest_only_feed_skips_what_a_consumer_is_too_slow_for(gateway: Gateway, client: Client) -> None:
@@ -143,9 +158,9 @@ def test_an_item_that_cannot_be_sent_costs_the_stream_and_not_the_pair(
     gateway.add_subroutine("feed", feed, keep=keep)
     running = client.subscribe("feed", lambda *_: None)
     assert heard_by(feed, 1)
-    feed.put(b"", ident=2**63)
+    feed.put(bytes(MAX_ITEM_BYTES + 1))
     assert running.wait(PATIENCE_S)
-    assert "does not fit a signed 64-bit integer" in str(running.error)
+    assert f"ITEM of {MAX_ITEM_BYTES + 1} B, limit {MAX_ITEM_BYTES} B" in str(running.error)
     assert client.ping().message == "ping"
 
 
