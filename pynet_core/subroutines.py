@@ -167,6 +167,10 @@ class Registry:
         is_feed = isinstance(function, Feed)
         if not is_feed and not callable(function):
             raise TypeError(f"subroutine {name!r} is not callable but {type(function).__name__}")
+        if is_async(function):
+            raise TypeError(
+                f"subroutine {name!r} is async, and nobody would await it; make it a plain function"
+            )
         if keep not in ("every", "latest"):
             raise ValueError(f"keep must be 'every' or 'latest', got {keep!r}")
         if keyed and keep != "latest":
@@ -219,8 +223,18 @@ class Registry:
 
 def is_generator_function(function: Any) -> bool:
     """Whether calling it gives a generator, wrapped in whatever."""
+    return inspect.isgeneratorfunction(_unwrapped(function))
+
+
+def is_async(function: Any) -> bool:
+    """Whether calling it only makes what an event loop would run."""
+    function = _unwrapped(function)
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+def _unwrapped(function: Any) -> Any:
     while isinstance(function, functools.partial):
         function = function.func
     if not inspect.isroutine(function) and callable(function):  # an object with __call__
         function = getattr(function, "__call__", function)  # noqa: B004
-    return inspect.isgeneratorfunction(function)
+    return function

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -32,6 +32,20 @@ def function(*arguments: Any, **kwargs: Any) -> tuple[Any, ...]:
 
 def generator(*arguments: Any) -> Iterator[Any]:
     yield from arguments
+
+
+async def coroutine() -> int:
+    return 5
+
+
+async def async_generator(*arguments: Any) -> AsyncIterator[Any]:
+    for each in arguments:
+        yield each
+
+
+class Awaited:
+    async def __call__(self) -> int:
+        return 5
 
 
 class Callable:
@@ -101,6 +115,9 @@ def test_a_name_is_a_string_of_1_to_256_characters(name: Any) -> None:
     [
         (5, {}, TypeError, "'f' is not callable but int"),
         (None, {}, TypeError, "not callable"),
+        (coroutine, {}, TypeError, "'f' is async"),
+        (functools.partial(async_generator, 1), {"shared": True}, TypeError, "'f' is async"),
+        (Awaited(), {}, TypeError, "'f' is async"),
         (generator, {"keep": "newest"}, ValueError, "'every' or 'latest', got 'newest'"),
         (generator, {"role": "root"}, ValueError, "viewer, driver or admin, got 'root'"),
         (generator, {"role": None}, ValueError, "viewer, driver or admin"),
