@@ -24,6 +24,7 @@ from pi_agent.mixing import NEUTRAL, Limits, Outputs, mix
 from pi_agent.ports import Drivetrain
 from pynet_car.messages import (
     Counters,
+    Disarm,
     DrivePath,
     EStop,
     Event,
@@ -152,6 +153,10 @@ class Guardian:
         elif self._failsafe.state is State.FAILSAFE and isinstance(self._failsafe.command, DrivePath):
             self._put_out(Outputs(0.0, mixed.steering))  # it rolls out on the path it was on
         else:
+            if any(isinstance(request.event, EStop | Disarm) for request in requests):
+                # Whoever presses it may see wheels that we know nothing of: somebody else writes to our pins.
+                self._drivetrain.neutral()
+                self._drivetrain.set(*NEUTRAL)  # which `neutral` has made it write anew: raises if it cannot
             self._put_out(NEUTRAL)
         self._keep_e_stop()
         # Status first: whoever hears that an act was taken has then seen what came of it.

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pi_agent.config import AgentConfig, CameraConfig
 from pi_agent.diary import LATCH_FILE, Diary, read_latch
 from pi_agent.link import MAX_MESSAGE, WorkerReady
-from pynet_car.messages import EStop, Lease, Priority, Release, Reset, State, Verdict
+from pynet_car.messages import Disarm, EStop, Lease, Priority, Release, Reset, State, Verdict
 from pynet_core.errors import HardwareError
 from tests.agent.guardian_rig import ADA, CONFIG, MS, NO_SENSORS, GuardianRig, with_max_throttle
 
@@ -281,6 +281,26 @@ def test_silent_sensors_block_forward_and_leave_backward_free(start: Start) -> N
     assert (rig.status.blocked_forward, rig.status.blocked_backward) == (True, False)
     rig.drive_for(100, -0.5)
     assert rig.duty == pytest.approx(-0.4)
+
+
+@pytest.mark.parametrize("stop", [EStop(), Disarm()])
+def test_a_stop_is_put_out_although_the_motor_is_thought_to_stand(
+    start: Start, stop: EStop | Disarm
+) -> None:
+    rig = start()
+    for _ in range(2):  # latched or not
+        rig.drivetrain.puts.append((1.0, 0.0))  # a plugin has written to a chip of ours
+        rig.ask(stop, GRACE)
+        assert rig.duty == 0.0
+
+
+def test_a_stop_that_the_outputs_refuse_ends_the_guardian_though_the_motor_is_thought_to_stand(
+    start: Start,
+) -> None:
+    rig = start()
+    rig.drivetrain.is_broken = True
+    with pytest.raises(HardwareError):
+        rig.ask(EStop(), GRACE)
 
 
 def test_an_obstacle_stops_the_car_within_50_ms_and_lets_it_steer(start: Start) -> None:
