@@ -29,6 +29,13 @@ from pynet_car.world.memory import is_in_memory
 from pynet_core.errors import ConfigError, HardwareError, PynetError
 
 EXIT_ERROR: Final = 1
+# By their defaults these end a program, or (Ctrl-Z, a terminal's no to one in the background) stop it, at
+# once: the pins would keep what they have.  The kernel's two that nobody can catch are systemd's matter.
+_ENDING: Final = (
+    *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP, signal.SIGXCPU),
+    *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO),
+)
+_NOT_FOR_US: Final = (signal.SIGTTIN, signal.SIGTTOU)
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +44,15 @@ class _Stop:
     """Set by the signals that ask us to end."""
 
     def __init__(self) -> None:
-        self.is_asked = False
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        self.is_asked = self.by_ctrl_z = False
+        for number in _ENDING:
             signal.signal(number, self._ask)
+        for number in _NOT_FOR_US:
+            signal.signal(number, signal.SIG_IGN)
 
     def _ask(self, number: int, frame: object) -> None:
         self.is_asked = True
+        self.by_ctrl_z = number == signal.SIGTSTP
 
 
 def main(words: Sequence[str]) -> int:
@@ -108,6 +118,8 @@ def guard(config: AgentConfig, arguments: argparse.Namespace) -> None:
         if not stay_in_memory():
             log.info("not locked in memory (RLIMIT_MEMLOCK): ticks may be late when it is short")
         run(guardian, supervisor, diary, notifier, title=title, is_stopping=lambda: stop.is_asked)
+    if stop.by_ctrl_z:
+        log.info("ended: an agent that is only suspended could not stop its motors")
 
 
 def _lock(runtime_dir: Path, ending: contextlib.ExitStack) -> None:

@@ -284,9 +284,7 @@ def test_silent_sensors_block_forward_and_leave_backward_free(start: Start) -> N
 
 
 @pytest.mark.parametrize("stop", [EStop(), Disarm()])
-def test_a_stop_is_put_out_although_the_motor_is_thought_to_stand(
-    start: Start, stop: EStop | Disarm
-) -> None:
+def test_a_stop_is_put_out_although_the_motor_is_thought_to_stand(start: Start, stop: EStop | Disarm) -> None:
     rig = start()
     for _ in range(2):  # latched or not
         rig.drivetrain.puts.append((1.0, 0.0))  # a plugin has written to a chip of ours
