@@ -16,7 +16,7 @@ from pi_agent.diary import Diary, read_latch
 from pi_agent.drivetrain import WiredDrivetrain
 from pi_agent.guardian import Guardian
 from pi_agent.journal import set_up_logging
-from pi_agent.neutral import save_plan
+from pi_agent.neutral import PLAN_FILE, save_plan, stop_all
 from pi_agent.outputs.opening import Outputs
 from pi_agent.pins import header_pins, simulated_pins
 from pi_agent.places import LOCK_FILE, own_runtime_dir, own_state_dir
@@ -100,6 +100,7 @@ def guard(config: AgentConfig, arguments: argparse.Namespace) -> None:
             pins = header_pins(runtime_dir)
         outputs = Outputs(pins, drive.pca9685)
         drivetrain = WiredDrivetrain(drive, outputs.open, "simulated board" if title else board_model())
+        _stop_what_was_left(runtime_dir)
         save_plan(runtime_dir, drivetrain.neutral_writes())
         ending.callback(drivetrain.close)
         drivetrain.claim()
@@ -129,6 +130,18 @@ def _lock(runtime_dir: Path, ending: contextlib.ExitStack) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as exc:
         raise HardwareError(f"another agent runs in {runtime_dir}; stop it first") from exc
+
+
+def _stop_what_was_left(runtime_dir: Path) -> None:
+    """The agent before us may have died at speed, on other outputs than ours: only its plan knows them.
+
+    systemd has seen to it already; who starts an agent by hand has nobody who would.
+    """
+    if problems := stop_all(str(runtime_dir)):
+        raise HardwareError(
+            f"a motor of the agent before this one may still run: {'; '.join(problems)}; "
+            f"once you are sure that none does:  rm {runtime_dir / PLAN_FILE}"
+        )
 
 
 def _worker_arguments(arguments: argparse.Namespace) -> list[str]:

@@ -239,17 +239,23 @@ _ACTS: dict[str, Callable[[str, int, float], None]] = {
 }
 
 
-def main(arguments: list[str]) -> int:
-    if len(arguments) != 1:
-        print("use: python3 -I -S neutral.py RUNTIME_DIR", file=sys.stderr)
-        return 2
-    writes, faults = load_plan(arguments[0])
-    problems = [f"{arguments[0]}/{PLAN_FILE} {fault}" for fault in faults]
+def stop_all(runtime_dir: str) -> list[str]:
+    """Carry out the plan left behind there; what may still run, in words."""
+    writes, faults = load_plan(runtime_dir)
+    problems = [f"{runtime_dir}/{PLAN_FILE} {fault}" for fault in faults]
     for write in writes:  # all of them, whatever becomes of one
         try:
             carry_out(write)
         except (OSError, ValueError, OverflowError, struct.error) as exc:
             problems.append(f"{write[0]} {write[2]} of {write[1]} may still run: {exc}")
+    return problems
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1:
+        print("use: python3 -I -S neutral.py RUNTIME_DIR", file=sys.stderr)
+        return 2
+    problems = stop_all(arguments[0])
     level = "<3>" if "JOURNAL_STREAM" in os.environ else ""  # systemd started us: an error, sd-daemon(3)
     for problem in problems:
         print(f"{level}neutral: {problem}", file=sys.stderr)

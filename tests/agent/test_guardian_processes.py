@@ -234,3 +234,24 @@ def test_an_e_stop_on_disk_is_there_when_the_daemon_starts(
     (tmp_path / "state" / "e_stop").write_text("E-stop pressed by Grace\n")
     agent = start(*daemon(tmp_path, "--port", "0"))
     assert "E-stop pressed by Grace: reset it" in agent.hear("STATUS=")
+
+
+def test_what_an_agent_with_other_settings_left_running_is_stopped_first(
+    start: Callable[..., Agent], tmp_path: Path
+) -> None:
+    with Board.open(tmp_path / "board") as board:
+        board.set_output(5, 0.7, 100.0)
+        neutral.save_plan(tmp_path, [("board", str(board.path), Board.duty_offset(5), 0.0)])
+        agent = start(*daemon(tmp_path, "--port", "0"))
+        agent.hear("STATUS=")
+        assert board.output(5)[0] == 0.0
+
+
+def test_a_motor_that_may_still_run_keeps_the_daemon_from_forgetting_it(tmp_path: Path) -> None:
+    neutral.save_plan(tmp_path, [("board", str(tmp_path / "gone"), 0, 0.0)])
+    command = [sys.executable, "-m", *daemon(tmp_path, "--port", "0")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 1
+    assert f"{tmp_path}/gone may still run" in done.stderr
+    assert f"rm {tmp_path / neutral.PLAN_FILE}" in done.stderr
+    assert "gone" in (tmp_path / neutral.PLAN_FILE).read_text()
