@@ -39,6 +39,7 @@ class Sender:
         self._lines = tuple(lines)
         self._renew_within_s = renew_within_s
         self._seq = itertools.count(step=2)  # each wish has two commands: itself and its neutral
+        self._order = threading.Lock()  # who numbers a wish also sends it first: the car drops what is older
         self._wishes: Mailbox[_Wish] = Mailbox()
         self._thread = threading.Thread(target=self._run, name="pynet drive sender", daemon=True)
 
@@ -51,7 +52,6 @@ class Sender:
         Raises:
             ValueError: Out of [-1, 1].
         """
-        seq = next(self._seq)
 
         def command(seq: int, throttle: float, steering: float) -> bytes:
             return encode(
@@ -64,10 +64,13 @@ class Sender:
                 )
             )
 
-        # The neutral answers the same Status as its wish: only who samples the stick may stamp.
-        self._wishes.put(
-            _Wish(command(seq, throttle, steering), command(seq + 1, 0.0, 0.0), time.monotonic())
-        )
+        throttle, steering = float(throttle), float(steering)  # a network's own numbers cannot be sent
+        with self._order:
+            seq = next(self._seq)
+            # The neutral answers the same Status as its wish: only who samples the stick may stamp.
+            self._wishes.put(
+                _Wish(command(seq, throttle, steering), command(seq + 1, 0.0, 0.0), time.monotonic())
+            )
 
     def path(
         self, points: Iterable[Sequence[float] | PathPoint], t_capture_ns: int, answers_ns: int, session: int
@@ -77,14 +80,16 @@ class Sender:
         Raises:
             ValueError: It is none that a car could follow; the text names the point.
         """
-        command = DrivePath(
-            session=session,
-            seq=next(self._seq),
-            points=tuple(map(_as_point, points)),
-            t_capture_ns=int(t_capture_ns),
-            answers_ns=int(answers_ns),
-        )
-        self._wishes.put(_Wish(encode(command), None, time.monotonic()))
+        way = tuple(map(_as_point, points))
+        with self._order:
+            command = DrivePath(
+                session=session,
+                seq=next(self._seq),
+                points=way,
+                t_capture_ns=int(t_capture_ns),
+                answers_ns=int(answers_ns),
+            )
+            self._wishes.put(_Wish(encode(command), None, time.monotonic()))
 
     def close(self) -> None:
         """End the thread."""
