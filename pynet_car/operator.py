@@ -226,6 +226,7 @@ class Operator:
                 raise DeadlineExceeded(f"not armed within {timeout_s:g} s: {status.reason}")
             self.wish(0.0, 0.0)
             self._await_next(status, left_s)
+        refuse_standing(status, self.id)  # it may be armed for who has taken the lease meanwhile
 
     def disarm(self) -> None:
         """Motors may not turn until armed again."""
@@ -245,8 +246,9 @@ class Operator:
         """
         done = threading.Event()
         errors: list[PynetError] = []
+        seen = self.status
         for line in (self._safety, self._control):  # at once on both: a lost segment holds one of them up
-            threading.Thread(target=self._press, args=(line, done, errors), daemon=True).start()
+            threading.Thread(target=self._press, args=(line, seen, done, errors), daemon=True).start()
         if not done.wait(timeout_s):
             done.set()  # ends both
             why = errors[-1] if errors else "no answer"
@@ -330,14 +332,15 @@ class Operator:
 
     # Threads of ours.
 
-    def _press(self, line: AskLine, done: threading.Event, errors: list[PynetError]) -> None:
+    def _press(self, line: AskLine, seen: Status, done: threading.Event, errors: list[PynetError]) -> None:
         while not done.is_set():
             try:
                 line.ask("e_stop")
                 done.set()
             except PynetError as exc:
                 errors[:] = [exc]
-                if self.is_connected and self.status.state is State.E_STOP:
+                # Not one from before: somebody may have reset the car since, and be driving.
+                if self.status is not seen and self.status.state is State.E_STOP:
                     done.set()
                 done.wait(SEND_PERIOD_S)
 

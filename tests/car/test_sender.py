@@ -38,8 +38,8 @@ def made() -> tuple[Recorder, Sender]:
 def test_numbers_of_a_network_are_sent_as_numbers() -> None:
     recorder, sender = made()
     sender.start()
-    stick: Any = np.float32(0.5), np.float64(-0.25)
-    sender.wish(*stick, SEEN)
+    throttle: Any = np.float32(0.5)
+    sender.wish(throttle, np.float64(-0.25), SEEN)
     deadline_s = time.monotonic() + 10
     while (0.5, -0.25) not in recorder.sticks:
         assert time.monotonic() < deadline_s

@@ -1,0 +1,46 @@
+"""What an Operator takes for true, and what it numbers, while others act beside it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from pynet_car.messages import State
+from pynet_car.operator import CarRefused, Operator
+from pynet_core.errors import LinkError
+from tests.car.fake_car import FakeCar
+from tests.car.test_operator import wait_for
+
+
+@pytest.fixture
+def car() -> Iterator[FakeCar]:
+    with FakeCar() as car:
+        yield car
+
+
+def test_an_e_stop_seen_before_the_press_does_not_confirm_it(car: FakeCar) -> None:
+    with Operator(port=car.port) as operator:
+        car.set(state=State.E_STOP, reason="pressed by somebody, some time ago")
+        wait_for(lambda: operator.status.state is State.E_STOP)
+        car.gateway.stop()  # from here on somebody else may reset it, and drive
+        wait_for(lambda: operator.status_age_s > 0.1)
+        with pytest.raises(LinkError, match="E-STOP not confirmed"):
+            operator.e_stop(timeout_s=0.3)
+
+
+def test_a_car_armed_by_who_took_the_lease_meanwhile_is_not_armed(car: FakeCar) -> None:
+    car.arms_at_once = False
+    with Operator(port=car.port) as operator:
+        operator.lease()
+
+        def take_over() -> None:
+            wait_for(lambda: "arm" in car.asked)
+            car.set(state=State.ARMED, holder="feed", holder_name="Grace", session=78)
+
+        other = threading.Thread(target=take_over)
+        other.start()
+        with pytest.raises(CarRefused, match="Grace drives"):
+            operator.arm()
+        other.join()
