@@ -46,6 +46,15 @@ def test_a_window_without_qt_says_in_one_line_what_to_type() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("package", ["cv2", "numpy", "simplejpeg"])
+def test_a_simulated_world_without_its_libraries_says_in_one_line_what_to_type(package: str) -> None:
+    done = without(package, "pynet_car.world.__main__", "--runtime-dir", "/nowhere")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"world: {package} is not installed, and this needs it; type:  pip install ")
+
+
+@pytest.mark.slow
 def test_doctor_works_without_gpiozero_and_tells_of_it() -> None:
     done = without("gpiozero", "pi_agent.__main__", "doctor")
     assert done.returncode == 1
