@@ -16,8 +16,10 @@ import base64
 import io
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
@@ -73,6 +75,7 @@ def run(
     when empty); `code_of` says what exit code an error of ours is.
     """
     speaker = speaker or program
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(
             stream, io.TextIOWrapper
@@ -95,6 +98,20 @@ def run(
         where = f"{exc.filename}: " if exc.filename else ""
         return _fail(speaker, f"{where}{exc.strerror or exc}", EXIT_FAILED)
     return code if isinstance(code, int) else 0
+
+
+def _open_what_is_closed() -> None:
+    """A program started with `>&-` has no stdout: one then that refuses all that is written to it.
+
+    Else a socket could get its number, and what looks at `sys.stdout` would fail.
+    """
+    if sys.stdin is None:
+        sys.stdin = Path(os.devnull).open()  # noqa: SIM115  as long as we live
+    if sys.stdout is None:
+        refusing = io.FileIO(os.open(os.devnull, os.O_RDONLY), "w")
+        sys.stdout = io.TextIOWrapper(refusing, write_through=True)  # as python -u
+    if sys.stderr is None:  # print would write to stdout
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  as long as we live
 
 
 def _fail(speaker: str, sentence: str, code: int) -> int:

@@ -112,7 +112,8 @@ class _Receiving:
                     click.echo(f"\r{shown()}\x1b[K", err=True, nl=False)
         finally:
             subscription.stop()
-            if not is_quiet:
+            # Of a stream that never began there is nothing to tell but why.
+            if not is_quiet and (is_live or self._taken or subscription.error is None):
                 click.echo(f"\r{shown()}\x1b[K" if is_live else shown(), err=True)
         if self._error is not None:
             raise self._error

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -25,7 +26,7 @@ from pynet_core.cli_gateway import split_address
 from pynet_core.errors import LinkError
 from pynet_core.gateway import Gateway
 from tests.core.loopback import eventually, serving
-from tests.core.shell import PYNET, is_told, sections, started, typed
+from tests.core.shell import PYNET, TIMEOUT_S, is_told, sections, started, typed
 
 NO_JSON: Final = {"pynet completion"}
 
@@ -160,6 +161,15 @@ def test_nobody_who_reads_is_no_traceback(gateway: Gateway) -> None:
     _, told = asking.communicate(timeout=20)
     assert asking.returncode == 1
     assert told == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", ["--version", "bench --seconds 0.05 --port"])
+def test_a_stdout_that_is_closed_is_one_sentence(verb: str, gateway: Gateway) -> None:
+    port = [str(gateway.port)] if verb.endswith("--port") else []
+    words = shlex.join([*PYNET, *verb.split(), *port])
+    done = subprocess.run(["sh", "-c", f"{words} >&-"], capture_output=True, text=True, timeout=TIMEOUT_S)
+    assert is_told(done) == "Bad file descriptor"
 
 
 def plugin(folder: Path, line: str) -> None:

@@ -324,6 +324,12 @@ def test_head_takes_what_it_wants_of_a_stream_and_that_is_no_traceback(port: int
 
 
 @pytest.mark.slow
+def test_of_a_stream_that_never_began_no_figures_are_told(port: int) -> None:
+    told = is_told(typed("stream", "localhost", "--port", port, "nothing_of_that_name"))
+    assert "no subroutine 'nothing_of_that_name' is registered" in told
+
+
+@pytest.mark.slow
 def test_ctrl_c_ends_a_stream_with_its_figures(port: int) -> None:
     streaming = started("stream", f"localhost:{port}", "count_to", 10**9, 0.01)
     assert streaming.stdout is not None
