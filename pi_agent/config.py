@@ -60,8 +60,8 @@ class EncoderConfig:
     enabled: bool = True
     left_pins: tuple[Pin, Pin] = (20, 21)  # A, B; swap them if driving forward counts down
     right_pins: tuple[Pin, Pin] = (26, 16)
-    ticks_per_m: Annotated[float, Meta(gt=0.0, le=100_000.0)] = 98.0  # one tick is a full quadrature cycle
-    track_width_m: Annotated[float, Meta(gt=0.0, le=5.0)] = 0.18  # left to right wheel
+    ticks_per_m: Annotated[float, Meta(ge=1.0, le=100_000.0)] = 98.0  # one tick is a full quadrature cycle
+    track_width_m: Annotated[float, Meta(ge=0.01, le=5.0)] = 0.18  # left to right wheel
     period_s: Annotated[float, Meta(ge=0.005, le=0.1)] = 0.02
 
 

@@ -271,6 +271,15 @@ def test_a_dead_workers_readings_die_with_it(start: Start) -> None:
 # reflex
 
 
+def test_a_velocity_that_no_car_has_ends_no_tick(start: Start) -> None:
+    rig = start(CONFIG)
+    rig.arm()
+    rig.odometry(1e200)  # its square is no float
+    rig.scan([3.0] * 4)
+    rig.drive(0.5)
+    assert rig.duty > 0.0
+
+
 def test_silent_sensors_block_forward_and_leave_backward_free(start: Start) -> None:
     rig = start(CONFIG)
     rig.arm()

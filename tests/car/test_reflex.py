@@ -155,7 +155,8 @@ def test_a_camera_is_blind_after_one_second_and_before_its_first_frame() -> None
 def test_velocity_is_known_only_from_fresh_and_sound_odometry() -> None:
     assert known_velocity_mps(odometry(1.5, age_ms=200), period_s=0.02, now_ns=NOW) == 1.5
     assert known_velocity_mps(odometry(1.5, age_ms=201), period_s=0.02, now_ns=NOW) is None
-    assert known_velocity_mps(odometry(math.nan), period_s=0.02, now_ns=NOW) is None
+    for value in (math.nan, math.inf, -1e200, 101.0):
+        assert known_velocity_mps(odometry(value), period_s=0.02, now_ns=NOW) is None
     faulty = odometry(1.5, state=ReadingState.FAULT)
     assert known_velocity_mps(faulty, period_s=0.02, now_ns=NOW) is None
     assert known_velocity_mps(None, period_s=0.02, now_ns=NOW) is None
