@@ -57,14 +57,20 @@ def load_sensors(
     if entry_points is None:
         entry_points = metadata.entry_points(group=GROUP)
     sensors: dict[str, Sensor] = {}
+    taken = set(reserved)
     broken: list[StreamInfo] = []
     # Ours first: the guardian brakes by proximity, and a plugin may not take its name.
-    found = sorted(entry_points, key=lambda point: (not point.value.startswith("pi_agent."), point.name))
+    found = sorted(entry_points, key=lambda point: (not _is_ours(point), point.name))
     for point in found:
         try:
-            if point.name in sensors or point.name in reserved:
+            if point.name in taken:
                 raise ConfigError(f"the name {point.name!r} is taken")
+            if _is_ours(point):
+                taken.add(
+                    point.name
+                )  # although it may fail: by its name the guardian would believe another's
             sensors[point.name] = _make(point, config)
+            taken.add(point.name)
         except Absent as exc:
             log.info("no sensor %s: %s", point.name, exc)
             broken.append(_refused(point.name, f"{ABSENT}{exc}"))
@@ -77,6 +83,10 @@ def load_sensors(
     for name in config.sensors.keys() - {point.name for point in found}:
         log.warning("[sensors.%s] in the settings belongs to no installed plugin", name)
     return Loaded(tuple(sensors.values()), tuple(broken))
+
+
+def _is_ours(point: EntryPoint) -> bool:
+    return point.value.startswith("pi_agent.")
 
 
 def _refused(name: str, state: str) -> StreamInfo:

@@ -149,6 +149,15 @@ def test_a_plugin_cannot_take_the_place_of_a_sensor_of_ours() -> None:
     assert isinstance(loaded.sensors[0], Battery)
 
 
+@pytest.mark.parametrize("fault", [RuntimeError("its pins are somebody else's"), raising])
+def test_a_plugin_cannot_take_the_place_of_a_sensor_of_ours_that_fails(fault: object) -> None:
+    """The guardian brakes by what comes under these names."""
+    ours, other = Point("battery", fault, "pi_agent.sensors.battery:B"), Point("battery", Battery, "a:A")
+    loaded = load_sensors(AgentConfig(), (), [other, ours])
+    assert loaded.sensors == ()
+    assert [info.state for info in loaded.broken][1:] == ["ConfigError: the name 'battery' is taken"]
+
+
 def test_settings_for_a_plugin_that_is_not_there_are_said(caplog: pytest.LogCaptureFixture) -> None:
     load_sensors(AgentConfig(sensors={"batery": {}}), (), [Point("battery", Battery)])
     assert "[sensors.batery] in the settings belongs to no installed plugin" in caplog.text
