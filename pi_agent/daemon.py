@@ -17,6 +17,7 @@ from pi_agent.drivetrain import WiredDrivetrain
 from pi_agent.guardian import Guardian
 from pi_agent.journal import set_up_logging
 from pi_agent.neutral import PLAN_FILE, save_plan, stop_all
+from pi_agent.outputs.holding import hold
 from pi_agent.outputs.opening import Outputs
 from pi_agent.pins import header_pins, simulated_pins
 from pi_agent.places import LOCK_FILE, own_runtime_dir, own_state_dir
@@ -100,6 +101,7 @@ def guard(config: AgentConfig, arguments: argparse.Namespace) -> None:
             pins = header_pins(runtime_dir)
         outputs = Outputs(pins, drive.pca9685)
         drivetrain = WiredDrivetrain(drive, outputs.open, "simulated board" if title else board_model())
+        hold(drivetrain.neutral_writes(), ending)
         _stop_what_was_left(runtime_dir)
         save_plan(runtime_dir, drivetrain.neutral_writes())
         ending.callback(drivetrain.close)
