@@ -21,7 +21,14 @@ from pi_agent.outputs.holding import hold
 from pi_agent.outputs.opening import Outputs
 from pi_agent.pins import header_pins, simulated_pins
 from pi_agent.places import LOCK_FILE, own_runtime_dir, own_state_dir
-from pi_agent.procs import EXIT_CONFIG, adopt_orphans, run_before_others, stay_in_memory, worker_command
+from pi_agent.procs import (
+    EXIT_CONFIG,
+    adopt_orphans,
+    leave_will,
+    run_before_others,
+    stay_in_memory,
+    worker_command,
+)
 from pi_agent.supervisor import Supervisor, run
 from pi_agent.systemd import Notifier
 from pynet_car.world import BOARD_FILE
@@ -87,6 +94,8 @@ def guard(config: AgentConfig, arguments: argparse.Namespace) -> None:
         _lock(runtime_dir, ending)
         title = ""
         drive = effective_drive(config)
+        notifier = Notifier()
+        ending.callback(notifier.close)
         if is_simulated(config):
             board = ending.enter_context(Board.open(runtime_dir / BOARD_FILE))
             title = "SIMULATED CAR: "
@@ -104,12 +113,12 @@ def guard(config: AgentConfig, arguments: argparse.Namespace) -> None:
         hold(drivetrain.neutral_writes(), ending)
         _stop_what_was_left(runtime_dir)
         save_plan(runtime_dir, drivetrain.neutral_writes())
+        if not notifier.is_heard:  # systemd runs neutral.py after our death
+            leave_will(runtime_dir, ending)
         ending.callback(drivetrain.close)
         drivetrain.claim()
         diary = Diary(state_dir)
         ending.callback(diary.close)
-        notifier = Notifier()
-        ending.callback(notifier.close)
         guardian = Guardian(config, drivetrain, diary, e_stopped=read_latch(state_dir))
         supervisor = Supervisor(guardian, diary, worker_command(_worker_arguments(arguments)))
         ending.callback(supervisor.end)

@@ -1,4 +1,4 @@
-"""Make every output neutral, whoever else is dead: `python3 -I -S neutral.py RUNTIME_DIR`.
+"""Make every output neutral, whoever else is dead: `python3 -I -S neutral.py RUNTIME_DIR [--after FD]`.
 
 A released line keeps its level and a PWM chip runs on, so the guardian leaves
 `neutral.json` behind before it takes a pin: the exact writes that stop what
@@ -7,6 +7,9 @@ ExecStopPost, with the standard library alone, as often as you like, and
 beside a living agent too: it can only stop something.
 Steering is not among them: it moves nothing by itself, and a servo that jumps
 while nobody watches helps nobody.
+
+With --after it leaves a process behind that does so once the other end of that
+pipe is closed: where no systemd looks after the agent, the agent starts it.
 
 Exit code 0: all is neutral, or no pin was ever taken.  1: something may still
 run; stderr says what.  2: wrong use.
@@ -21,6 +24,7 @@ import os
 import stat
 import struct
 import sys
+import time
 from collections.abc import Callable, Iterable
 
 # No Final here, and no dataclass: `typing` and `dataclasses` would double the time this takes.
@@ -48,6 +52,8 @@ _RESTART, _AUTO_INCREMENT, _SLEEP = 0x80, 0x20, 0x10
 _LED0 = 0x06  # four registers a channel: on low, on high, off low, off high
 _FULL_OFF = 0x10  # in the last of them; weighs more than all else there
 _TRIES = 3  # motors disturb the bus
+AFTER_S = 1.0  # a process that dies closes its pipe before, or after, it gives back its lines
+_AGAIN_S = 0.02
 
 
 def save_plan(runtime_dir: str | os.PathLike[str], writes: Iterable[NeutralWrite]) -> None:
@@ -251,11 +257,27 @@ def stop_all(runtime_dir: str) -> list[str]:
     return problems
 
 
+def stop_all_after(fd: int, runtime_dir: str) -> list[str]:
+    """`stop_all` in a process left behind, once the other end of this pipe is closed."""
+    if os.fork():
+        os._exit(0)  # so that it is nobody's child, and nobody's to bury
+    os.read(fd, 1)
+    until_s = time.monotonic() + AFTER_S
+    while (problems := stop_all(runtime_dir)) and time.monotonic() < until_s:
+        time.sleep(_AGAIN_S)
+    is_known = os.path.exists(os.path.join(runtime_dir, PLAN_FILE))  # noqa: PTH110, PTH118
+    return problems if is_known else []  # all was thrown away together, simulated motors and plan
+
+
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 1:
-        print("use: python3 -I -S neutral.py RUNTIME_DIR", file=sys.stderr)
-        return 2
-    problems = stop_all(arguments[0])
+    match arguments:
+        case [runtime_dir]:
+            problems = stop_all(runtime_dir)
+        case [runtime_dir, "--after", fd]:
+            problems = stop_all_after(int(fd), runtime_dir)
+        case _:
+            print("use: python3 -I -S neutral.py RUNTIME_DIR [--after FD]", file=sys.stderr)
+            return 2
     level = "<3>" if "JOURNAL_STREAM" in os.environ else ""  # systemd started us: an error, sd-daemon(3)
     for problem in problems:
         print(f"{level}neutral: {problem}", file=sys.stderr)

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from pi_agent import neutral
 from pi_agent.ciphers import cpu_info, environment_for
 from pi_agent.link import GuardianLink, ToGuardian
 from pynet_core.errors import HardwareError
@@ -58,6 +59,28 @@ def adopt_orphans() -> None:
     port and the worker's end of the link for as long as it lives.
     """
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # no kernel in use refuses
+
+
+def leave_will(runtime_dir: Path, ending: contextlib.ExitStack) -> None:
+    """Once this process has died, however, its outputs are made neutral; to be called before `adopt_orphans`.
+
+    Only systemd can do so when all else is killed too, or when we hang.
+
+    Raises:
+        HardwareError: No process can be started.
+    """
+    theirs, ours = os.pipe()
+    ending.callback(os.close, ours)
+    command = [sys.executable, "-I", "-S", neutral.__file__, str(runtime_dir), "--after", str(theirs)]
+    try:
+        # A session of its own: Ctrl-C and a terminal that closes are not for it.
+        subprocess.run(
+            command, stdin=subprocess.DEVNULL, pass_fds=[theirs], start_new_session=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError) as exc:
+        raise HardwareError(f"nobody would stop the motors after us: {exc}") from exc
+    finally:
+        os.close(theirs)
 
 
 def run_before_others() -> bool:

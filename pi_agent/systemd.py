@@ -28,6 +28,11 @@ class Notifier:
         else:
             self._socket = sock
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether systemd has started us."""
+        return self._socket is not None
+
     def ready(self) -> None:
         """We do what we are for."""
         self._send("READY=1")

@@ -138,9 +138,7 @@ def why_not(stop: Stop, report: Report, *, sees_outputs: bool, service_pid: int 
     if stop.kills is not None and not sees_outputs:
         return "nobody could tell: the outputs cannot be read back, and who speaks for them would be dead"
     if stop.needs_service and service_pid != report.guardian_pid:
-        return (
-            "needs the service: nothing else makes the outputs neutral after the guardian, or starts it again"
-        )
+        return "needs the service: nothing else ends a guardian that hangs, or starts it again"
     if stop.kills is not None:
         try:
             os.kill(stop.kills(report), 0)
