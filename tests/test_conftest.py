@@ -60,6 +60,5 @@ def run_suite(folder: Path, suite: str, **environment: str) -> str:
     (folder / "test_suite.py").write_text(suite)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(folder)]
     environment = {**os.environ, **environment}
-    return subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=60, check=False
-    ).stdout
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return run.stdout + run.stderr + f"ended with {run.returncode}"

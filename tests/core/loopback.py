@@ -135,6 +135,8 @@ class RawPeer:
 
     def __init__(self, sock: socket.socket) -> None:
         sock.settimeout(PATIENCE_S)
+        if sock.family == socket.AF_INET:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else each second frame waits 40 ms
         self.sock = sock
         self._decoder = FrameDecoder()
         self._decoder.opening = False
