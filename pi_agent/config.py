@@ -50,7 +50,8 @@ class ProximityConfig:
         HeadConfig(name="front_mid_right", trigger_pin=25, echo_pin=24, bearing_deg=-15.0),
         HeadConfig(name="front_right", trigger_pin=6, echo_pin=5, bearing_deg=-50.0),
     )
-    max_range_m: Annotated[float, Meta(ge=0.1, le=5.0)] = 3.0  # an HC-SR04 hears no further than 4-5 m
+    # An HC-SR04 hears no further than 4-5 m.  The car goes no faster than it can stop within this.
+    max_range_m: Annotated[float, Meta(ge=0.1, le=5.0)] = 3.0
     # Of one head.  Its data sheet asks for 60 ms between pings; over 250 ms all readings would be stale.
     period_s: Annotated[float, Meta(ge=0.05, le=0.25)] = 0.06
 

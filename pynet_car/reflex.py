@@ -91,14 +91,14 @@ def _obstacle(head: Head, reading: Reading | None, approach_mps: float, now_ns: 
     age_ns = now_ns - reading.captured_ns
     if reading.state is ReadingState.STALE or not is_recent(age_ns, head.period_s):
         return "is stale"
-    if reading.state is ReadingState.OUT_OF_RANGE:
-        return ""
     if reading.state is ReadingState.FAULT or not (math.isfinite(reading.value) and reading.value >= 0.0):
         return "is faulty"
     ahead, beside = _axes(head.bearing_rad)
-    if reading.value * beside < HALF_TRACK_M and reading.value * ahead < stopping_m(approach_mps):
-        return f"sees something at {reading.value:.2f} m"
-    return ""
+    if reading.value * beside >= HALF_TRACK_M or reading.value * ahead >= stopping_m(approach_mps):
+        return ""
+    if reading.state is ReadingState.OUT_OF_RANGE:  # clear that far, and nobody knows what comes then
+        return f"sees {reading.value:.2f} m far, too little at this speed"
+    return f"sees something at {reading.value:.2f} m"
 
 
 @functools.cache  # a car has a handful of bearings, and a hundred ticks a second

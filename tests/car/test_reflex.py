@@ -55,8 +55,13 @@ def test_speed_counts_only_toward_the_sensor() -> None:
     assert sight(reading(0.5, channel="behind"), BEHIND, velocity_mps=-2.0).blocked_backward
 
 
-def test_out_of_range_is_clear() -> None:
-    assert sight(reading(0.0, state=ReadingState.OUT_OF_RANGE), velocity_mps=5.0) == CLEAR
+def test_out_of_range_is_clear_to_the_sensors_range_and_no_further() -> None:
+    clear = reading(3.0, state=ReadingState.OUT_OF_RANGE)
+    assert sight(clear, velocity_mps=3.7) == CLEAR
+    assert sight(clear, velocity_mps=None) == CLEAR
+    assert "too little at this speed" in sight(clear, velocity_mps=3.9).reason
+    short = reading(0.25, state=ReadingState.OUT_OF_RANGE)  # max_range_m = 0.25: it would never brake
+    assert sight(short, velocity_mps=0.0).blocked_forward
 
 
 @pytest.mark.parametrize("state", [ReadingState.FAULT, ReadingState.STALE])
