@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from pynet_core.pacing import Window
 
@@ -41,7 +41,7 @@ _SO_MAX_PACING_RATE: Final = 47  # Linux
 _SIOCOUTQNSD: Final = 0x894B  # Linux: of those that follow, the ones that have not been sent yet
 _SIOCOUTQ: Final = 0x5411  # Linux: bytes in the send queue that the peer has not acknowledged
 _TCP_INFO: Final = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
-_INFO: Final = struct.Struct("=B67xI72xI")  # state, smoothed round trip in us, bytes not sent yet: Linux 4.6
+_INFO: Final = struct.Struct("=B67xI68xII")  # as _Heard: Linux 4.6
 _TRAVELS: Final = frozenset({1, 8})  # ESTABLISHED, CLOSE_WAIT: what is sent may still be acknowledged
 
 
@@ -210,19 +210,24 @@ class Pacer:
         """Until so much may be sent: most of what was sent before has arrived."""
         was_full = False
         while True:
-            state, rtt_us, unsent = _heard_by_tcp(self._sock)
-            if state not in _TRAVELS:
+            heard = _heard_by_tcp(self._sock)
+            if heard.state not in _TRAVELS:
                 return  # nothing will arrive: sending says why
             under_way = self._under_way()
             self.window.heard(
-                rtt_us / 1e6, self._clock(), sent=self._sent, under_way=under_way, was_full=was_full
+                heard.rtt_us / 1e6,
+                self._clock(),
+                acks=heard.acks,
+                sent=self._sent,
+                under_way=under_way,
+                was_full=was_full,
             )
             if under_way + size <= self.window.bytes:
                 self._tell_rate(self.window.bytes_per_s)
                 return
             # What waits in the kernel waits for something else: a larger window would change nothing.
-            was_full = unsent < self.window.bytes // 2
-            time.sleep(min(max(LEAST_WAIT_S, rtt_us / 8e6), MOST_WAIT_S))
+            was_full = heard.unsent_bytes < self.window.bytes // 2
+            time.sleep(min(max(LEAST_WAIT_S, heard.rtt_us / 8e6), MOST_WAIT_S))
 
     def _tell_rate(self, rate: float) -> None:
         """The kernel spaces packets out; not every little change is worth a call."""
@@ -245,8 +250,15 @@ def pacer_for(sock: socket.socket) -> Pacer | None:
     return Pacer(sock)
 
 
-def _heard_by_tcp(sock: socket.socket) -> tuple[int, int, int]:
-    """State, smoothed round trip in us, and bytes that have not been sent yet, of a connection."""
+class _Heard(NamedTuple):
+    """What TCP says of a connection."""
+
+    state: int
+    rtt_us: int  # smoothed
+    acks: int  # packets that have come
+    unsent_bytes: int
+
+
+def _heard_by_tcp(sock: socket.socket) -> _Heard:
     assert _TCP_INFO is not None
-    state, rtt_us, unsent = _INFO.unpack(sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _INFO.size))
-    return state, rtt_us, unsent
+    return _Heard(*_INFO.unpack(sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _INFO.size)))

@@ -29,8 +29,10 @@ class Flow:
     may_send: float = 0.0  # by the rate at which it leaves
     delivered: int = 0
     rtt_s: float = 0.0
+    acks: int = 0
 
     def arrived(self, took_s: float) -> None:
+        self.acks += 1
         self.under_way -= PACKET_BYTES
         self.delivered += PACKET_BYTES
         self.rtt_s += (took_s - self.rtt_s) / 8 if self.rtt_s else took_s
@@ -43,6 +45,7 @@ class Way:
     rate: float
     delay_s: float  # there and back
     jitter_s: float = 0.0
+    keeps_order: bool = False  # what comes behind something late is late too
     stalls: float = 0.0  # of the time, in which no acknowledgement is looked at
     now_s: float = 1000.4
     flows: list[Flow] = field(default_factory=list)
@@ -56,6 +59,7 @@ class Way:
         self._random = random.Random(3)
         self._owed = 0.0
         self._stalled = False
+        self._last_s = 0.0  # when the newest packet is due
         self.rises_s: list[float] = []  # how long a packet that came now would wait, each tick
 
     def add(self) -> Flow:
@@ -82,7 +86,14 @@ class Way:
         for flow in self.flows:
             size = flow.window.slice_bytes
             full = flow.busy and flow.under_way + size > flow.window.bytes
-            flow.window.heard(flow.rtt_s, self.now_s, sent=flow.sent, under_way=flow.under_way, was_full=full)
+            flow.window.heard(
+                flow.rtt_s,
+                self.now_s,
+                acks=flow.acks,
+                sent=flow.sent,
+                under_way=flow.under_way,
+                was_full=full,
+            )
             rate = flow.window.bytes_per_s or 1e12
             flow.may_send = min(flow.may_send + rate * TICK_S, max(2 * PACKET_BYTES, rate * TICK_S))
             while (
@@ -104,6 +115,8 @@ class Way:
             self._free_s = max(self._free_s, self.now_s - TICK_S) + PACKET_BYTES / self.rate
             if sender is not None:
                 due_s = self._free_s + self.delay_s + abs(self._random.gauss(0, self.jitter_s))
+                if self.keeps_order:
+                    due_s = self._last_s = max(due_s, self._last_s)
                 heapq.heappush(self._under_way, (due_s, next(self._numbers), sender, sent_s))
 
     @property
@@ -150,6 +163,36 @@ def test_a_long_way_is_filled_soon_although_it_jitters(delay_s: float, jitter_s:
     way.run(10)
     assert share(way, flow, 10) > 0.8
     assert way.rise_p99_s < MAY_WAIT_S
+
+
+@pytest.mark.parametrize(
+    ("jitter_s", "keeps_order", "stalls"),
+    [
+        (0.0, False, 0.0),
+        (0.003, True, 0.0),
+        (0.01, False, 0.0),
+        (0.01, True, 0.0),
+        (0.02, False, 0.0),
+        (0.0, False, 0.1),
+    ],
+)
+def test_4_mb_are_over_a_long_way_in_5_s_whatever_its_unrest(
+    jitter_s: float, keeps_order: bool, stalls: float
+) -> None:
+    way = Way(40e6 / 8, 0.1, jitter_s, keeps_order, stalls)
+    flow = way.add()
+    way.run(5)
+    assert flow.delivered > 4e6
+    assert max(way.rises_s) < MAY_WAIT_S
+
+
+@pytest.mark.parametrize("delay_s", [0.01, 0.03, 0.1])
+def test_who_reads_acknowledgements_late_makes_nobody_wait_for_it(delay_s: float) -> None:
+    way = Way(40e6 / 8, delay_s, stalls=0.2)
+    flow = way.add()
+    way.run(20)
+    assert way.rise_p99_s < MAY_WAIT_S
+    assert share(way, flow, 20) > 0.5
 
 
 def test_bulk_takes_what_others_leave_and_comes_back_when_they_have_gone() -> None:
@@ -235,7 +278,7 @@ def test_who_sends_little_gets_no_larger_window() -> None:
 def test_before_the_first_round_trip_is_known_nothing_changes() -> None:
     window = Window()
     before = window.bytes
-    window.heard(0.0, 1.0, sent=before, under_way=0, was_full=True)
+    window.heard(0.0, 1.0, acks=0, sent=before, under_way=0, was_full=True)
     assert window.bytes == before
 
 
@@ -243,7 +286,7 @@ def test_on_this_machine_the_window_is_soon_larger_than_any_buffer() -> None:
     window, sent, rounds = Window(), 0, 0
     while window.bytes < 4_000_000:
         sent += window.bytes
-        window.heard(0.0001, 1.0, sent=sent, under_way=0, was_full=True)
+        window.heard(0.0001, 1.0, acks=rounds + 1, sent=sent, under_way=0, was_full=True)
         rounds += 1
     assert rounds < 40
     assert window.bytes_per_s == 0, "as fast as it likes"
