@@ -290,6 +290,8 @@ class Client(Pair):
         try:
             return self._draw(name, callback, stopping, window)
         finally:
+            if self._channel.session.state is not State.IDLE:  # interrupted between two items
+                self._exchange.cut()
             self._channel.keep_every()
             self._streamer = 0
             self._stream_over.set()

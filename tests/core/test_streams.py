@@ -123,6 +123,25 @@ def test_only_false_itself_ends_a_stream(gateway: Gateway, client: Client, answe
     assert got == [0, 1, 2, 3]
 
 
+class Interrupted(int):
+    """Ctrl-C comes when something is added to it."""
+
+    def __add__(self, _: int) -> int:
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_between_two_items_closes_the_pair_which_can_be_opened_anew(
+    gateway: Gateway, client: Client
+) -> None:
+    gateway.add_subroutine("tick", Ticker(), keep="latest")
+    client.replaced = Interrupted()  # counted when an item has come, before the callback
+    with pytest.raises(KeyboardInterrupt):
+        client.get_subroutine_stream("tick", lambda *_: None)
+    assert not client.connected
+    client.reopen()
+    assert client.ping().message == "ping"
+
+
 @pytest.mark.parametrize("error", [KeyError("mine"), KeyboardInterrupt(), LinkClosed("of another link")])
 @pytest.mark.parametrize("options", [{}, {"shared": True, "keep": "latest"}])
 def test_what_a_callback_raises_comes_out_as_it_is_and_the_pair_goes_on(
