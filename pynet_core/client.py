@@ -384,6 +384,7 @@ class Client(Pair):
 
     def _cancel(self, name: str, timeout_s: float) -> None:
         """End the running stream and read what was on its way."""
+        self._is_cancelled = True  # if the pair is lost over it, nobody asks for the stream again
         deadline = Deadline(timeout_s, f"the end of stream {name!r}")
         try:
             self._exchange.send(Frame(Kind.CANCEL))

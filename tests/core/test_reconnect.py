@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,10 @@ from pynet_core.redial import Redial, may_mend, pauses
 from pynet_core.session import Session
 from pynet_core.subroutines import caller
 from pynet_core.subscription import Subscription
+from pynet_core.wire import Frame, Kind
 from tests.core.loopback import (
     PATIENCE_S,
+    FakeGateway,
     Gate,
     Ticker,
     controller_of,
@@ -335,6 +338,31 @@ def test_a_callback_that_raises_a_link_error_of_another_pair_ends_the_subscripti
         assert running.wait(PATIENCE_S)
         assert str(running.error) == "another pair's"
         assert client.reconnections == 0
+
+
+def test_a_stream_that_its_callback_has_ended_is_not_asked_for_again_if_its_pair_is_lost_then() -> None:
+    got: list[int] = []
+
+    def callback(_name: str, ident: int, _body: bytes) -> bool:
+        got.append(ident)
+        return False
+
+    with FakeGateway() as fake, ThreadPoolExecutor() as other:
+
+        def begin() -> tuple[Client, Subscription]:
+            client = controller_of(fake).get_client(reconnect=True)
+            return client, client.subscribe("one", callback)
+
+        begun = other.submit(begin)
+        with fake.accept_stream() as peer:
+            client, running = begun.result(PATIENCE_S)
+            peer.send(Frame(Kind.ITEM, 7))
+            assert peer.receive().kind == Kind.CANCEL
+            peer.reset()
+            assert running.wait(PATIENCE_S)
+    assert got == [7]
+    assert client.reconnections == 0
+    client.close()
 
 
 def test_a_stream_that_blocks_its_caller_raises_when_its_pair_is_lost(gateway: Gateway) -> None:
