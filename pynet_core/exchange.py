@@ -108,10 +108,11 @@ class Exchange:
             self.cut()
             self.check_open()
 
-    def give_up(self) -> None:
-        """Stop trying to open it; any thread."""
+    def give_up(self, *, for_good: bool = False) -> None:
+        """Stop trying to open it, and with `for_good` never try again; any thread."""
+        self.is_done = self.is_done or for_good
         if self._redial is not None:
-            self._redial.give_up()
+            self._redial.give_up(for_good=for_good)
 
     def remaining_s(self) -> float | None:
         """How long the next step may take: what `timeout_s` and `deadline` leave of it.

@@ -188,8 +188,7 @@ class Pair:
 
     def close(self) -> None:
         """Stop its subscriptions, close the pair, wait up to 1 s for its place to be free.  Idempotent."""
-        self._exchange.is_done = True
-        self._exchange.give_up()
+        self._exchange.give_up(for_good=True)
         for subscription in self._subscriptions:
             subscription.stop()
         if not self.connected:

@@ -40,9 +40,11 @@ class Redial:
         self._open_pair = open_pair
         self._timeout_s = timeout_s  # of one try
         self._given_up = threading.Event()
+        self._is_over = False
 
-    def give_up(self) -> None:
-        """Whoever waits in it gets LinkClosed; any thread."""
+    def give_up(self, *, for_good: bool = False) -> None:
+        """Whoever waits in it gets LinkClosed, with `for_good` who comes later too; any thread."""
+        self._is_over = self._is_over or for_good
         self._given_up.set()
 
     def __call__(self, within_s: float | None, stopping: threading.Event | None = None) -> PlainChannel:
@@ -53,6 +55,8 @@ class Redial:
             PynetError: What no further try would mend.
         """
         self._given_up.clear()
+        if self._is_over:  # after the other, or one of the two might never be seen
+            raise LinkClosed("given up at this end")
         deadline = Deadline(within_s, "the gateway")
         left_s = within_s
         for pause_s in pauses():

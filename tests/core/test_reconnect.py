@@ -106,6 +106,20 @@ def test_a_connection_that_comes_when_it_is_no_longer_wanted_is_closed() -> None
     assert given[0].is_closed
 
 
+def test_a_redial_that_was_given_up_for_good_just_before_it_begins_makes_no_try() -> None:
+    tries: list[float] = []
+
+    def once(timeout_s: float) -> PlainChannel:
+        tries.append(timeout_s)
+        raise LinkError("no gateway")
+
+    redial = Redial(once, 1.0)
+    redial.give_up(for_good=True)
+    with pytest.raises(LinkClosed, match="given up at this end"):
+        redial(0.0)
+    assert tries == []
+
+
 def test_a_redial_of_no_time_is_one_try_and_raises_its_error() -> None:
     tries: list[float] = []
 
