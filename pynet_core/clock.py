@@ -11,7 +11,7 @@ class Deadline:
     """The instant `timeout_s` from now; never, when that is None."""
 
     def __init__(self, timeout_s: float | None, what: str) -> None:
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._at = None if timeout_s is None else time.monotonic() + timeout_s
         self._what = what
 
@@ -29,5 +29,5 @@ class Deadline:
             return None
         left_s = self._at - time.monotonic()
         if left_s <= 0:
-            raise DeadlineExceeded(f"{self._what}: nothing within {self._timeout_s:g} s")
+            raise DeadlineExceeded(f"{self._what}: nothing within {self.timeout_s:g} s")
         return left_s

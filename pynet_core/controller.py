@@ -158,8 +158,8 @@ class Controller(TreeMover):
             raise ValueError(f"purpose must be one of {', '.join(PURPOSES)}, got {purpose!r}")
         where = f"{host or 'this machine'} port {port}"
         pair.attempt += 1
-        sock = _connect(host or "127.0.0.1", port, where, timeout_s)
         deadline = Deadline(timeout_s, f"the gateway at {where}")
+        sock = _connect(host or "127.0.0.1", port, where, deadline)
         try:
             credentials = self._credentials_for(sock, where)
             channel_type = PlainChannel if credentials is None else TlsChannel
@@ -292,11 +292,24 @@ def _prove(channel: PlainChannel, credentials: Credentials, deadline: Deadline) 
     return fingerprint
 
 
-def _connect(host: str, port: int, where: str, timeout_s: float) -> socket.socket:
+def _connect(host: str, port: int, where: str, deadline: Deadline) -> socket.socket:
     try:
-        return socket.create_connection((host, port), timeout_s)
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        for number, (family, kind, protocol, _, address) in enumerate(addresses):
+            sock = socket.socket(family, kind, protocol)
+            try:
+                left_s = deadline.remaining_s()
+                # Who does not answer under the one address leaves time for the next.
+                sock.settimeout(None if left_s is None else left_s / (len(addresses) - number))
+                sock.connect(address)
+                return sock
+            except BaseException as exc:
+                sock.close()
+                if number == len(addresses) - 1 or not isinstance(exc, OSError):
+                    raise
+        raise OSError("it has no address")
     except TimeoutError as exc:
-        raise DeadlineExceeded(f"no answer from {where} within {timeout_s:g} s") from exc
+        raise DeadlineExceeded(f"no answer from {where} within {deadline.timeout_s:g} s") from exc
     except ConnectionRefusedError as exc:
         raise LinkError(f"no gateway at {where}: is it started, and is this its port?") from exc
     except (OSError, UnicodeError) as exc:  # the last: a host that is no name

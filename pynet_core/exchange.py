@@ -189,10 +189,12 @@ class Exchange:
         try:
             if timeout_s is None or len(frame.body) <= SENT_AT_ONCE_BYTES:
                 channel.send(frame)
+                answer = channel.receive(timeout_s, ANSWER)
             else:
+                deadline = Deadline(timeout_s, ANSWER)  # for both
                 with self.cut_after(timeout_s, TAKING):
                     channel.send(frame)
-            answer = channel.receive(timeout_s, ANSWER)
+                answer = channel.receive_by(deadline)
         except LocalProtocolError:  # nothing was sent
             raise
         # Gone, late, or interrupted (Ctrl-C) who knows where in a frame: of no more use.  A late answer

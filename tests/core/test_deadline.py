@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from pynet_core.channel import PlainChannel
 from pynet_core.client import Client
 from pynet_core.clock import Deadline
 from pynet_core.controller import Controller
 from pynet_core.errors import DeadlineExceeded, FilesInterrupted, LinkClosed, PynetError
+from pynet_core.exchange import SENT_AT_ONCE_BYTES, Exchange
 from pynet_core.gateway import Gateway
+from pynet_core.session import Session
 from pynet_core.wire import Frame, Kind
 from tests.core.loopback import (
     PATIENCE_S,
@@ -22,6 +27,7 @@ from tests.core.loopback import (
     Ticker,
     controller_of,
     eventually,
+    free_port,
     our_threads,
 )
 from tests.core.relay import Relay
@@ -169,6 +175,76 @@ def fill_the_kernel_for(client: Client) -> None:
     except BlockingIOError:
         pass
     sock.setblocking(True)
+
+
+class SlowlySending(PlainChannel):
+    """Says how long it may wait for the answer."""
+
+    left_s: float | None = None
+
+    def send(self, frame: Frame) -> None:
+        time.sleep(0.05)
+        super().send(frame)
+
+    def receive(self, timeout_s: float | None = None, what: str = "peer") -> Frame:
+        return self.receive_by(Deadline(timeout_s, what))
+
+    def receive_by(self, deadline: Deadline) -> Frame:
+        self.left_s = deadline.remaining_s()
+        raise LinkClosed("enough")
+
+
+def test_a_large_request_and_its_answer_have_one_timeout_together() -> None:
+    near, far = socket.socketpair()
+    session = Session("controller")
+    session.here = session.idle
+    channel = SlowlySending(near, session)
+    exchange = Exchange(channel)
+    exchange.timeout_s = 60
+    with far, pytest.raises(LinkClosed, match="enough"):
+        exchange.call(Kind.BUFFER, "f", [], {}, bytes(SENT_AT_ONCE_BYTES))
+    assert channel.left_s is not None
+    assert channel.left_s <= 60 - 0.05, "less what the sending has taken"
+
+
+def addresses_of(monkeypatch: pytest.MonkeyPatch, ports: list[int], after_s: float = 0.0) -> None:
+    """What every name is resolved to, and how long that takes."""
+
+    def getaddrinfo(*_: object, **__: object) -> list[object]:
+        time.sleep(after_s)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+def test_finding_connecting_and_being_welcomed_have_one_timeout_together(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses_of(monkeypatch, [gateway.port], after_s=0.05)
+    with pytest.raises(DeadlineExceeded, match=r"no answer from car port \d+ within 0\.04 s"):
+        Controller("car", gateway.port).get_client(timeout_s=0.04)
+
+
+def test_a_machine_of_several_addresses_is_called_at_the_next_when_one_does_not_answer(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with silence() as silent:
+        addresses_of(monkeypatch, [free_port(), silent, gateway.port])
+        with Controller("car", gateway.port).get_client(timeout_s=1.5) as client:
+            assert client.ping().message == "ping"
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[int]:
+    """A port that neither takes nor refuses a connection."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        port: int = listener.getsockname()[1]
+        for _ in range(4):  # what the kernel takes all the same
+            sock = stack.enter_context(socket.socket())
+            sock.setblocking(False)
+            sock.connect_ex(("127.0.0.1", port))
+        yield port
 
 
 def test_a_large_request_in_time_leaves_no_thread_and_a_usable_pair(gateway: Gateway, client: Client) -> None:
