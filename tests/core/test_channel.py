@@ -6,6 +6,7 @@ One contract: what takes `joined`, `pair`, `tcp_pair` or `half` is asked of both
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import sys
 import threading
@@ -557,6 +558,19 @@ def test_abort_never_hits_the_socket_that_got_the_number_of_a_closed_one() -> No
         assert right.recv(1) == b"x"
         for sock in (left, right, theirs):
             sock.close()
+
+
+def test_a_peer_hears_the_close_though_a_forked_process_has_the_socket_too(
+    tcp_pair: tuple[PlainChannel, PlainChannel],
+) -> None:
+    controller, gateway = tcp_pair
+    child = os.dup(gateway._sock.fileno())  # what a process has that multiprocessing has forked
+    try:
+        gateway.close()
+        with pytest.raises(LinkClosed, match="the peer closed the connection"):
+            controller.receive(PATIENCE_S)
+    finally:
+        os.close(child)
 
 
 def test_a_closed_channel_says_so(pair: tuple[PlainChannel, PlainChannel]) -> None:
