@@ -8,21 +8,23 @@ the few threads of the event loop.  A task that is cancelled cancels its call.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import threading
-from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Generic, Self, TypeVar
 
 from pynet_core.client import Batch, Client, Pong
 from pynet_core.controller import Controller
+from pynet_core.errors import LinkClosed
 from pynet_core.offering import Offering
 from pynet_core.subscription import StreamStats
 from pynet_core.swarm import Results, Swarm, SwarmProgress
 from pynet_core.transfer.asking import Files
 
 CANCEL_PERIOD_S: Final = 0.05  # a call that had not begun when it was cancelled is cancelled again
+LOOK_S: Final = 1.0  # a stream whose item does not come back looks whether there is an event loop still
 
 _T = TypeVar("_T")
 _END: Final = object()
@@ -34,32 +36,59 @@ class _Thread:
     def __init__(self, cancel: Callable[[], object]) -> None:
         self._cancel = cancel
         self._pool = ThreadPoolExecutor(1, "pynet aio")
+        self._turn = threading.Lock()  # held while something is cancelled, lest it hits what comes next
+        self.is_over = False
 
     async def run(self, function: Callable[..., _T], *arguments: Any, **kwargs: Any) -> _T:
-        job = self._pool.submit(function, *arguments, **kwargs)
+        """What it returns, in its turn.
+
+        Raises:
+            LinkClosed: `end` has come before.
+        """
+        if self.is_over:
+            raise LinkClosed("it was closed at this end; get another one")
+        job = self._pool.submit(self._begin, function, *arguments, **kwargs)
         done = asyncio.wrap_future(job)
         try:
             return await asyncio.shield(done)
         except asyncio.CancelledError:
-            await self._end(job, done)
+            done.add_done_callback(_forget)
+            if not job.cancel():
+                await self._cancel_while(lambda: not job.done(), done)
             raise
 
-    async def _end(self, job: Future[Any], done: Awaitable[Any]) -> None:
-        """Cancel it, and wait until the thread is free."""
-        waited = asyncio.ensure_future(done)
-        if not job.cancel():
-            while not waited.done():
-                await asyncio.to_thread(self._cancel)
-                await asyncio.wait([waited], timeout=CANCEL_PERIOD_S)
-        if waited.done() and not waited.cancelled():
-            waited.exception()  # of nobody's interest any more
-
     async def end(self, function: Callable[[], object]) -> None:
-        """Run this as the last."""
-        try:
-            await asyncio.wrap_future(self._pool.submit(function))
-        finally:
+        """Run this as the last, and soon: what comes before it is cancelled.  Idempotent."""
+        if not self.is_over:
+            self.is_over = True
+            job = self._pool.submit(self._begin, function)
             self._pool.shutdown(wait=False)
+            done = asyncio.wrap_future(job)
+            await self._cancel_while(lambda: not (job.running() or job.done()), done)
+            await asyncio.shield(done)
+
+    def _begin(self, function: Callable[..., _T], *arguments: Any, **kwargs: Any) -> _T:
+        with self._turn:
+            pass
+        return function(*arguments, **kwargs)
+
+    async def _cancel_while(self, is_wanted: Callable[[], bool], done: asyncio.Future[Any]) -> None:
+        """Cancel what runs, and wait until this is done."""
+
+        def cancel() -> None:
+            with self._turn:
+                if is_wanted():
+                    self._cancel()
+
+        while not done.done():
+            await asyncio.to_thread(cancel)
+            await asyncio.wait([done], timeout=CANCEL_PERIOD_S)
+
+
+def _forget(done: asyncio.Future[Any]) -> None:
+    """What has become of it is of nobody's interest any more."""
+    if not done.cancelled():
+        done.exception()
 
 
 class AsyncController:
@@ -97,13 +126,12 @@ class AsyncClient:
     def __init__(self, client: Client) -> None:
         self.client = client  # for settings: timeout_s, reconnect_timeout_s
         self._thread = _Thread(client.cancel)
+        self._streams: list[AsyncSubscription] = []
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def ping(self, message: str = "ping") -> Pong:
@@ -142,10 +170,14 @@ class AsyncClient:
 
         This pair is the stream's until it ends or is stopped.
         """
-        return AsyncSubscription(self.client, name, list(arguments), kwargs, self._thread)
+        self._streams = [earlier for earlier in self._streams if not earlier.has_ended]
+        self._streams.append(AsyncSubscription(self.client, name, list(arguments), kwargs, self._thread))
+        return self._streams[-1]
 
     async def close(self) -> None:
-        """As `Client.close`."""
+        """As `Client.close`: what runs is cut."""
+        for stream in self._streams:
+            stream.let_go()
         await self._thread.end(self.client.close)
 
 
@@ -191,31 +223,40 @@ class AsyncSubscription:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
     @property
     def stats(self) -> StreamStats:
         return self._running.stats
 
+    @property
+    def has_ended(self) -> bool:
+        return self._running.has_ended
+
     async def stop(self) -> None:
         """As `Subscription.stop`."""
+        self.let_go()
+        if not (self.has_ended or self._thread.is_over):
+            await self._thread.run(self._running.stop)
+
+    def let_go(self) -> None:
+        """The item that is out will not come back, and no further one is wanted."""
         self._is_stopping = True
         self._back.release()
-        if not self._running.has_ended:
-            await self._thread.run(self._running.stop)
 
     def _hand_over(self, _name: str, ident: int, buffer: bytes) -> bool:
         """In the subscription's thread; as in `Subscription`, only then is a newer one asked for."""
-        self._loop.call_soon_threadsafe(self._take, (ident, buffer))
-        self._back.acquire()
-        return not self._is_stopping
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._take, (ident, buffer))
+        while not (self._loop.is_closed() or self._back.acquire(timeout=LOOK_S)):
+            pass
+        return not (self._is_stopping or self._loop.is_closed())
 
     def _end(self, error: BaseException | None) -> None:
         """In the subscription's thread."""
-        self._loop.call_soon_threadsafe(self._take_end, error)
+        with contextlib.suppress(RuntimeError):  # as above
+            self._loop.call_soon_threadsafe(self._take_end, error)
 
     def _take(self, item: tuple[int, bytes]) -> None:
         self._item = item
@@ -236,9 +277,7 @@ class AsyncSwarm:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     def map(self, name: str, args: Iterable[Any], **options: Any) -> AsyncResults[Batch]:
@@ -261,7 +300,6 @@ class AsyncSwarm:
 
     async def close(self) -> None:
         """As `Swarm.close`."""
-        await asyncio.to_thread(self.swarm.cancel)
         await self._thread.end(self.swarm.close)
 
 
@@ -288,9 +326,7 @@ class AsyncResults(Generic[_T]):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.cancel()
 
     @property
@@ -308,7 +344,7 @@ class AsyncResults(Generic[_T]):
 
     async def cancel(self) -> None:
         """As `Results.cancel`."""
-        if self._results is not None:
+        if self._results is not None and not self._thread.is_over:
             await self._thread.run(self._results.cancel)
 
     def _started(self) -> Results[_T]:

@@ -102,9 +102,7 @@ class Connection:
         """Give the socket back.  Its owner only; idempotent."""
         with self._closing:
             self.is_closed, self.bare = True, None
-            with contextlib.suppress(
-                OSError
-            ):  # heard though a forked process has the socket too
+            with contextlib.suppress(OSError):  # heard though a forked process has the socket too
                 self._sock.shutdown(socket.SHUT_RDWR)
             self._sock.close()
 

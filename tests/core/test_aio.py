@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from pynet_core.aio import AsyncClient, AsyncController, AsyncSwarm
+from pynet_core.aio import AsyncClient, AsyncController, AsyncSubscription, AsyncSwarm, _Thread
+from pynet_core.client import Client
 from pynet_core.errors import LinkClosed, LinkError, SubroutineError
 from pynet_core.gateway import Gateway
 from tests.core.loopback import PATIENCE_S, Gate, Ticker, controller_of, counting, eventually
@@ -152,7 +153,97 @@ def test_a_controller_lists_and_closes_a_gateway() -> None:
         asyncio.run(whole(AsyncController(controller_of(gateway))))
 
 
+def test_a_cancelled_call_does_not_take_the_one_behind_it_with_it() -> None:
+    first_began, first_ends, second_began = threading.Event(), threading.Event(), threading.Event()
+    second_ran: list[bool] = []
+
+    def first() -> None:
+        first_began.set()
+        first_ends.wait(PATIENCE_S)
+
+    def cancel() -> None:
+        first_ends.set()
+        second_ran.append(second_began.wait(0.1))
+
+    async def whole() -> None:
+        thread = _Thread(cancel)
+        running = asyncio.create_task(thread.run(first))
+        await asyncio.to_thread(first_began.wait, PATIENCE_S)
+        behind = asyncio.create_task(thread.run(second_began.set))
+        await asyncio.sleep(0)
+        running.cancel()
+        await behind
+        assert second_ran == [False], "it began when the first was no longer being cancelled"
+        await thread.end(lambda: None)
+
+    asyncio.run(whole())
+
+
+def test_closing_twice_is_nothing_and_what_is_asked_of_a_closed_one_is_link_closed(gateway: Gateway) -> None:
+    async def act(closing: AsyncClient | AsyncSwarm) -> None:
+        await closing.close()
+        await closing.close()
+        with pytest.raises(LinkClosed, match="closed at this end"):
+            await (closing.ping() if isinstance(closing, AsyncClient) else anext(closing.map("f", [1])))
+
+    run_with_client(gateway, act)
+    run_with_swarm(gateway, act)
+
+
+def test_closing_cuts_what_runs_and_ends_what_waits_for_its_turn(gateway: Gateway) -> None:
+    gate = Gate()
+    gateway.add_subroutine("gate", gate)
+
+    async def act(client: AsyncClient) -> None:
+        calls = [asyncio.create_task(client.get_subroutine_batch("gate")) for _ in range(3)]
+        await entered(gate)
+        await client.close()
+        assert [type(each) for each in await asyncio.gather(*calls, return_exceptions=True)] == [
+            LinkClosed
+        ] * 3
+        gate.open()
+
+    run_with_client(gateway, act)
+
+
 # Streams
+
+
+def test_closing_a_client_ends_a_stream_whose_reader_has_gone(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway.add_subroutine("tick", Ticker())
+    running: list[AsyncSubscription] = []
+
+    async def act(client: AsyncClient) -> None:
+        running.append(client.subscribe("tick"))
+        async for _ in running[0]:
+            break
+
+    run_with_client(gateway, act)
+    assert running[0].has_ended
+    assert not caplog.records, "neither is its thread left nor its pair cut"
+
+
+def test_a_stream_whose_event_loop_has_gone_ends_without_a_word(
+    gateway: Gateway, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate = Gate()
+
+    def silent() -> Iterator[bytes]:
+        yield gate()
+        yield from itertools.repeat(b"")
+
+    gateway.add_subroutine("silent", silent)
+
+    async def whole() -> AsyncSubscription:
+        return AsyncClient(client).subscribe("silent")
+
+    running = asyncio.run(whole())
+    gate.open()
+    assert eventually(lambda: running.has_ended)
+    assert not caplog.records
+    assert client.ping().message == "ping"
 
 
 def test_a_stream_is_an_async_iterator_to_its_end(gateway: Gateway) -> None:
