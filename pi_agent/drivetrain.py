@@ -126,8 +126,9 @@ class WiredDrivetrain:
             if self._servo:
                 values.append(steering)
             for index, (driven, value) in enumerate(zip(self._all, values, strict=True)):
-                # A write takes 10 us on a pin and 1 ms on I2C, and most ticks change nothing.
-                if self._put.get(index) != value:
+                # A write takes 10 us on a pin and 1 ms on I2C, and most ticks change nothing.  But a zero is
+                # written, though it should stand there: another program may have been at the pins.
+                if value == 0.0 or self._put.get(index) != value:
                     self._put.pop(index, None)  # unknown, should it fail
                     driven.put(value)
                     self._put[index] = value

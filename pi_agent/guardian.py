@@ -155,8 +155,7 @@ class Guardian:
         else:
             if any(isinstance(request.event, EStop | Disarm) for request in requests):
                 # Whoever presses it may see wheels that we know nothing of: somebody else writes to our pins.
-                self._drivetrain.neutral()
-                self._drivetrain.set(*NEUTRAL)  # which `neutral` has made it write anew: raises if it cannot
+                self._drivetrain.set(*NEUTRAL)
             self._put_out(NEUTRAL)
         self._keep_e_stop()
         # Status first: whoever hears that an act was taken has then seen what came of it.

@@ -31,7 +31,7 @@ class Drivetrain(Protocol):
         """
 
     def set(self, duty: float, steering: float) -> None:
-        """Put out signed motor duty and steering, each in [-1, 1].
+        """Put out signed motor duty and steering, each in [-1, 1]; a zero even if it should stand there.
 
         Raises:
             HardwareError: The outputs refuse; what they put out now is unknown.

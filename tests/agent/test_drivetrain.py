@@ -108,6 +108,19 @@ def test_the_same_value_after_neutral_is_written_again(car: Bench) -> None:
 
 
 @pytest.mark.parametrize("duty", [0.8, -0.8])
+def test_nothing_is_written_anew_for_another_program_may_have_turned_the_motors(
+    car: Bench, duty: float
+) -> None:
+    car.drivetrain.set(0.0, 0.0)
+    other = car.heir()
+    other.claim()
+    other.set(duty, 0.0)
+    car.drivetrain.set(0.0, 0.0)
+    assert car.wheels() == both(car, 0.0)
+    other.close()
+
+
+@pytest.mark.parametrize("duty", [0.8, -0.8])
 def test_neutral_py_stops_the_motors_of_a_dead_agent_and_leaves_the_steering(
     unclaimed: Bench, duty: float, tmp_path: Path
 ) -> None:
