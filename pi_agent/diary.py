@@ -13,6 +13,7 @@ from typing import Final
 from pynet_car.messages import Event, Severity
 
 LATCH_FILE: Final = "e_stop"  # in the state directory: there while the e-stop is latched
+MAX_WHY: Final = 1024  # characters; what a bad disk makes of the file must still fit into a Status
 QUEUE_EVENTS: Final = 256  # a person reads a few a minute
 RETRY_S: Final = 1.0  # to a disk that failed
 _LEVELS: Final = {
@@ -27,12 +28,14 @@ log = logging.getLogger(__name__)
 def read_latch(state_dir: Path) -> str:
     """Why the e-stop is latched; '' when it is not.  A latch that cannot be read holds."""
     try:
-        text = (state_dir / LATCH_FILE).read_text("utf-8", "replace").strip()
+        with (state_dir / LATCH_FILE).open(encoding="utf-8", errors="replace") as file:
+            line = file.readline(MAX_WHY)
     except FileNotFoundError:
         return ""
     except OSError as exc:
         return f"the kept e-stop cannot be read ({exc.strerror})"
-    return text or "the e-stop was pressed before the restart"
+    why = "".join(filter(str.isprintable, line)).strip()
+    return why or "the e-stop was pressed before the restart"
 
 
 class Diary:

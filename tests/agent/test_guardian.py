@@ -424,6 +424,18 @@ def test_a_latch_that_cannot_be_read_holds(tmp_path: Path) -> None:
     assert "cannot be read" in read_latch(tmp_path)
 
 
+@pytest.mark.parametrize("text", [b"\0" * 100_000, b"\xff" * 100_000, b"e" * 300_000, b"\n" * 4096])
+def test_a_spoilt_latch_holds_and_can_be_reset(start: Start, tmp_path: Path, text: bytes) -> None:
+    """The worker died of a Status that did not fit into a message, so nobody could reset it."""
+    (tmp_path / LATCH_FILE).write_bytes(text)
+    rig = start()
+    assert rig.state() is State.E_STOP
+    rig.ask(Reset())
+    assert rig.state() is State.DISARMED
+    wait_for_disk(rig)
+    assert not (tmp_path / LATCH_FILE).exists()
+
+
 def test_an_empty_latch_file_holds(tmp_path: Path) -> None:
     (tmp_path / LATCH_FILE).touch()
     assert read_latch(tmp_path)
