@@ -190,6 +190,8 @@ class Failsafe:
         self.failsafe_trips += 1
         limit_ms = self._limit_ns(self._newest) // NS_PER_MS
         text = f"Failsafe: the newest {what} is {age_ms:.0f} ms old, limit {limit_ms} ms."
+        if not self._answerable:
+            text = f"Failsafe: the newest {what} is from before the lease, or answers what was never said."
         self._tell(now_ns, Severity.WARNING, "failsafe_on", text)
 
     def _is_fresh(self, now_ns: int) -> bool:
