@@ -22,7 +22,7 @@ from pynet_car.operator import CarRefused, Operator
 from pynet_car.world import DEFAULT_SEED
 from pynet_car.world.board import Board
 from pynet_car.world.driver import Teacher
-from pynet_car.world.launch import SimulatedCar, cpu_s
+from pynet_car.world.launch import SimulatedCar, cpu_s, end_as_by_ctrl_c
 from pynet_car.world.sheet import contact_sheet
 from pynet_car.world.track import Track
 from pynet_core.errors import DeadlineExceeded, PynetError
@@ -207,6 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not 0 < options.seconds < 86400:
         parser.error("--seconds must be more than 0")
     world = ("--seed", str(options.seed))
+    end_as_by_ctrl_c()
     try:
         LOG_PATH.parent.mkdir(exist_ok=True)
         with LOG_PATH.open("wb") as log, SimulatedCar(tls=True, world_arguments=world, log=log) as simulated:

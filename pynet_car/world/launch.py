@@ -66,7 +66,7 @@ class SimulatedCar:
             runtime_dir = Path(self._folder.enter_context(made))
         self.runtime_dir = runtime_dir
         self.state_dir = state_dir or runtime_dir / "state"
-        self.port = port if port is not None else _free_port()
+        self.port = _free_port(port or 0)
         self._tls = tls
         self._agent_arguments = tuple(agent_arguments)
         self._log = log
@@ -216,7 +216,7 @@ class SimulatedCar:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="./run sim", description="run the simulated car until Ctrl-C")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"to listen on ({DEFAULT_PORT})")
+    parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help=f"to listen on ({DEFAULT_PORT})")
     parser.add_argument("--seed", type=int, help="of the track")
     parser.add_argument("--tls", action="store_true", help="let in only whom it has been paired with")
     parser.add_argument(
@@ -224,11 +224,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     world = () if options.seed is None else ("--seed", str(options.seed))
+    end_as_by_ctrl_c()
     try:
         with SimulatedCar(
             port=options.port, state_dir=options.state_dir, tls=options.tls, world_arguments=world
         ) as car:
             print(f"The simulated car listens on port {car.port} of this machine. Ctrl-C ends it.")
+            print(f"How it is:  {sys.executable} -m pi_agent status --runtime-dir {car.runtime_dir}")
             if options.tls:
                 pair = f"{sys.executable} -m pi_agent pair --state-dir {shlex.quote(str(car.state_dir))}"
                 print(f"To let a device in:  {pair}")
@@ -240,6 +242,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 0
+
+
+def end_as_by_ctrl_c() -> None:
+    """SIGTERM, and a terminal that is closed, are a KeyboardInterrupt from now on: what was made is removed."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup has it ignored
+            signal.signal(number, signal.default_int_handler)
 
 
 def cpu_s(pid: int) -> float:
@@ -254,11 +263,29 @@ def _end_with_us() -> None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
-def _free_port() -> int:
+def _free_port(port: int) -> int:
+    """This one if nobody listens there, any for 0: an answer there is to be that of our own agent.
+
+    Raises:
+        LinkError: Somebody does.
+    """
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # what has ended a moment ago is no matter
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as exc:
+            raise LinkError(f"port {port} of this machine: {exc.strerror}; choose another one") from exc
+        free: int = probe.getsockname()[1]
+        return free
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{port} is not within 0 to 65535")
+    return port
 
 
 if __name__ == "__main__":
