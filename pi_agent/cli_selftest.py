@@ -14,6 +14,7 @@ from typing import Final
 import click
 
 from pi_agent.cli_doctor import render
+from pi_agent.cli_status import report_for_a_person
 from pi_agent.doctor.facts import run
 from pi_agent.doctor.finding import Finding, Level
 from pi_agent.places import SERVICE, found_runtime_dir, found_state_dir
@@ -61,6 +62,7 @@ def selftest(
     """
     runtime_dir = runtime_dir or found_runtime_dir()
     chosen = _chosen(only)
+    report_for_a_person(runtime_dir, "selftest")
     report = free_robot(runtime_dir)
     found = [*check_outputs(report, runtime_dir), *check_streams(report)]
     done: list[Trial] = []

@@ -36,11 +36,11 @@ def status(runtime_dir: Path | None, as_json: bool, watch: bool) -> None:
     runtime_dir = runtime_dir or found_runtime_dir()
     while True:
         try:
-            shown = _shown(ask_report(runtime_dir), as_json)
-        except (PynetError, PermissionError) as exc:
+            shown = _shown(report_for_a_person(runtime_dir, "status"), as_json)
+        except LinkError as exc:
             if not watch:
-                raise LinkError(why_silent(runtime_dir, exc)) from exc
-            shown = why_silent(runtime_dir, exc)
+                raise
+            shown = str(exc)
         click.echo(f"{_CLEAR}{shown}" if watch and sys.stdout.isatty() else shown)
         if not watch:
             return
@@ -51,10 +51,22 @@ def _shown(report: Report, as_json: bool) -> str:
     return msgspec.json.encode(report).decode() if as_json else "\n".join(render(report))
 
 
-def why_silent(runtime_dir: Path, exc: Exception) -> str:
+def report_for_a_person(runtime_dir: Path, verb: str) -> Report:
+    """What the agent says.
+
+    Raises:
+        LinkError: Nothing; the text says to a person who has typed this verb what to type.
+    """
+    try:
+        return ask_report(runtime_dir)
+    except (PynetError, PermissionError) as exc:
+        raise LinkError(why_silent(runtime_dir, exc, verb)) from exc
+
+
+def why_silent(runtime_dir: Path, exc: Exception, verb: str = "status") -> str:
     """Why there is no report, and what to type."""
     if isinstance(exc, PermissionError):
-        return f"{exc.filename or runtime_dir}: this user may not ask; try:  sudo pynet-agent status"
+        return f"{exc.filename or runtime_dir}: this user may not ask; try:  sudo pynet-agent {verb}"
     try:
         locks = Path("/proc/locks").read_text()
     except OSError:

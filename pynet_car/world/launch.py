@@ -245,7 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def end_as_by_ctrl_c() -> None:
-    """SIGTERM, and a terminal that is closed, are a KeyboardInterrupt from now on: what was made is removed."""
+    """SIGTERM, and a closed terminal, are a KeyboardInterrupt from now on: what was made is removed."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:  # nohup has it ignored
             signal.signal(number, signal.default_int_handler)

@@ -276,3 +276,9 @@ def test_no_identity_to_be_found_is_a_sentence_with_a_way_out(tmp_path: Path) ->
     secret = structs.replace(REPORT, keys="secret")
     with pytest.raises(HardwareError, match="PYNET_KEY: set it"), door_of(secret, tmp_path):
         pass
+
+
+@pytest.mark.parametrize("words", [(), ("--turn", "--wheels-up"), ("--stop", "--wheels-up")])
+def test_where_no_agent_runs_it_says_how_to_start_one(tmp_path: Path, words: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(agent, ["selftest", "--runtime-dir", str(tmp_path), *words])
+    assert str(result.exception).startswith(f"no agent runs in {tmp_path}; start it:  sudo systemctl start ")
