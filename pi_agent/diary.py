@@ -7,6 +7,7 @@ import logging
 import os
 import queue
 import threading
+import time
 from pathlib import Path
 from typing import Final
 
@@ -39,55 +40,70 @@ def read_latch(state_dir: Path) -> str:
 
 
 class Diary:
-    """Takes notes from the tick without ever making it wait; a thread of its own writes them down."""
+    """Takes notes from the tick without ever making it wait; two threads of its own write them down.
+
+    Two, for a log may stand still (a terminal with Ctrl-S, a pipe that nobody
+    reads), and the e-stop is to be on disk all the same.
+    """
 
     def __init__(self, state_dir: Path, *, retry_s: float = RETRY_S) -> None:
         self.dropped = 0  # events that came while the queue was full
         self._path = state_dir / LATCH_FILE
-        self._queue: queue.Queue[Event | None] = queue.Queue(QUEUE_EVENTS)
+        self._queue: queue.Queue[tuple[int, str] | None] = queue.Queue(QUEUE_EVENTS)  # level, text
         self._wanted = self._kept = read_latch(state_dir)
         self._retry_s = retry_s
         self._trouble = ""  # why the e-stop is not on disk as it should be
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="diary", daemon=True)
-        self._thread.start()
+        self._asked = threading.Event()  # to look at the latch
+        self._threads = [
+            threading.Thread(target=run, name=name, daemon=True)
+            for name, run in (("diary", self._write), ("e-stop", self._look_after_latch))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def is_alive(self) -> bool:
-        return self._thread.is_alive()
+        return all(thread.is_alive() for thread in self._threads)
 
     def tell(self, event: Event) -> None:
         """Log this event, soon."""
-        try:
-            self._queue.put_nowait(event)
-        except queue.Full:
-            self.dropped += 1
+        self._note(_LEVELS[event.severity], event.text)
 
     def keep_e_stop(self, why: str) -> None:
         """Hold the e-stop over restarts, or '' to forget it; written soon, and until it succeeds."""
         self._wanted = why
-        self._wake()
+        self._asked.set()
 
     def close(self, timeout_s: float = 1.0) -> None:
         """Write down what is left, for at most this long.  Idempotent."""
         self._closing = True
-        self._wake()
-        self._thread.join(timeout_s)
-
-    def _wake(self) -> None:
+        self._asked.set()
         with contextlib.suppress(queue.Full):  # then it is awake
             self._queue.put_nowait(None)
+        until_s = time.monotonic() + timeout_s
+        for thread in reversed(self._threads):  # the latch first
+            thread.join(max(0.0, until_s - time.monotonic()))
 
-    def _run(self) -> None:
+    def _note(self, level: int, text: str) -> None:
+        try:
+            self._queue.put_nowait((level, text))
+        except queue.Full:
+            self.dropped += 1
+
+    def _write(self) -> None:
         while not (self._closing and self._queue.empty()):
-            try:
-                event = self._queue.get(timeout=None if self._wanted == self._kept else self._retry_s)
-            except queue.Empty:
-                event = None
-            # Before the log line: the stop outlives a power cut that comes in between.
+            note = self._queue.get()
+            if note is not None:
+                log.log(note[0], "%s", note[1])
+
+    def _look_after_latch(self) -> None:
+        is_last = False
+        while not is_last:
+            self._asked.wait(None if self._wanted == self._kept else self._retry_s)
+            self._asked.clear()
+            is_last = self._closing  # asked before the look, for what was wanted until then
             self._keep(self._wanted)
-            if event is not None:
-                log.log(_LEVELS[event.severity], "%s", event.text)
 
     def _keep(self, wanted: str) -> None:
         if wanted == self._kept:
@@ -105,11 +121,11 @@ class Diary:
             _sync_folder(self._path.parent)
         except OSError as exc:
             if str(exc) != self._trouble:  # told once: it is tried again every second
-                log.error("the e-stop is not kept over a restart: %s; trying again", exc)
+                self._note(logging.ERROR, f"the e-stop is not kept over a restart: {exc}; trying again")
             self._trouble = str(exc)
         else:
             if self._trouble:
-                log.info("the e-stop is kept over a restart again")
+                self._note(logging.INFO, "the e-stop is kept over a restart again")
             self._trouble = ""
             self._kept = wanted
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -412,11 +414,37 @@ def test_a_disk_that_goes_on_failing_is_told_once_and_again_when_it_is_back(
     caplog.set_level("INFO")
     for _ in range(3):
         diary._keep("pressed")
-    assert caplog.text.count("is not kept over a restart") == 1
     gone.mkdir()
     diary._keep("pressed")
+    diary.close(5.0)
+    assert caplog.text.count("is not kept over a restart") == 1
     assert "kept over a restart again" in caplog.text
-    diary.close()
+
+
+def test_a_log_that_stands_still_does_not_keep_the_e_stop_off_the_disk(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    reads_on = threading.Event()
+
+    class Stuck(logging.Handler):  # as a terminal is after Ctrl-S
+        def emit(self, record: logging.LogRecord) -> None:
+            reads_on.wait(10.0)
+
+    handler = Stuck()
+    logging.getLogger("pi_agent.diary").addHandler(handler)
+    rig = GuardianRig(tmp_path)
+    try:
+        rig.arm()  # told in the log, which stands still now
+        rig.ask(EStop())
+        deadline_s = time.monotonic() + 5.0
+        while not read_latch(tmp_path):
+            assert time.monotonic() < deadline_s
+            time.sleep(0.005)
+    finally:
+        reads_on.set()
+        logging.getLogger("pi_agent.diary").removeHandler(handler)
+        rig.close()
 
 
 def test_a_latch_that_cannot_be_read_holds(tmp_path: Path) -> None:
