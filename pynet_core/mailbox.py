@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final, Generic, Protocol, TypeVar
 
 from pynet_core.errors import PynetError
@@ -33,112 +33,17 @@ class Box(Protocol[T_contra]):
     def close(self, error: BaseException | None = None) -> None: ...
 
 
-class Mailbox(Generic[T]):
-    """A place for one item: a new item replaces an unread one.
-
-    Camera frames and drive commands go through here.  A queue would turn a
-    slow reader into growing latency; this turns it into a lower rate.
-    """
+class _Waiting(Generic[T]):
+    """Items that wait for one reader, and the end behind them; `put` differs, and which is next."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._item: T | None = None
-        self._unread = False
-        self._skipping = 0
+        self._items: Collection[object] = ()
         self._closed = False
         self._error: BaseException | None = None
-        self.replaced = 0  # items replaced before anyone read them
-        self.skipped = 0  # of these, the ones between the last two that were taken
-
-    def put(self, item: T) -> None:
-        """Leave the newest item; after `close` it is dropped."""
-        with self._changed:
-            if self._closed:
-                return
-            if self._unread:
-                self.replaced += 1
-                self._skipping += 1
-            self._item, self._unread = item, True
-            self._changed.notify()
-
-    def peek(self) -> T | None:
-        """The newest item, read or not; None before the first."""
-        with self._changed:
-            return self._item
+        self.skipped = 0  # items that were replaced by those of the last take, and take_more
 
     def take(self, timeout_s: float | None = None) -> T | None:
-        """Wait for an unread item; None when `timeout_s` passes first or it was closed.
-
-        Raises:
-            BaseException: What `close` was given, once the last item has been read.
-        """
-        with self._changed:
-            if not (self._unread or self._closed):
-                self._changed.wait_for(lambda: self._unread or self._closed, timeout_s)
-            if self._unread:
-                self._unread = False
-                self.skipped, self._skipping = self._skipping, 0
-                return self._item
-            if self._error is not None:
-                raise self._error
-            return None
-
-    def take_more(self, fits: Callable[[T], bool]) -> list[T]:
-        """What may go along with the item just taken: nothing."""
-        return []
-
-    @property
-    def is_closed(self) -> bool:
-        """No item waits and none will come."""
-        with self._changed:
-            return self._closed and not self._unread
-
-    def close(self, error: BaseException | None = None) -> None:
-        """No more items; readers get the last one, then `error` if there is one."""
-        with self._changed:
-            self._closed, self._error = True, error
-            self._changed.notify_all()
-
-
-class Channelled(Protocol):
-    """An item of the channel `ident`."""
-
-    @property
-    def ident(self) -> int: ...
-
-
-C = TypeVar("C", bound=Channelled)
-
-
-class KeyedMailbox(Generic[C]):
-    """A place for one item of each channel: a new item replaces an unread one of the same ident.
-
-    They are taken in the order in which their channels had something unread:
-    a busy one makes none wait.
-    """
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._items: dict[int, tuple[C, int]] = {}  # ident: the item, and how many it has replaced
-        self._closed = False
-        self._error: BaseException | None = None
-        self.skipped = 0  # items replaced by those of the last take, and take_more
-
-    def put(self, item: C) -> None:
-        """Leave the newest item of its channel; one channel too many closes the box with TooManyChannels."""
-        with self._changed:
-            if self._closed:
-                return
-            before = self._items.get(item.ident)
-            if before is None and len(self._items) >= MAX_CHANNELS:
-                self._items.clear()
-                self._closed = True
-                self._error = TooManyChannels(f"gave over {MAX_CHANNELS} different idents; each is a channel")
-            else:
-                self._items[item.ident] = item, 0 if before is None else before[1] + 1
-            self._changed.notify()
-
-    def take(self, timeout_s: float | None = None) -> C | None:
         """Wait for an unread item; None when `timeout_s` passes first or it was closed.
 
         Raises:
@@ -148,24 +53,14 @@ class KeyedMailbox(Generic[C]):
             if not (self._items or self._closed):
                 self._changed.wait_for(lambda: self._items or self._closed, timeout_s)
             if self._items:
-                item, self.skipped = self._items.pop(next(iter(self._items)))
-                return item
+                return self._next()
             if self._error is not None:
                 raise self._error
             return None
 
-    def take_more(self, fits: Callable[[C], bool]) -> list[C]:
-        """Those of other channels, up to the first that does not fit."""
-        with self._changed:
-            more: list[C] = []
-            for item, replaced in self._items.values():
-                if not fits(item):
-                    break
-                more.append(item)
-                self.skipped += replaced
-            for item in more:
-                del self._items[item.ident]
-            return more
+    def _next(self) -> T:
+        """The item to be read now; called with the lock held."""
+        raise NotImplementedError
 
     @property
     def is_closed(self) -> bool:
@@ -181,15 +76,105 @@ class KeyedMailbox(Generic[C]):
             self._changed.notify_all()
 
 
-class Queue(Generic[T]):
+class Mailbox(_Waiting[T]):
+    """A place for one item: a new item replaces an unread one.
+
+    Camera frames and drive commands go through here.  A queue would turn a
+    slow reader into growing latency; this turns it into a lower rate.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._items: list[T] = []
+        self._newest: T | None = None
+        self._skipping = 0
+        self.replaced = 0  # items replaced before anyone read them
+
+    def put(self, item: T) -> None:
+        """Leave the newest item; after `close` it is dropped."""
+        with self._changed:
+            if self._closed:
+                return
+            if self._items:
+                self.replaced += 1
+                self._skipping += 1
+            self._newest = item
+            self._items = [item]
+            self._changed.notify()
+
+    def peek(self) -> T | None:
+        """The newest item, read or not; None before the first."""
+        with self._changed:
+            return self._newest
+
+    def take_more(self, fits: Callable[[T], bool]) -> list[T]:
+        """What may go along with the item just taken: nothing."""
+        return []
+
+    def _next(self) -> T:
+        self.skipped, self._skipping = self._skipping, 0
+        return self._items.pop()
+
+
+class Channelled(Protocol):
+    """An item of the channel `ident`."""
+
+    @property
+    def ident(self) -> int: ...
+
+
+C = TypeVar("C", bound=Channelled)
+
+
+class KeyedMailbox(_Waiting[C]):
+    """A place for one item of each channel: a new item replaces an unread one of the same ident.
+
+    They are taken in the order in which their channels had something unread:
+    a busy one makes none wait.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._items: dict[int, tuple[C, int]] = {}  # ident: the item, and how many it has replaced
+
+    def put(self, item: C) -> None:
+        """Leave the newest item of its channel; one channel too many closes the box with TooManyChannels."""
+        with self._changed:
+            if self._closed:
+                return
+            before = self._items.get(item.ident)
+            if before is None and len(self._items) >= MAX_CHANNELS:
+                self._items.clear()
+                self._closed = True
+                self._error = TooManyChannels(f"gave over {MAX_CHANNELS} different idents; each is a channel")
+            else:
+                self._items[item.ident] = item, 0 if before is None else before[1] + 1
+            self._changed.notify()
+
+    def take_more(self, fits: Callable[[C], bool]) -> list[C]:
+        """Those of other channels, up to the first that does not fit."""
+        with self._changed:
+            more: list[C] = []
+            for item, replaced in self._items.values():
+                if not fits(item):
+                    break
+                more.append(item)
+                self.skipped += replaced
+            for item in more:
+                del self._items[item.ident]
+            return more
+
+    def _next(self) -> C:
+        item, self.skipped = self._items.pop(next(iter(self._items)))
+        return item
+
+
+class Queue(_Waiting[T]):
     """Every item in order, up to QUEUE_ITEMS; whoever falls further behind gets TooSlow."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        super().__init__()
         self._items: deque[T] = deque()
-        self._closed = False
-        self._error: BaseException | None = None
-        self.skipped = 0  # always
 
     def put(self, item: T) -> bool:
         """Add an item; one too many closes the queue with TooSlow.  True when it fills it."""
@@ -210,21 +195,6 @@ class Queue(Generic[T]):
         with self._changed:
             return len(self._items) == QUEUE_ITEMS and young(self._items[0])
 
-    def take(self, timeout_s: float | None = None) -> T | None:
-        """Wait for the next item; None when `timeout_s` passes first or it was closed.
-
-        Raises:
-            BaseException: What `close` was given, once the last item has been read.
-        """
-        with self._changed:
-            if not (self._items or self._closed):
-                self._changed.wait_for(lambda: self._items or self._closed, timeout_s)
-            if self._items:
-                return self._items.popleft()
-            if self._error is not None:
-                raise self._error
-            return None
-
     def take_more(self, fits: Callable[[T], bool]) -> list[T]:
         """The next ones that are there, up to the first that does not fit."""
         with self._changed:
@@ -233,18 +203,8 @@ class Queue(Generic[T]):
                 more.append(self._items.popleft())
             return more
 
-    @property
-    def is_closed(self) -> bool:
-        """No item waits and none will come."""
-        with self._changed:
-            return self._closed and not self._items
-
-    def close(self, error: BaseException | None = None) -> None:
-        """No more items; readers get those that wait, then `error` if there is one."""
-        with self._changed:
-            if not self._closed:
-                self._closed, self._error = True, error
-            self._changed.notify_all()
+    def _next(self) -> T:
+        return self._items.popleft()
 
 
 class Broadcast(Generic[T]):
