@@ -8,7 +8,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
-from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeVar, overload
 
 from pynet_core.admission import MAX_UNPROVEN, Admission, choose_host, is_crowded, plain_ip, same_pair
@@ -147,7 +146,13 @@ class Gateway:
 
     @overload
     def subroutine(
-        self, *, name: str = "", shared: bool = False, keep: Keep = "every", role: str = "viewer"
+        self,
+        *,
+        name: str = "",
+        shared: bool = False,
+        keep: Keep = "every",
+        keyed: bool = False,
+        role: str = "viewer",
     ) -> Callable[[_Function], _Function]: ...
 
     def subroutine(self, function: Any = None, *, name: str = "", **options: Any) -> Any:
@@ -261,9 +266,7 @@ class Gateway:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     # Called by handlers, in their threads.

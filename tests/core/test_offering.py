@@ -174,7 +174,7 @@ def test_a_decorated_function_is_offered_by_its_name_and_stays_a_function(
 
 
 def test_a_decorator_with_options_offers_it_so(gateway: Gateway, client: Client) -> None:
-    @gateway.subroutine(name="numbers", shared=True, keep="latest", role="driver")
+    @gateway.subroutine(name="numbers", shared=True, keep="latest", keyed=True, role="driver")
     def count() -> Iterator[tuple[int, bytes]]:
         yield from counting(3)
 
