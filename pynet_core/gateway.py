@@ -8,9 +8,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Literal, Self, TypeVar, overload
+from typing import Any, Final, Self, TypeVar, overload
 
-from pynet_core.admission import MAX_UNPROVEN, Admission, choose_host, is_crowded, plain_ip, same_pair
+from pynet_core.admission import Admission, choose_host, plain_ip
 from pynet_core.channel import PlainChannel
 from pynet_core.discovery import Announcement, why_not
 from pynet_core.errors import ConfigError, LinkError
@@ -18,6 +18,7 @@ from pynet_core.feed import Feed, Keep
 from pynet_core.handler import Handler
 from pynet_core.keys import Identity
 from pynet_core.listening import listen, wake_and_close
+from pynet_core.pool import OnPair, Pool
 from pynet_core.pump import Pumps
 from pynet_core.session import Session
 from pynet_core.subroutines import Peer, Registry
@@ -31,12 +32,10 @@ _log = logging.getLogger(__name__)
 
 DEFAULT_PORT: Final = 1857
 DEFAULT_POOLSIZE: Final = 5
-MAX_STUCK: Final = 16  # threads left behind in a subroutine whose peer has gone
 WATCH_PERIOD_S: Final = 0.5
 STOP_WAIT_S: Final = 2.0
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-OnPair = Callable[[Peer, Literal["opened", "closed"]], object]
 
 
 class Gateway:
@@ -104,13 +103,8 @@ class Gateway:
         self.kind = kind
         self._announcement: Announcement | None = None
         self._switching = SwitchInterval(switch_interval_s)
-        self._on_pair = on_pair
-        self._order = threading.RLock()  # held while a pair opens or closes and on_pair hears of it
-        self._lock = threading.Lock()  # of what follows; taken after _order, never held in others' code
-        self._unproven: set[Handler] = set()
-        self._live: set[Handler] = set()
-        self._stuck: set[Handler] = set()  # place freed, but their subroutine has not come back
-        self._room = threading.Semaphore(MAX_UNPROVEN)
+        self.pool = Pool(self.admission, on_pair)
+        self._lock = threading.Lock()  # of the listener, which one of many may stop
         self._listener: socket.socket | None = None
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
@@ -246,8 +240,7 @@ class Gateway:
         for thread in self._threads:
             if thread is not threading.current_thread():  # on_pair may stop us
                 thread.join(_left_s(end))  # no new handlers after this
-        with self._lock:
-            handlers = self._unproven | self._live | self._stuck
+        handlers = self.pool.all()
         for handler in handlers:
             handler.abort()
         stuck = {handler.running or "?" for handler in handlers if not handler.join(_left_s(end))}
@@ -277,23 +270,7 @@ class Gateway:
         Raises:
             NotAdmitted: 401 not its id, 500 bad purpose or an attempt that is not newer, 503 no place.
         """
-        peer = self.admission.identify(hello, device)
-        with self._order:
-            with self._lock:
-                earlier = same_pair(hello, self._live)
-                if earlier is None:
-                    self.admission.check_room(peer, [other.peer for other in self._live if other.peer])
-                if earlier is not None:  # its place goes over in one step: nobody can come between
-                    self._live.discard(earlier)
-                    self._stuck.add(earlier)
-                handler.hello, handler.peer = hello, peer
-                self._unproven.discard(handler)
-                self._live.add(handler)
-            self._room.release()
-            if earlier is not None and earlier.peer is not None:
-                earlier.abort()
-                self._tell(earlier.peer, "closed")
-            self._tell(peer, "opened")
+        peer = self.pool.admit(handler, hello, device)
         return peer, Welcome(
             gateway=self.name,
             role=peer.role,
@@ -303,35 +280,16 @@ class Gateway:
 
     def retire(self, handler: Handler) -> None:
         """Take the handler's place back; idempotent, any thread."""
-        with self._lock:
-            if handler in self._unproven:
-                self._unproven.discard(handler)
-                self._room.release()
-                return
-        with self._order:
-            with self._lock:
-                self._stuck.discard(handler)
-                was_live = handler in self._live
-                self._live.discard(handler)
-            if was_live and handler.peer is not None:
-                self._tell(handler.peer, "closed")
-
-    def _tell(self, peer: Peer, what: Literal["opened", "closed"]) -> None:
-        if self._on_pair is None:
-            return
-        try:
-            self._on_pair(peer, what)
-        except BaseException:  # not our code, sys.exit() included: it must not end the thread that tells
-            _log.exception("on_pair(%s, %r) failed", peer.pair_id, what)
+        self.pool.retire(handler)
 
     def _accept(self, listener: socket.socket) -> None:
         while not self._stopping.is_set():
-            if not self._room.acquire(timeout=WATCH_PERIOD_S):
+            if not self.pool.room.acquire(timeout=WATCH_PERIOD_S):
                 continue  # newcomers wait in the kernel's backlog until one has said HELLO or run out of time
             try:
                 sock, address = listener.accept()
             except OSError as exc:
-                self._room.release()
+                self.pool.room.release()
                 if self._stopping.is_set():
                     return
                 # Out of descriptors, or the peer gave up in the backlog: no reason to stop listening.
@@ -339,16 +297,13 @@ class Gateway:
                 self._stopping.wait(WATCH_PERIOD_S)
                 continue
             ip, port = plain_ip(address[0]), address[1]
-            with self._lock:
-                crowded = is_crowded(ip, [handler.ip for handler in self._unproven])
-            if crowded:
+            if self.pool.is_crowded(ip):
                 sock.close()
-                self._room.release()
+                self.pool.room.release()
                 continue
             channel = PlainChannel if self.admission.credentials is None else TlsChannel
             handler = Handler(channel(sock, Session("gateway")), self, ip, port)
-            with self._lock:
-                self._unproven.add(handler)
+            self.pool.enter(handler)
             try:
                 handler.start()
             except RuntimeError as exc:  # the machine has no thread left for it
@@ -358,41 +313,8 @@ class Gateway:
                 self._stopping.wait(WATCH_PERIOD_S)
 
     def _watch(self) -> None:
-        """Close the pairs of who is trusted no longer; free the places of stuck ones whose peer has gone."""
-        suspects: set[tuple[Handler, int]] = set()
-        revoked: set[Handler] = set()
         while not self._stopping.wait(WATCH_PERIOD_S):
-            with self._lock:
-                live = {handler: handler.peer for handler in self._live if handler.peer is not None}
-            self.admission.refresh()
-            struck_off = {handler for handler, peer in live.items() if not self.admission.stands_by(peer)}
-            for handler in struck_off - revoked:
-                _log.info("pair with %s cut: it is trusted no longer, or as something else", handler.address)
-                handler.abort()
-            revoked = struck_off
-            gone = {(each, each.turns) for each in live if each.running and each.peer_has_gone()}
-            for handler, _ in gone & suspects:  # seen twice: its thread had time to notice by itself
-                self._leave_behind(handler)
-            suspects = gone
-
-    def _leave_behind(self, handler: Handler) -> None:
-        with self._order:
-            with self._lock:
-                if handler not in self._live or len(self._stuck) >= MAX_STUCK:
-                    return
-                self._live.discard(handler)
-                self._stuck.add(handler)
-                count = len(self._stuck)
-            handler.abort()  # nothing more of it runs once it has been told closed
-            if handler.peer is not None:
-                self._tell(handler.peer, "closed")
-        _log.warning(
-            "peer %s has gone, but subroutine %r does not return: place freed, thread kept (%d of %d)",
-            handler.address,
-            handler.running,
-            count,
-            MAX_STUCK,
-        )
+            self.pool.look_round()
 
 
 def _left_s(end_s: float) -> float:

@@ -140,7 +140,7 @@ def test_nothing_is_left_of_tries_that_were_not_answered(car: FakeCar, relay: Si
     operator.close()
     relay.speak()
     assert eventually(lambda: our_threads() == threads)
-    assert eventually(lambda: not car.gateway._live)
+    assert eventually(lambda: not car.gateway.pool.live)
 
 
 @pytest.mark.slow

@@ -132,7 +132,7 @@ def test_an_unknown_device_is_told_to_pair() -> None:
         with pytest.raises(Refused, match=f"{STRANGER.fingerprint}, is not trusted there: pair") as caught:
             laptop(gateway, STRANGER).get_client()
         assert caught.value.code == 401
-    assert not gateway._live
+    assert not gateway.pool.live
 
 
 def test_a_gateway_that_this_device_does_not_know_is_not_used() -> None:
@@ -266,7 +266,7 @@ def test_garbage_on_a_tls_port_is_refused_or_closed(garbage: bytes) -> None:
 def test_the_controller_id_of_another_device_cannot_be_borne() -> None:
     """Who could bear it would have that device's lease."""
     with serving(**car(LAPTOP="admin", TABLET="admin")) as gateway, laptop(gateway).get_client() as client:
-        ids = [handler.hello.controller_id for handler in gateway._live if handler.hello]
+        ids = [handler.hello.controller_id for handler in gateway.pool.live if handler.hello]
         with raw_tls(gateway, TABLET) as sock:
             peer = RawPeer(sock)
             peer.send(hello(controller_id=ids[0]))
@@ -321,7 +321,7 @@ def test_who_is_trusted_with_another_role_comes_back_with_it(tmp_path: Path) -> 
         client = laptop(gateway).get_client()
         assert client.get_subroutine_batch("drive") == b""
         TrustStore(tmp_path / "trusted").add(Trusted("viewer", "LAPTOP", LAPTOP.certificate))
-        assert eventually(lambda: not gateway._live, 2.0)
+        assert eventually(lambda: not gateway.pool.live, 2.0)
         client = laptop(gateway).get_client()
         with pytest.raises(SubroutineError, match="'drive' needs role driver, LAPTOP is viewer"):
             client.get_subroutine_batch("drive")
@@ -357,11 +357,11 @@ def test_a_stuck_subroutine_keeps_no_place_for_who_was_struck_off(
         waiting.start()
         assert gate.entered.acquire(timeout=PATIENCE_S)
         TrustStore(tmp_path / "trusted").remove("LAPTOP")
-        assert eventually(lambda: not gateway._live)
+        assert eventually(lambda: not gateway.pool.live)
         assert caplog.text.count("it is trusted no longer") == 1
         waiting.join(PATIENCE_S)
         gate.open()
-        assert eventually(lambda: not gateway._stuck)
+        assert eventually(lambda: not gateway.pool.stuck)
 
 
 # Places
@@ -453,10 +453,10 @@ def test_one_machine_may_have_four_connections_in_the_door_and_this_one_any() ->
 def test_a_fifth_connection_from_one_machine_is_closed_at_once(own_address: str) -> None:
     with serving(host=own_address, identity=CAR, trust=trusting(LAPTOP="viewer")) as gateway:
         mute = [socket.create_connection((own_address, gateway.port), PATIENCE_S) for _ in range(4)]
-        assert eventually(lambda: len(gateway._unproven) == 4)
+        assert eventually(lambda: len(gateway.pool.unproven) == 4)
         with told_within_two_seconds(), socket.create_connection((own_address, gateway.port), 1.0) as fifth:
             assert RawPeer(fifth).hears_the_end()
-        assert len(gateway._unproven) == 4, "and was the only one to be closed"
+        assert len(gateway.pool.unproven) == 4, "and was the only one to be closed"
         for sock in mute:
             sock.close()
 
@@ -476,5 +476,5 @@ def test_five_hundred_half_open_connections_take_nothing_from_a_connected_client
                     with contextlib.suppress(OSError):
                         sock.send(words)
                 assert client.ping(str(number)).message == str(number)
-            assert eventually(lambda: len(gateway._unproven) == 16)
+            assert eventually(lambda: len(gateway.pool.unproven) == 16)
             assert len([name for name in our_threads() if "handler" in name]) <= 17

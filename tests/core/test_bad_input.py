@@ -462,7 +462,7 @@ def test_what_is_no_hello_is_cut_without_more_words(gateway: Gateway, opening: b
     with RawPeer.connect(gateway.port) as peer:
         peer.sock.sendall(opening)
         assert peer.hears_the_end()
-    assert eventually(lambda: not gateway._unproven)
+    assert eventually(lambda: not gateway.pool.unproven)
 
 
 def test_another_wire_version_is_refused_with_both_numbers(gateway: Gateway) -> None:
@@ -525,7 +525,7 @@ def test_a_frame_that_breaks_the_rules_costs_its_own_connection(
         peer.send(illegal)
         assert peer.hears_the_end()
     assert eventually(lambda: "broke the protocol: peer " in caplog.text)
-    assert eventually(lambda: len(gateway._live) == 1)  # the other pair
+    assert eventually(lambda: len(gateway.pool.live) == 1)  # the other pair
 
 
 @pytest.mark.parametrize("operation", ["stream", "newest", "sink"])
@@ -544,4 +544,4 @@ def test_a_frame_out_of_turn_in_an_operation_costs_its_own_connection(
         peer.receive()
         peer.send(*[illegal] * 20)  # of CREDIT on a newest-only stream the first one was due
         assert peer.hears_the_end()
-    assert eventually(lambda: len(gateway._live) == 1)
+    assert eventually(lambda: len(gateway.pool.live) == 1)

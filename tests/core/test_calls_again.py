@@ -182,10 +182,10 @@ def test_a_pair_that_is_cut_calls_nothing_more(gateway: Gateway, raw: RawPeer) -
     gateway.add_subroutine("gate", shut)
     raw.send(request(Kind.BATCH, "gate"), request(Kind.BUFFER, "f"))
     assert shut.entered.acquire(timeout=PATIENCE_S)
-    (handler,) = gateway._live
+    (handler,) = gateway.pool.live
     handler.abort()
     shut.open()
-    assert eventually(lambda: not gateway._live)
+    assert eventually(lambda: not gateway.pool.live)
     assert len(seen) == 3
 
 

@@ -307,7 +307,7 @@ def test_a_callback_may_close_its_own_client(gateway: Gateway, client: Client) -
     gateway.add_subroutine("tick", Ticker())
     with pytest.raises(LinkClosed, match="this pair is closed"):
         client.get_subroutine_stream("tick", lambda *_: client.close())
-    assert eventually(lambda: not gateway._live)
+    assert eventually(lambda: not gateway.pool.live)
 
 
 def test_abort_wakes_whoever_waits_in_a_call(gateway: Gateway) -> None:

@@ -68,7 +68,7 @@ def busy() -> Iterator[Gateway]:
         threads = our_threads()
         yield gateway
         assert eventually(lambda: our_threads() == threads), f"threads left: {our_threads()}"
-        assert not gateway._unproven | gateway._live | gateway._stuck
+        assert not gateway.pool.unproven | gateway.pool.live | gateway.pool.stuck
         assert eventually(is_idle), "something spins"
         with controller_of(gateway).get_client() as client:
             assert client.send_subroutine_batch("take", b"x") == 0
@@ -87,7 +87,7 @@ def test_a_controller_that_dies_at_any_byte_of_its_hello(
         peer.sock.sendall(data[:place])
         cut(peer)
         if place % 8 == 0:  # no more than the 16 that may be without a HELLO
-            assert eventually(lambda: not busy._unproven)
+            assert eventually(lambda: not busy.pool.unproven)
 
 
 @pytest.mark.parametrize("cut", CUTS)

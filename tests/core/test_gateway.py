@@ -20,7 +20,8 @@ import pytest
 from pynet_core.client import Client
 from pynet_core.controller import Controller, PairId
 from pynet_core.errors import DeadlineExceeded, LinkClosed, LinkError, PoolFull, SubroutineError
-from pynet_core.gateway import MAX_STUCK, Gateway
+from pynet_core.gateway import Gateway
+from pynet_core.pool import MAX_STUCK
 from pynet_core.subroutines import Peer, caller
 from pynet_core.wire import Failure, Frame, Kind, unpack_body
 from tests.core.loopback import (
@@ -101,7 +102,7 @@ def test_a_pair_left_in_the_middle_of_a_stream_frees_its_place() -> None:
             client.send(request(Kind.STREAM, "tick"))
             client.receive()
             client.close()
-            assert eventually(lambda: not gateway._live)
+            assert eventually(lambda: not gateway.pool.live)
 
 
 @pytest.mark.parametrize("size", [0, -1])
@@ -256,7 +257,7 @@ def test_nothing_more_of_an_evicted_pair_runs() -> None:
         assert gate.entered.acquire(timeout=PATIENCE_S)
         second = controller.get_client(pair=pair)
         gate.open()
-        assert eventually(lambda: not gateway._stuck)
+        assert eventually(lambda: not gateway.pool.stuck)
         assert ran == [b"0"]
         for client in (first, second):
             client.close()
@@ -281,8 +282,8 @@ def test_attempts_that_race_leave_one_pair_open_and_on_pair_hears_them_in_order(
                 each.start()
             for each in racing:
                 each.join()
-            assert len(gateway._live) <= 1
-        assert eventually(lambda: not gateway._live)
+            assert len(gateway.pool.live) <= 1
+        assert eventually(lambda: not gateway.pool.live)
         assert not diary.overlapped
         told = diary.of(pair_id.hex())
         assert told == ["opened", "closed"] * (len(told) // 2)
@@ -338,7 +339,7 @@ def test_a_purpose_that_is_none_is_refused_with_those_there_are() -> None:
         assert words in unpack_body(refusal.body, Failure).reason
         with pytest.raises(ValueError, match=words):
             controller_of(gateway).get_client(purpose="fun")
-        assert not gateway._live
+        assert not gateway.pool.live
 
 
 def test_names_longer_than_64_characters_are_cut_and_keep_nobody_out() -> None:
@@ -366,8 +367,8 @@ def test_half_open_connections_hold_up_a_client_for_their_two_seconds_at_most() 
         assert mute[0].hears_the_end()
         for peer in mute:
             peer.close()
-        assert eventually(lambda: not gateway._unproven)
-        assert gateway._room._value >= 15, "their room is free again"
+        assert eventually(lambda: not gateway.pool.unproven)
+        assert gateway.pool.room._value >= 15, "their room is free again"
 
 
 # Subroutines that do not come back
@@ -392,13 +393,13 @@ def test_a_stuck_subroutine_whose_peer_has_gone_gives_its_place_back_and_is_coun
                 peer.send(request(Kind.STREAM, "stuck"))
                 assert gate.entered.acquire(timeout=PATIENCE_S)
             gone_at = time.monotonic()
-            assert eventually(lambda: not gateway._live)
+            assert eventually(lambda: not gateway.pool.live)
             assert time.monotonic() - gone_at < 3, "its peer has gone for 1 to 1.5 s"
             assert eventually(functools.partial(said, f"place freed, thread kept ({number} of {MAX_STUCK})"))
             assert "subroutine 'stuck' does not return" in caplog.text
         controller_of(gateway).get_client().close()
         gate.open()
-        assert eventually(lambda: not gateway._stuck)
+        assert eventually(lambda: not gateway.pool.stuck)
     assert sorted(what for _, what in diary.entries) == ["closed"] * 3 + ["opened"] * 3
 
 
@@ -417,8 +418,8 @@ def test_a_pumped_generator_that_is_stuck_costs_no_place_when_its_peer_has_gone(
             with RawPeer.greeted(gateway.port) as peer:
                 peer.send(request(Kind.STREAM, "stuck"))
                 assert eventually(lambda: any(name == "pynet pump stuck" for name in our_threads()))
-            assert eventually(lambda: not gateway._live)
-        assert not gateway._stuck
+            assert eventually(lambda: not gateway.pool.live)
+        assert not gateway.pool.stuck
         gate.open()
 
 
@@ -431,10 +432,10 @@ def test_no_more_than_16_stuck_threads_are_left_behind() -> None:
             with RawPeer.greeted(gateway.port) as peer:
                 peer.send(request(Kind.BATCH, "stuck"))
                 assert gate.entered.acquire(timeout=PATIENCE_S)
-        assert eventually(lambda: len(gateway._stuck) == MAX_STUCK)
-        assert len(gateway._live) == 2
+        assert eventually(lambda: len(gateway.pool.stuck) == MAX_STUCK)
+        assert len(gateway.pool.live) == 2
         gate.open()
-        assert eventually(lambda: not gateway._live | gateway._stuck)
+        assert eventually(lambda: not gateway.pool.live | gateway.pool.stuck)
 
 
 @pytest.mark.slow
@@ -454,7 +455,7 @@ def test_a_dead_peers_buffers_are_all_taken_however_slowly_before_its_pair_is_to
             peer.send(request(Kind.SINK, "take"))
             assert peer.receive().kind == Kind.REPLY
             peer.send(*[Frame(Kind.PUT, 0, b"%d" % number) for number in range(5)])
-        assert eventually(lambda: not gateway._live)
+        assert eventually(lambda: not gateway.pool.live)
         assert ran == [b"0", b"1", b"2", b"3", b"4"]
         assert "does not return" not in caplog.text
 
@@ -687,7 +688,7 @@ def test_a_gateway_whose_machine_has_no_thread_left_turns_the_peer_away_and_serv
             controller_of(gateway).get_client()
         assert eventually(lambda: "turned away: can't start new thread" in caplog.text)
         controller_of(gateway).get_client().close()
-        assert not gateway._unproven
+        assert not gateway.pool.unproven
 
 
 # The controller

@@ -46,7 +46,7 @@ def test_one_that_listens_everywhere_hears_both_and_knows_who_is_near() -> None:
         for host in ("127.0.0.1", "::1"):
             with Controller(host, gateway.port, identity=IDENTITY).get_client() as client:
                 assert client.ping().rtt_ns > 0
-                (address,) = (handler.ip for handler in gateway._live)
+                (address,) = (handler.ip for handler in gateway.pool.live)
                 assert address == host
 
 

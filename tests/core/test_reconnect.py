@@ -142,7 +142,7 @@ def test_a_client_that_reconnects_has_the_same_pair_id_and_a_place_of_its_own(ga
         cut(client)
         assert client.get_subroutine_batch("id") == before, "nothing was on its way: nothing raises"
         assert client.reconnections == 1
-        assert len(gateway._live) == 1
+        assert len(gateway.pool.live) == 1
 
 
 def test_a_call_that_was_on_its_way_raises_and_the_next_one_reconnects(gateway: Gateway) -> None:

@@ -73,8 +73,8 @@ def test_500_pairs_opened_and_closed_leave_no_thread_and_no_file() -> None:
         in_threads(4, work)
         assert eventually(lambda: our_threads() == threads)
         assert eventually(lambda: open_files() == files)
-        assert not gateway._live | gateway._unproven | gateway._stuck
-        assert gateway._room._value >= 15
+        assert not gateway.pool.live | gateway.pool.unproven | gateway.pool.stuck
+        assert gateway.pool.room._value >= 15
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_gateway_that_stops_while_everybody_connects_leaves_nothing_behind() -
                     client.get_subroutine_stream("tick", lambda *_: random.random() < 0.7)
 
         in_threads(8, work)
-        assert not gateway._live | gateway._unproven | gateway._stuck
+        assert not gateway.pool.live | gateway.pool.unproven | gateway.pool.stuck
         assert eventually(lambda: not our_threads())
 
 
@@ -171,7 +171,7 @@ def test_clients_aborted_at_any_moment_hang_nobody_and_free_their_places() -> No
                 client.close()
 
         in_threads(6, work)
-        assert eventually(lambda: not gateway._live)
+        assert eventually(lambda: not gateway.pool.live)
 
 
 def test_pairs_reconnecting_and_closing_in_a_storm_are_told_in_order_and_none_is_left() -> None:
@@ -194,7 +194,7 @@ def test_pairs_reconnecting_and_closing_in_a_storm_are_told_in_order_and_none_is
                     client.close()
 
         in_threads(8, work)
-        assert eventually(lambda: not gateway._live)
+        assert eventually(lambda: not gateway.pool.live)
     for history in told.values():
         assert history == ["opened", "closed"] * (len(history) // 2)
     assert sum(map(len, told.values())) >= 2 * 200

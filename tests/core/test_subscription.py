@@ -199,7 +199,7 @@ def test_stop_does_not_wait_for_a_callback_that_never_returns(
     running.stop()
     assert not running.has_ended
     assert "callback of stream 'tick' does not return" in caplog.text
-    assert eventually(lambda: not gateway._live), "the gateway's place is free all the same"
+    assert eventually(lambda: not gateway.pool.live), "the gateway's place is free all the same"
     gate.open()
     assert running.wait(PATIENCE_S)
 

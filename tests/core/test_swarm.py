@@ -478,7 +478,7 @@ def test_closing_a_swarm_ends_its_work_and_gives_its_places_back(gateway: Gatewa
     swarm.close()
     assert list(results) == []
     assert swarm.alive == 0
-    assert not gateway._live
+    assert not gateway.pool.live
     with pytest.raises(LinkClosed, match="every pair of the swarm is lost; the last: this pair is closed"):
         list(swarm.map("double", [1]))
 
@@ -524,7 +524,7 @@ def test_a_swarm_that_does_not_fit_the_pool_is_refused_whole_or_taken_as_it_is()
         controller = controller_of(gateway)
         with pytest.raises(PoolFull):
             controller.get_swarm(5)
-        assert eventually(lambda: not gateway._live)
+        assert eventually(lambda: not gateway.pool.live)
         with pytest.raises(PoolFull) as caught:
             controller.get_swarm(5, at_least=4)
         assert caught.value.__notes__ == ["3 of 5 pairs could be opened, at least 4 were wanted"]

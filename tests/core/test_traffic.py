@@ -47,7 +47,7 @@ def send_buffer_bytes(sock: socket.socket) -> int:
 
 def ends(gateway: Gateway, client: Client) -> tuple[socket.socket, socket.socket]:
     """The sockets of the only pair there is."""
-    (handler,) = gateway._live
+    (handler,) = gateway.pool.live
     return client._channel._sock, handler._channel._sock
 
 

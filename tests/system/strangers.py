@@ -55,7 +55,7 @@ def revoked() -> int:
         with serving(host="127.0.0.1", identity=CAR, trust=listed) as gateway:
             with laptop(gateway).get_client() as client:
                 TrustStore(Path(folder, "trusted")).remove("laptop")
-                assert eventually(lambda: not gateway._live, WITHIN_S), "its pair was not cut"
+                assert eventually(lambda: not gateway.pool.live, WITHIN_S), "its pair was not cut"
                 client.abort()
             return _refused(laptop(gateway))
 
