@@ -24,20 +24,22 @@ from typing import Final
 
 RISE_S: Final = 0.015  # of the round trip that bulk may cause: swings stay below the 50 ms a command may wait
 FIRST_BYTES: Final = 8 * 1024  # half of what TCP sends at first, knowing nothing
+FIRST_BYTES_PER_S: Final = 125_000  # 1 Mbit/s: two pairs begin, and on 2 Mbit/s
+FIRST_QUEUE_S: Final = 0.032  # is the queue that they make: a long way takes more at first
 LEAST_BYTES: Final = 3 * 1024  # two packets: on their way whatever happens, so bulk never starves
 MOST_BYTES: Final = 16 * 1024 * 1024
 MOST_SLICE_BYTES: Final = 256 * 1024
-SLICES: Final = 4  # to a window: a queue of one of them is there and gone again
+SLICES: Final = 8  # to a window: a queue of one of them is there and gone again
 GAIN: Final = 0.5  # of the way to the target with each change
 MOST_GAIN: Final = 1.5  # times as much with each change
-STEPS: Final = 4  # to a window that arrives
-GROWTH_S: Final = 0.03  # a round trip, while there is no queue: twice as long is the queue that comes up
+STEPS: Final = 8  # to a window that arrives
+GROWTH_S: Final = 0.036  # a round trip, while there is no queue: twice as long is the queue that comes up
 MOST_GROWTH: Final = 0.7  # of a window
 LEAST_GROWTH: Final = 0.12  # the same: a way of more than 200 ms is filled some time, too
 CALM_S: Final = 0.003  # a rise that is no queue yet
 MOST_CALM_S: Final = 0.012  # the same where the way has no rest: a queue as short as that may be one of ours
 RESTLESS: Final = 4  # times what steps fall is no queue either: ours falls only when less is sent
-UNREST_STEPS: Final = 8  # over which that is averaged
+UNREST_STEPS: Final = 16  # over which that is averaged
 STALL_S: Final = 0.012  # without an acknowledgement, and then half a window of them: that is a stall
 KEPT: Final = 7 / 8  # of TCP's smoothed round trip, with each new one
 SPREAD: Final = 1.25  # windows that may leave in one round trip: what leaves in a burst is a queue by itself
@@ -114,9 +116,12 @@ class Window:
         """
         if not rtt_s:
             return
+        if not self._shortest_s:
+            self._begin(rtt_s)
         self._was_full |= was_full
         arrived = sent - under_way
         latest_s = self._round_trips.latest(rtt_s, acks)
+        self._rtt_s = self._before_s or rtt_s
         if latest_s:
             self._shortest_s = min(self._shortest_s or latest_s, latest_s)
             has_stalled = latest_s > self._shortest_s + CALM_S and now_s - self._heard_s > STALL_S
@@ -124,7 +129,6 @@ class Window:
                 self._wait(sent)  # the queue has gone meanwhile, whatever it was
             self._heard_s, self._arrived = now_s, arrived
             self._least_s = min(self._least_s or latest_s, latest_s)
-            self._rtt_s = self._before_s or rtt_s
         into_look = now_s % LOOK_PERIOD_S / max(LOOK_S, LOOK_ROUND_TRIPS * self._shortest_s)
         if into_look < 1:
             self._look(rtt_s, latest_s, has_settled=into_look >= SETTLED)
@@ -133,6 +137,9 @@ class Window:
             self._end_look(sent)
         if arrived >= self._step_end and self._least_s:
             self._end_step(arrived, sent)
+
+    def _begin(self, shortest_s: float) -> None:
+        self._bytes = max(self._bytes, FIRST_BYTES_PER_S * (shortest_s + FIRST_QUEUE_S))
 
     def _look(self, rtt_s: float, latest_s: float, *, has_settled: bool) -> None:
         if not self._looking:
@@ -144,10 +151,12 @@ class Window:
 
     def _end_look(self, sent: int) -> None:
         self._looking = False
-        self._shortest_s = self._seen_s or self._shortest_s
+        before_s, self._shortest_s = self._shortest_s, self._seen_s or self._shortest_s
         # More than a queue of twice what it may be stands only where we took the way for longer than it is.
         self._bytes = self._kept_bytes
         self._change(min((self._shortest_s + 2 * RISE_S) / self._kept_s, 1))
+        if self._shortest_s > before_s + RISE_S / 2:
+            self._begin(self._shortest_s)  # the way has become longer
         self._least_s = 0.0
         self._wait(sent)
 

@@ -32,7 +32,7 @@ USUAL_RTO_US: Final = 200_000
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
 UNPACED: Final = b"cubic"  # there bbr's pacing only costs; other links keep what the host has chosen
 LEAST_WAIT_S: Final = 0.0001  # for bytes of bulk to arrive: it is how long a way without a queue takes
-MOST_WAIT_S: Final = 0.01
+MOST_WAIT_S: Final = 0.005
 
 _SO_BUF_LOCK: Final = 72  # Linux 5.14: 0 lets the kernel size the buffers by itself again
 _TCP_THIN_LINEAR_TIMEOUTS: Final = 16  # Linux: the timer of a few lone packets is not doubled each time

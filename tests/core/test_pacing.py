@@ -95,7 +95,9 @@ class Way:
                 was_full=full,
             )
             rate = flow.window.bytes_per_s or 1e12
-            flow.may_send = min(flow.may_send + rate * TICK_S, max(2 * PACKET_BYTES, rate * TICK_S))
+            flow.may_send = min(
+                flow.may_send + rate * TICK_S, max(2 * PACKET_BYTES, rate * TICK_S) + PACKET_BYTES
+            )
             while (
                 flow.busy
                 and flow.may_send >= PACKET_BYTES
