@@ -84,6 +84,8 @@ class Finder(QObject):
     def _on_heard(self, found: list[FoundGateway]) -> None:
         now_s = self._clock()
         before = self.found
+        for old in [each for each in self._last_s if any(_answers_where(each, new) for new in found)]:
+            del self._last_s[old]  # it tells another address too by now, or one less
         self._last_s.update(dict.fromkeys(found, now_s))
         self._last_s = {each: last_s for each, last_s in self._last_s.items() if now_s - last_s < KEPT_S}
         if self.found != before:
@@ -95,7 +97,7 @@ def strangers(found: Iterable[FoundGateway], remembered: Sequence[Robot]) -> tup
     rows = []
     for each in (each for each in found if each.kind == ROBOT):
         for host in each.addresses[:1]:
-            if _is_address(host, each.port) and not any(_is_same(each, host, robot) for robot in remembered):
+            if _is_address(host, each.port) and not any(_is_same(each, robot) for robot in remembered):
                 rows.append(
                     KnownRobot(
                         address=format_address(host, each.port),
@@ -114,9 +116,13 @@ def _is_address(host: str, port: int) -> bool:
         return False
 
 
-def _is_same(found: FoundGateway, host: str, robot: Robot) -> bool:
+def _answers_where(one: FoundGateway, other: FoundGateway) -> bool:
+    return one.port == other.port and not set(one.addresses).isdisjoint(other.addresses)
+
+
+def _is_same(found: FoundGateway, robot: Robot) -> bool:
     """Whether a click on the remembered one comes to this one too."""
-    if (robot.host, robot.port) == (host, found.port):
+    if robot.host in found.addresses and robot.port == found.port:
         return True
     try:
         ipaddress.ip_address(robot.host)

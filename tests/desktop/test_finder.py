@@ -114,6 +114,20 @@ def test_one_that_is_missed_now_and_then_stays_and_one_that_has_gone_goes(qtbot:
     assert list(finder.found) == []
 
 
+def test_a_robot_that_tells_another_address_too_is_listed_once(qtbot: QtBot) -> None:
+    air = Air(gateway())
+    finder = Finder(air.find, air.clock)
+    with_two = replace(gateway(), addresses=("192.0.2.7", "fd00::7"))
+    for told in (gateway(), with_two):
+        air.found = [told]
+        with qtbot.waitSignal(finder._heard, timeout=SOON_MS):
+            finder.listen()
+        qtbot.waitUntil(lambda: finder._thread is not None and not finder._thread.is_alive(), timeout=SOON_MS)
+    assert finder.found == (with_two,)
+    assert listed(with_two) == ["192.0.2.7"]
+    assert listed(with_two, Robot(host="fd00::7", port=1857)) == []
+
+
 def test_where_nothing_can_be_found_the_window_goes_on_and_says_so_once(
     qtbot: QtBot, caplog: pytest.LogCaptureFixture
 ) -> None:
