@@ -7,6 +7,7 @@ The library, zeroconf, is imported when it is first needed: without it all else 
 from __future__ import annotations
 
 import importlib.util
+import ipaddress
 import logging
 import os
 import socket
@@ -17,6 +18,8 @@ from typing import Any, Final
 
 from pynet_core.admission import ALL_ADDRESSES, is_loopback
 from pynet_core.errors import ConfigError
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _log = logging.getLogger(__name__)
 
@@ -84,10 +87,7 @@ def find_gateways(
                 failed.append(exc)
                 is_over.set()
 
-    try:
-        asking = zeroconf.Zeroconf(ip_version=zeroconf.IPVersion.V4Only)
-    except OSError as exc:
-        raise ConfigError(f"this machine has no network to find gateways in: {exc}") from exc
+    asking = _listen(zeroconf)
     try:
         zeroconf.ServiceBrowser(asking, SERVICE, handlers=[hear])
         is_over.wait(seconds)
@@ -98,12 +98,28 @@ def find_gateways(
     return sorted(found.values(), key=lambda each: (each.name, each.addresses, each.port))
 
 
+def _listen(zeroconf: Any) -> Any:
+    """By both kinds of addresses; by IPv4 alone where there is no IPv6.
+
+    Raises:
+        ConfigError: This machine has no network at all.
+    """
+    try:
+        return zeroconf.Zeroconf(ip_version=zeroconf.IPVersion.All)
+    except (OSError, RuntimeError) as exc:
+        _log.debug("gateways are listened for by IPv4 alone: %s", exc)
+    try:
+        return zeroconf.Zeroconf(ip_version=zeroconf.IPVersion.V4Only)
+    except OSError as exc:
+        raise ConfigError(f"this machine has no network to find gateways in: {exc}") from exc
+
+
 def _found(name: str, info: Any) -> FoundGateway:
     said = {_text(key): _text(value) for key, value in info.properties.items()}
     return FoundGateway(
         name=said.get("name") or name.removesuffix(f".{SERVICE}"),
         host=said.get("host", ""),
-        addresses=tuple(sorted(info.parsed_addresses())),
+        addresses=tuple(told_addresses(info.parsed_scoped_addresses())),
         port=info.port or 0,
         tls=said.get("tls") == "1",
         fingerprint=said.get("fingerprint", ""),
@@ -192,7 +208,10 @@ class Announcement:
             server=f"pynet-{os.urandom(4).hex()}.local.",
             parsed_addresses=addresses,
         )
-        telling = zeroconf.Zeroconf(interfaces=addresses, ip_version=zeroconf.IPVersion.V4Only)
+        kinds = {":" in each for each in addresses}
+        version = zeroconf.IPVersion
+        kind = version.All if len(kinds) == 2 else version.V6Only if True in kinds else version.V4Only
+        telling = zeroconf.Zeroconf(interfaces=addresses, ip_version=kind)
         try:
             telling.register_service(info, allow_name_change=True)
         except BaseException:
@@ -202,13 +221,36 @@ class Announcement:
         return telling
 
 
-def own_addresses(host: str, of_machine: Iterable[object]) -> list[str]:
-    """The IPv4 addresses under which others can call a gateway that listens on `host`; sorted.
+def own_addresses(host: str, of_machine: Iterable[str | tuple[str, int, int]]) -> list[str]:
+    """The addresses under which others can call a gateway that listens on `host`, IPv4 first.
 
-    `of_machine` are all that this machine has now; those of IPv6 are no texts.
+    `of_machine` are all that this machine has now, those of IPv6 with flow and
+    scope.  Link-local ones of IPv6 are told where there is no other: they hold
+    on one cable only, and the same words go out by all.
     """
-    here = {each for each in of_machine if isinstance(each, str) and not is_loopback(each)}
-    return sorted(here if host in ALL_ADDRESSES else here & {host})
+    here = {ipaddress.ip_address(each if isinstance(each, str) else each[0]) for each in of_machine}
+    ours = [each for each in sorted(here, key=_order) if _hears(host, each) and not is_loopback(str(each))]
+    return [str(each) for each in ours if not _is_of_one_cable(each)] or [str(each) for each in ours]
+
+
+def told_addresses(heard: Iterable[str]) -> list[str]:
+    """Those that can be called, IPv4 first: not what is link-local, and of no interface that is known."""
+    here = {ipaddress.ip_address(each) for each in heard}
+    return [str(each) for each in sorted(here, key=_order) if not _is_of_one_cable(each) or "%" in str(each)]
+
+
+def _hears(host: str, address: Address) -> bool:
+    if host in ALL_ADDRESSES:
+        return host == "::" or address.version == 4
+    return host.partition("%")[0] == str(address)
+
+
+def _is_of_one_cable(address: Address) -> bool:
+    return address.version == 6 and address.is_link_local
+
+
+def _order(address: Address) -> tuple[int, bool, str]:
+    return address.version, _is_of_one_cable(address), str(address)
 
 
 def label_of(name: str) -> str:

@@ -10,12 +10,27 @@ from click.testing import CliRunner
 
 from pi_agent.worker import can_announce
 from pynet_core.cli import pynet
-from pynet_core.discovery import MAX_LABEL_BYTES, Announcement, find_gateways, label_of, own_addresses
+from pynet_core.discovery import (
+    MAX_LABEL_BYTES,
+    Announcement,
+    find_gateways,
+    label_of,
+    own_addresses,
+    told_addresses,
+)
 from pynet_core.errors import ConfigError
 from pynet_core.gateway import Gateway
 from tests.core.loopback import controller_of, serving
 
-MACHINE = ["127.0.0.1", "192.0.2.7", "198.51.100.1", ("fe80::1", 0, 2)]
+LINK = ("fe80::1", 0, 2)  # as ifaddr has it
+MACHINE: list[str | tuple[str, int, int]] = [
+    "127.0.0.1",
+    ("::1", 0, 0),
+    LINK,
+    ("fd00::7", 0, 0),
+    "192.0.2.7",
+    "198.51.100.1",
+]
 
 
 @pytest.fixture
@@ -27,15 +42,29 @@ def without_zeroconf(monkeypatch: pytest.MonkeyPatch) -> None:
     ("host", "told"),
     [
         ("0.0.0.0", ["192.0.2.7", "198.51.100.1"]),
-        ("::", ["192.0.2.7", "198.51.100.1"]),
+        ("::", ["192.0.2.7", "198.51.100.1", "fd00::7"]),
+        ("fd00::7", ["fd00::7"]),
         ("198.51.100.1", ["198.51.100.1"]),
         ("127.0.0.1", []),
+        ("::1", []),
         ("203.0.113.1", []),
-        ("fe80::1", []),
+        ("rover.local", []),
+        ("fe80::1%eth0", ["fe80::1"]),
     ],
 )
 def test_addresses_are_told_under_which_others_can_call(host: str, told: list[str]) -> None:
     assert own_addresses(host, MACHINE) == told
+
+
+def test_a_link_local_address_is_told_where_there_is_no_other() -> None:
+    assert own_addresses("::", [("::1", 0, 0), LINK]) == ["fe80::1"]
+    assert own_addresses("::", [LINK, ("fd00::7", 0, 0)]) == ["fd00::7"]
+    assert own_addresses("0.0.0.0", [LINK]) == []
+
+
+def test_a_link_local_address_is_worth_nothing_without_its_interface() -> None:
+    heard = ["fe80::1", "fe80::2%3", "fd00::7", "192.0.2.7", "192.0.2.7"]
+    assert told_addresses(heard) == ["192.0.2.7", "fd00::7", "fe80::2%3"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -75,6 +75,38 @@ def found(machine: Machine, wanted: int) -> list[dict[str, Any]]:
             return gateways
         assert time.monotonic() < until_s, gateways
         time.sleep(0.2)
+
+
+def test_a_gateway_is_found_by_ipv6_alone_and_called_by_what_was_told(
+    machines: tuple[Machine, Machine],
+) -> None:
+    there, here = machines
+    for machine, address in ((there, "fd00::1"), (here, "fd00::2")):
+        ip = [*machine.inside, "ip"]
+        subprocess.run([*ip, "-4", "address", "flush", "dev", "eth0"], check=True)
+        subprocess.run([*ip, "address", "add", f"{address}/64", "dev", "eth0", "nodad"], check=True)
+    robot = Robot(there)
+    try:
+        assert addresses_that_answer(here, lambda said: said == ["fd00::1"])
+        fewer = [*there.inside, "ip", "address", "del", "fd00::1/64", "dev", "eth0"]
+        subprocess.run(fewer, check=True)
+        assert addresses_that_answer(here, lambda said: said != ["fd00::1"])[0].startswith("fe80::")
+        robot.stop()
+    finally:
+        robot.kill()
+
+
+def addresses_that_answer(here: Machine, is_wanted: Callable[[list[str]], bool]) -> list[str]:
+    """Of the one gateway that is found, as soon as they are so; each has been pinged."""
+    until_s = time.monotonic() + 40.0
+    while not is_wanted(said := found(here, 1)[0]["addresses"]):
+        assert time.monotonic() < until_s, said
+    for address in said:
+        call = [*here.inside, *PYNET, "ping", f"[{address}]:1857", "--count", "1"]
+        subprocess.run(
+            call, env={**os.environ, "PYNET_KEY": KEY}, check=True, capture_output=True, timeout=60
+        )
+    return list(said)
 
 
 def test_a_gateway_is_found_with_all_it_takes_to_call_it_and_gone_when_it_stops(
