@@ -137,11 +137,11 @@ class Tracker:
         throttle = self._throttle(target_mps, velocity_mps, steering, duty, min(MAX_DT_S, dt_s))
         if velocity_mps > self._chassis.speed_mps(left_m):
             throttle = 0.0
-        self._watch_wheels(duty, place, dt_s)
+        self._watch_wheels(duty, place, velocity_mps, dt_s)
         if velocity_mps < 2 * STANDING_MPS:  # an encoder that is dead says so too
             throttle = min(throttle, (STALL_THROTTLE + self._stall_s) * self._chassis.max_throttle)
         self._wish = throttle
-        return Course(throttle, steering, Verdict.TAKEN, "", left_m, self._fault(place))
+        return Course(throttle, steering, Verdict.TAKEN, "", left_m, self._fault(place, velocity_mps))
 
     def roll_out(self, path: DrivePath, trail: Trail, *, velocity_mps: float | None, now_ns: int) -> float:
         """The steering that keeps a car with its motor off on this path, if it was on it; else 0.0."""
@@ -215,17 +215,19 @@ class Tracker:
             wish /= 1.0 - abs(steering)  # the inner side does less
         return chassis.max_throttle * max(0.0, min(1.0, wish))
 
-    def _watch_wheels(self, duty: float, place: Place, dt_s: float) -> None:
-        """How long the motor has driven, and the encoders have counted nothing."""
-        moved = abs(place.rolled_m - self._stall_from_m) > STALL_M
+    def _watch_wheels(self, duty: float, place: Place, velocity_mps: float, dt_s: float) -> None:
+        """How long the motor has driven, and the encoders have counted nothing, or backward."""
+        moved = velocity_mps > -STANDING_MPS and abs(place.rolled_m - self._stall_from_m) > STALL_M
         if moved or duty < (STALL_THROTTLE - 0.01) * self._chassis.max_throttle:
             self._stall_s, self._stall_from_m = 0.0, place.rolled_m
         else:
             self._stall_s += max(0.0, min(MAX_DT_S, dt_s))
 
-    def _fault(self, place: Place) -> str:
+    def _fault(self, place: Place, velocity_mps: float) -> str:
         """Why the encoders cannot be believed; '' while they can."""
         if self._stall_s > STALL_S:
+            if velocity_mps <= -STANDING_MPS:
+                return "the motor drove forward and the encoders counted backward (is A where B should be?)"
             return "the motor drove and the encoders counted nothing"
         before = self._bend_from
         rolled_m = place.rolled_m - before.rolled_m if before else 0.0

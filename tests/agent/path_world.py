@@ -128,6 +128,7 @@ class PathWorld:
         self._ticks = 0
         self.encoders_count = True  # else they are silent: what is published says that the car stands
         self.dead_wheel: Wheel | None = None  # or one of them alone is
+        self.swapped: frozenset[Wheel] = frozenset()  # whose two wires are: it counts backward
         self.publishes = True  # else the odometry grows stale
         self.sees = True  # the camera works
         self.results: list[Result] = []
@@ -243,7 +244,8 @@ class PathWorld:
             self._levels[edge.pin] = edge.level
             if disc is not None and edge.level and self.encoders_count and disc[0] is not self.dead_wheel:
                 wheel, b_pin = disc  # forward, A rises before B
-                self._odometer.tick(wheel, -1 if self._levels[b_pin] else 1, edge.ns)
+                forward = bool(self._levels[b_pin]) == (wheel in self.swapped)
+                self._odometer.tick(wheel, 1 if forward else -1, edge.ns)
 
     def _scan(self, now_ns: int) -> Scan:
         pose = self.pose

@@ -212,6 +212,27 @@ def test_a_motor_that_drives_while_the_encoders_count_nothing_disarms(start: Sta
     assert world.pose.distance_m < 1.2
 
 
+def test_encoders_that_count_backward_while_the_motor_drives_forward_disarm(start: Start) -> None:
+    """Swapped wires: the car seemed never to come nearer to its path's end, and drove on for ever."""
+    world = start()
+    world.swapped = frozenset(Wheel)
+    drive(world, 1.5)
+    assert world.now.state is State.DISARMED
+    assert "counted backward" in world.now.reason
+    assert world.pose.distance_m < 1.2
+
+
+def test_a_car_that_still_rolls_backward_follows_its_path(start: Start) -> None:
+    world = start()
+    for _ in range(100):
+        world.drive(-0.3)
+        world.tick()
+    assert world.pose.velocity_mps < -0.5
+    drive(world, 2.0)
+    assert world.now.state is State.ARMED
+    assert world.pose.velocity_mps > 0.5
+
+
 @pytest.mark.parametrize("wheel", Wheel)
 @pytest.mark.parametrize("driven_s", [0.0, 1.5])
 def test_one_wheel_that_does_not_count_disarms_within_a_metre(
