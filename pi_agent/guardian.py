@@ -38,7 +38,7 @@ from pynet_car.messages import (
     Verdict,
 )
 from pynet_car.path import Course
-from pynet_car.reflex import Head, Sight, is_blind, known_velocity_mps, limit, look
+from pynet_car.reflex import Agreement, Head, Sight, is_blind, known_velocity_mps, limit, look
 from pynet_core.errors import LinkClosed
 
 TICK_NS: Final = 10 * NS_PER_MS
@@ -103,6 +103,8 @@ class Guardian:
         self.worker_silent_ticks = 0  # since it last said that it is alive
         self._readings: dict[str, Reading] = {}
         self._odometry: Odometry | None = None
+        self._agreement = Agreement()
+        self._runs_against = False  # the encoders, against the motor
         self._camera_ns: int | None = None
         self._follower.forget()
 
@@ -141,7 +143,7 @@ class Guardian:
         self._late_ticks += dt_ns > LATE_NS
         requests, commands = self._drain(now_ns)
         outcome = self._failsafe.step(now_ns, requests, commands)
-        velocity_mps = known_velocity_mps(self._odometry, period_s=self._odometry_period_s, now_ns=now_ns)
+        velocity_mps = self._velocity_mps(now_ns, dt_ns)
         wish, steering = self._steer(outcome, velocity_mps, now_ns)
         throttle = self._reflex(wish, velocity_mps, now_ns)
         mixed = mix(
@@ -218,6 +220,15 @@ class Guardian:
 
     # decide
 
+    def _velocity_mps(self, now_ns: int, dt_ns: int) -> float | None:
+        """What the encoders say, while they can be believed."""
+        known = known_velocity_mps(self._odometry, period_s=self._odometry_period_s, now_ns=now_ns)
+        duty, steering = self._outputs
+        self._runs_against = self._agreement.is_broken(
+            duty=duty, steering=steering, velocity_mps=known, dt_s=dt_ns / 1e9
+        )
+        return None if self._runs_against else known
+
     def _steer(self, outcome: Outcome, velocity_mps: float | None, now_ns: int) -> tuple[float, float]:
         """(throttle, steering) of the command, or of the path, that drives."""
         self._course = None
@@ -249,6 +260,8 @@ class Guardian:
             reasons.append(f"{what}: no network drives blind.")
         elif creep:
             reasons.append("The camera is stalled: creeping.")
+        if self._runs_against:
+            reasons.append("The encoders count against the motor: are the two pins of each swapped?")
         self._limit_reason = " ".join(filter(None, reasons))
         self._verdict = self._failsafe.verdict
         if self._verdict is Verdict.TAKEN:

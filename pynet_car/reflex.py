@@ -25,6 +25,13 @@ CREEP_THROTTLE: Final = 0.15  # of full; about 0.5 m/s on a car of 3.2 m/s, and 
 UNKNOWN_MPS: Final = 2.0  # how fast we take the car to be when the encoders do not say
 FASTEST_MPS: Final = 100.0  # encoders that say more do not say how fast; a square of it must fit into a float
 
+# Motor one way and encoders the other: so long a car does not take to turn round.
+AGAINST_S: Final = 1.0
+AGAINST_DUTY: Final = 0.2
+AGAINST_MPS: Final = 0.1
+MAX_DT_S: Final = 0.05
+STRAIGHT: Final = 0.5  # steering; beyond, a car that turns by its sides has one of them going back
+
 # Stopping distance at v m/s: 0.28 m to the bumper, 80 ms to react, 3 m/s2 to stop.
 # Measured: 14 of 14 boxes, for 2.5 % of the laps an hour.
 MARGIN_M: Final = 0.28
@@ -126,6 +133,29 @@ def known_velocity_mps(odometry: Odometry | None, *, period_s: float, now_ns: in
     is_known = is_recent(now_ns - odometry.captured_ns, period_s)
     is_known = is_known and abs(odometry.velocity_mps) <= FASTEST_MPS  # NaN is not
     return odometry.velocity_mps if is_known else None
+
+
+class Agreement:
+    """Whether the encoders count the way the motor drives.  One thread's.
+
+    Where their wires are swapped, a car that drives at a wall seems to leave it,
+    and would brake a hand's breadth before it.
+    """
+
+    def __init__(self) -> None:
+        self._against_s = 0.0
+
+    def is_broken(self, *, duty: float, steering: float, velocity_mps: float | None, dt_s: float) -> bool:
+        """After a tick with this put out; once broken, until they agree."""
+        if (
+            velocity_mps is not None
+            and abs(duty) >= AGAINST_DUTY
+            and abs(steering) <= STRAIGHT
+            and abs(velocity_mps) >= AGAINST_MPS
+        ):
+            agree = duty * velocity_mps > 0.0
+            self._against_s = 0.0 if agree else self._against_s + max(0.0, min(MAX_DT_S, dt_s))
+        return self._against_s > AGAINST_S
 
 
 def is_blind(camera_ns: int | None, now_ns: int) -> bool:

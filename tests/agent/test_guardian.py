@@ -273,6 +273,24 @@ def test_a_dead_workers_readings_die_with_it(start: Start) -> None:
 # reflex
 
 
+@pytest.mark.parametrize(("sign", "duty"), [(1.0, 0.5), (-1.0, 0.0)])
+def test_encoders_with_swapped_wires_do_not_keep_it_from_braking(
+    start: Start, sign: float, duty: float
+) -> None:
+    rig = start(CONFIG)
+    rig.arm()
+    for _ in range(15):  # 1.5 s, toward something that it could stop for until 0.53 m at 1 m/s
+        rig.odometry(sign * 1.0)
+        rig.scan([1.0] * 4)
+        rig.drive_for(100, 0.5)
+    assert rig.duty == duty
+    assert ("swapped" in rig.status.reason) == (sign < 0)
+    rig.odometry(-1.0)
+    rig.scan([1.0] * 4)
+    rig.drive_for(100, -0.5)
+    assert rig.duty < 0.0, "the other way is free"
+
+
 def test_a_velocity_that_no_car_has_ends_no_tick(start: Start) -> None:
     rig = start(CONFIG)
     rig.arm()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pynet_car.messages import Odometry, Reading, ReadingState
-from pynet_car.reflex import Head, Sight, is_blind, known_velocity_mps, limit, look, stopping_m
+from pynet_car.reflex import Agreement, Head, Sight, is_blind, known_velocity_mps, limit, look, stopping_m
 
 pytestmark = pytest.mark.promise
 
@@ -155,6 +155,32 @@ def test_a_camera_is_blind_after_one_second_and_before_its_first_frame() -> None
     assert not is_blind(NOW - 1000 * MS, NOW)
     assert is_blind(NOW - 1000 * MS - 1, NOW)
     assert is_blind(NOW + 51 * MS, NOW)  # no camera of this car
+
+
+@pytest.mark.parametrize("way", [1.0, -1.0])
+def test_encoders_run_against_the_motor_when_they_did_so_for_a_second_and_until_they_agree(
+    way: float,
+) -> None:
+    agreement = Agreement()
+
+    def after(ms: int, duty: float, velocity_mps: float | None, steering: float = 0.0) -> bool:
+        broken = False
+        for _ in range(ms // 10):
+            broken = agreement.is_broken(
+                duty=way * duty,
+                steering=steering,
+                velocity_mps=None if velocity_mps is None else way * velocity_mps,
+                dt_s=0.01,
+            )
+        return broken
+
+    assert not after(900, 0.5, -1.0)  # it turns round
+    assert not after(10, 0.5, 0.2)
+    assert not after(5000, 0.5, -1.0, steering=0.9)  # on the spot, by its sides
+    assert not after(5000, 0.0, -1.0)  # it rolls
+    assert after(1020, 0.5, -1.0)
+    assert after(5000, 0.0, None), "what it was it is still"
+    assert not after(10, 0.5, 1.0)
 
 
 def test_velocity_is_known_only_from_fresh_and_sound_odometry() -> None:
