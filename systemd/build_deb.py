@@ -23,6 +23,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from man_pages import man_pages
+
 HERE: Final = Path(__file__).resolve().parent
 SOURCE: Final = HERE.parent
 PACKAGES: Final = ("pynet", "pynet_core", "pynet_car", "pi_agent")
@@ -34,7 +36,7 @@ MACHINES: Final = {"amd64": "x86_64", "arm64": "aarch64"}
 FOREIGN: Final = ("RECORD", "WHEEL", "INSTALLER", "REQUESTED")  # of a wheel, no longer true of its files here
 MAINTAINER: Final = "The pynet maintainers <pynet@localhost>"
 # What lintian says of wheels: they bring their own libraries, built and linked elsewhere.
-EXCUSED: Final = ("embedded-library", "unstripped-binary-or-object", "bogus-mail-host", "no-manual-page")
+EXCUSED: Final = ("embedded-library", "unstripped-binary-or-object", "bogus-mail-host")
 COMMANDS: Final = {"pynet-agent": "pi_agent.__main__", "pynet": "pynet_core.cli"}
 COMPLETIONS: Final = {  # which a shell reads when it first has to complete `pynet`
     "usr/share/bash-completion/completions/pynet": 'eval "$(pynet completion bash)"',
@@ -96,6 +98,8 @@ def _fill_agent(root: Path, version: str) -> None:
         _put(root / place, (HERE / name).read_text())
     for place, script in COMPLETIONS.items():
         _put(root / place, f"{script}\n")
+    for name, page in man_pages(version).items():
+        _put(root / f"usr/share/man/man1/{name}.1.gz", gzip.compress(page.encode(), mtime=0))
     _put(root / "etc/pynet/agent.toml", _settings())
 
 

@@ -186,6 +186,9 @@ def test_a_package_for_the_pi_has_its_modules_for_both_pythons(tmp_path: Path) -
         for python in ("311", "313"):
             assert any(f"{name}.cpython-{python}-aarch64" in str(module) for module in modules)
     assert {module.read_bytes()[18:20] for module in modules} == {(183).to_bytes(2, "little")}  # EM_AARCH64
+    commands = {command.name for command in (tmp_path / "root/usr/bin").iterdir()}
+    pages = {page.name for page in (tmp_path / "root/usr/share/man/man1").iterdir()}
+    assert pages == {f"{command}.1.gz" for command in commands}, "where `man -w` looks"
 
 
 def from_power_on_to_driving_s(machine: Machine) -> float:
