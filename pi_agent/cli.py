@@ -40,7 +40,7 @@ agent.add_command(status)
 @agent.command()
 @click.option("--state-dir", type=_FOLDER, help="where the robot's identity and list of devices are kept")
 @click.option("--role", type=click.Choice(["viewer", "driver", "admin"]), default="driver", show_default=True)
-@click.option("--port", type=int, help="to pair on")
+@click.option("--port", type=click.IntRange(1, 65535), help="to pair on")
 @json_option()
 def pair(state_dir: Path | None, role: str, port: int | None, as_json: bool) -> None:
     """Let another device in by a code, while the agent runs or not."""

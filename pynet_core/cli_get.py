@@ -10,7 +10,7 @@ from pynet_core.cli_files import Wish, carry_out, list_dry, local, missing, move
 from pynet_core.cli_gateway import Remote, asks_gateway
 
 
-@click.command()
+@click.command(short_help="Copy files and folders of another machine to this one.")
 @asks_gateway(has_timeout=False)
 @click.argument("sources", nargs=-1, required=True)
 @click.option(
@@ -37,7 +37,7 @@ def get(remote: Remote, sources: tuple[str, ...], into: str, wish: Wish) -> None
     )
 
 
-@click.command()
+@click.command(short_help="Copy files and folders of this machine to another one.")
 @asks_gateway(has_timeout=False)
 @click.argument("sources", nargs=-1, required=True, type=click.Path())
 @click.option("--into", default="", metavar="FOLDER", help="in the download folder there, made if need be")

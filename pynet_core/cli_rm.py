@@ -12,7 +12,7 @@ from pynet_core.cli_gateway import Remote, asks_gateway
 from pynet_core.errors import FilesError
 
 
-@click.command()
+@click.command(short_help="Remove files and folders on another machine.")
 @asks_gateway(has_timeout=False)
 @click.argument("paths", nargs=-1, required=True)
 @click.option("--recursive", "-r", is_flag=True, help="folders with all that is in them, not only empty ones")

@@ -22,7 +22,7 @@ from pynet_core.transfer.removing import remove_here
 MAX_SHOWN: Final = 20  # of what would be deleted, on a terminal; --dry-run lists all
 
 
-@click.command()
+@click.command(short_help="Make a folder here like one there, or that one like ours.")
 @asks_gateway(has_timeout=False)
 @click.argument("source")
 @click.argument("into")
