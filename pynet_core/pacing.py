@@ -77,7 +77,9 @@ class Window:
     def __init__(self) -> None:
         self._bytes = float(FIRST_BYTES)
         self._round_trips = RoundTrips()
-        self._rtt_s = 0.0  # the latest, or that of the last step
+        self._rtt_s = (
+            0.0  # of the last step: a stall makes TCP's longer, and what is sent too slow for a queue
+        )
         self._shortest_s = 0.0  # round trip without our own queue; 0 before the first
         self._heard_s = 0.0  # when the last acknowledgement was seen, and
         self._arrived = 0  # how much had arrived then
@@ -121,7 +123,7 @@ class Window:
         self._was_full |= was_full
         arrived = sent - under_way
         latest_s = self._round_trips.latest(rtt_s, acks)
-        self._rtt_s = self._before_s or rtt_s
+        self._rtt_s = rtt_s if self._looking else self._before_s or rtt_s
         if latest_s:
             self._shortest_s = min(self._shortest_s or latest_s, latest_s)
             has_stalled = latest_s > self._shortest_s + CALM_S and now_s - self._heard_s > STALL_S
