@@ -247,8 +247,8 @@ class Failsafe:
         match request.event:
             case EStop():
                 reason = self._press(name, now_ns)
-            case Reset():
-                reason = self._reset(name, now_ns)
+            case Reset(answers_ns=answers_ns):
+                code, reason = self._reset(name, answers_ns, now_ns)
             case Lease() as ask:
                 code, reason = self._lease(request.peer, name, ask, now_ns)
             case Release() | PeerGone() as event:
@@ -269,11 +269,13 @@ class Failsafe:
             self._tell(now_ns, Severity.ERROR, "e_stop", f"E-stop pressed by {name}.")
         return self.reason
 
-    def _reset(self, name: str, now_ns: int) -> str:
+    def _reset(self, name: str, answers_ns: int, now_ns: int) -> tuple[Verdict, str]:
         if self.state is State.E_STOP:
+            if 0 < answers_ns < self._since_ns:  # it was on its way while somebody pressed again
+                return Verdict.STALE, "This reset was for an e-stop before this one: reset again."
             self._enter(State.DISARMED, now_ns, f"the e-stop was reset by {name}")
             self._tell(now_ns, Severity.WARNING, "reset", f"E-stop reset by {name}.")
-        return self.reason
+        return Verdict.TAKEN, self.reason
 
     def _lease(self, peer: str, name: str, ask: Lease, now_ns: int) -> tuple[Verdict, str]:
         holder = self.holder

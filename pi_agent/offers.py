@@ -105,7 +105,7 @@ class Offers:
             "arm": self._arm,
             "release": self._ask_for(Release()),
             "disarm": self._ask_for(Disarm()),
-            "reset": self._ask_for(Reset()),
+            "reset": self._reset,
         }.items():
             gateway.add_subroutine(name, subroutine, role="driver")
         gateway.add_subroutine("e_stop", self._ask_for(EStop()), role="viewer")
@@ -205,7 +205,10 @@ class Offers:
     def _arm(self, buffer: bytes = b"") -> int:
         return self._ask(_decode_one(buffer, Arm, "arm"))
 
-    def _ask_for(self, event: Release | Disarm | Reset | EStop) -> Callable[..., int]:
+    def _reset(self, buffer: bytes = b"") -> int:
+        return self._ask(_decode_one(buffer, Reset, "reset") if buffer else Reset())
+
+    def _ask_for(self, event: Release | Disarm | EStop) -> Callable[..., int]:
         def ask(buffer: bytes = b"") -> int:
             return self._ask(event)
 

@@ -165,8 +165,10 @@ class EStop(Struct, frozen=True, tag=True):
     """Stop now and stay stopped until Reset.  Anyone may send it."""
 
 
-class Reset(Struct, frozen=True, tag=True):
-    """Leave E_STOP for DISARMED."""
+class Reset(Struct, frozen=True, kw_only=True, tag=True):
+    """Leave E_STOP for DISARMED; void if the e-stop was pressed after `answers_ns`."""
+
+    answers_ns: Ns = 0  # the stamp of the Status that said E_STOP; 0 is any
 
 
 class Counters(Struct, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ from pynet_car.messages import (
     Odometry,
     PathPoint,
     Priority,
+    Reset,
     Scan,
     State,
     Status,
@@ -221,8 +222,7 @@ class Operator:
         self._ask("arm", encode(Arm(answers_ns=asked.stamp_ns)))
         deadline_s = time.monotonic() + timeout_s
         while (status := self.status) is asked or status.state is not State.ARMED:
-            left_s = deadline_s - time.monotonic()
-            if left_s <= 0:
+            if (left_s := deadline_s - time.monotonic()) <= 0:
                 raise DeadlineExceeded(f"not armed within {timeout_s:g} s: {status.reason}")
             self.wish(0.0, 0.0)
             self._await_next(status, left_s)
@@ -235,7 +235,8 @@ class Operator:
 
     def reset(self) -> None:
         """Leave E_STOP for DISARMED."""
-        self._ask("reset")
+        seen = self.status
+        self._ask("reset", encode(Reset(answers_ns=seen.stamp_ns if seen.state is State.E_STOP else 0)))
         self._await(lambda status: status.state is not State.E_STOP, STATUS_TIMEOUT_S, "reset done")
 
     def e_stop(self, timeout_s: float = E_STOP_TIMEOUT_S) -> None:

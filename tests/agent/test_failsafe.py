@@ -96,6 +96,19 @@ def test_e_stop_goes_before_all_that_came_with_it() -> None:
     )
 
 
+def test_a_reset_that_was_on_its_way_undoes_no_later_e_stop() -> None:
+    rig = armed()
+    rig.ask(EStop())
+    seen = Reset(answers_ns=rig.stamp)  # its sender heard nothing, and resets again
+    assert rig.ask(Reset(answers_ns=rig.stamp)).code is Verdict.TAKEN
+    rig.ask(EStop(), GRACE)
+    late = rig.ask(seen)
+    assert (late.code, rig.state()) == (Verdict.STALE, State.E_STOP)
+    assert "reset again" in late.reason
+    assert rig.ask(Reset(answers_ns=rig.stamp)).code is Verdict.TAKEN
+    assert rig.state() is State.DISARMED
+
+
 def test_a_reset_in_the_same_tick_as_an_e_stop_loses() -> None:
     rig = e_stopped()
     outcome = rig.step([rig.request(Reset()), rig.request(EStop(), GRACE)])

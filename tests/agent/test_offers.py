@@ -250,6 +250,7 @@ def test_leaving_and_joining_a_quiet_stream_again_leaves_no_threads_behind(rig: 
         ("arm", encode(Arm(answers_ns=12)), Arm(answers_ns=12)),
         ("disarm", None, Disarm()),
         ("reset", None, Reset()),
+        ("reset", encode(Reset(answers_ns=12)), Reset(answers_ns=12)),
         ("e_stop", None, EStop()),
         ("e_stop", b"whatever: a stop is never refused for its form", EStop()),
     ],

@@ -53,6 +53,9 @@ class FakeCar:
     told: list[Told] = field(default_factory=list)
     paths: list[tuple[DrivePath, str]] = field(default_factory=list)  # and on which pair
     asked: list[str] = field(default_factory=list)
+    brought: dict[str, bytes] = field(
+        default_factory=dict
+    )  # what the newest request of each name had with it
     identity: Identity | None = None  # with one it speaks TLS, and believes `trust`
     trust: TrustStore | None = None
     garbage: bytes = b""  # sent as one more Status when set
@@ -126,7 +129,8 @@ class FakeCar:
     def _note(self, name: str) -> Any:
         becomes = {"disarm": State.DISARMED, "reset": State.DISARMED, "e_stop": State.E_STOP}
 
-        def note() -> int:
+        def note(buffer: bytes = b"") -> int:
+            self.brought[name] = buffer
             self.asked.append(name)
             if name in becomes and self.verdict is Verdict.TAKEN:
                 self.set(state=becomes[name], reason=name)

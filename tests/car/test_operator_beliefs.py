@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pynet_car.messages import State
+from pynet_car.messages import Reset, State, decode
 from pynet_car.operator import CarRefused, Operator
 from pynet_core.errors import LinkError
 from tests.car.fake_car import FakeCar
@@ -44,3 +44,13 @@ def test_a_car_armed_by_who_took_the_lease_meanwhile_is_not_armed(car: FakeCar) 
         with pytest.raises(CarRefused, match="Grace drives"):
             operator.arm()
         other.join()
+
+
+def test_a_reset_names_the_status_that_said_e_stop(car: FakeCar) -> None:
+    """So the car can tell one that was on its way from one that is meant."""
+    with Operator(port=car.port) as operator:
+        operator.e_stop()
+        wait_for(lambda: operator.status.state is State.E_STOP)
+        seen = operator.status
+        operator.reset()
+        assert decode(car.brought["reset"], Reset).answers_ns >= seen.stamp_ns
