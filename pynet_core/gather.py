@@ -228,10 +228,15 @@ class Gatherer:
 
     def _wake_flusher(self) -> None:
         if self._flusher is None:
-            self._flusher = threading.Thread(
+            flusher = threading.Thread(
                 target=self._flush_at_pauses, name=f"pynet flusher {self._name}", daemon=True
             )
-            self._flusher.start()
+            try:
+                flusher.start()
+            except RuntimeError:  # the machine has no thread left: nothing may wait for one
+                self._has_paused = True
+                return
+            self._flusher = flusher
         if not self._awake:
             self._awake = True
             self._wake.release()

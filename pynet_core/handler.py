@@ -24,7 +24,7 @@ from pynet_core.feed import Feed
 from pynet_core.gather import Gatherer
 from pynet_core.items import CAPABILITY
 from pynet_core.mailbox import TooManyChannels, TooSlow
-from pynet_core.pump import Pumps, TooManyUnheard, UserCodeFailed
+from pynet_core.pump import NoThread, Pumps, TooManyUnheard, UserCodeFailed
 from pynet_core.pumped import send_pumped
 from pynet_core.replies import CODES, batch_reply, buffer_reply, failure_of
 from pynet_core.subroutines import (
@@ -361,6 +361,7 @@ class Handler:
             TooSlow,
             TooManyChannels,
             TooManyUnheard,
+            NoThread,
             LocalProtocolError,
         ) as exc:  # Local: an item too large, or its ident
             self._fail(exc)

@@ -37,6 +37,10 @@ class TooManyUnheard(PynetError):
     """MAX_UNHEARD generators have lost their subscriber and do not come back; no more are started."""
 
 
+class NoThread(PynetError):
+    """The machine has none left for a generator of its own."""
+
+
 def as_item(value: Any, count: int) -> Item | None:
     """What one yield means; None ends the stream.  `count` is the ident of plain bytes.
 
@@ -166,6 +170,7 @@ class Pumps:
 
         Raises:
             TooManyUnheard: For one's own; its thread might never come back either.
+            NoThread: It cannot be started.
         """
         feed = subroutine.function
         if isinstance(feed, Feed):
@@ -182,7 +187,10 @@ class Pumps:
             pump = Pump(subroutine, start, before)
             box = pump.subscribe()  # before it starts: the first item is not missed
             assert box is not None
-            pump.start()
+            try:
+                pump.start()
+            except RuntimeError as exc:
+                raise NoThread(f"{subroutine.name!r} cannot run now: {exc}") from exc
             self._running.append(pump)
             if subroutine.shared:
                 self._shared[subroutine.name] = pump

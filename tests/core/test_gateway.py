@@ -691,6 +691,27 @@ def test_a_gateway_whose_machine_has_no_thread_left_turns_the_peer_away_and_serv
         assert not gateway.pool.unproven
 
 
+@pytest.mark.parametrize("options", [{}, {"shared": True}, {"keep": "latest"}])
+def test_a_stream_for_which_no_thread_is_left_costs_no_pair(
+    gateway: Gateway, client: Client, options: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def no_thread_left(thread: threading.Thread) -> None:
+        if "flusher" in thread.name or "pump" in thread.name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    gateway.add_subroutine("count", counting, **options)
+    monkeypatch.setattr(threading.Thread, "start", no_thread_left)
+    if options:  # it needs one
+        with pytest.raises(SubroutineError, match="'count' cannot run now: can't start new thread"):
+            collected(client, "count")
+    else:  # many items go in one frame with the help of one, and fewer without
+        assert collected(client, "count", 1000) == list(counting(1000))
+    assert client.ping().message == "ping"
+
+
 # The controller
 
 
