@@ -212,7 +212,7 @@ def measure(contestants: Sequence[Contestant], rounds: int, tests: Sequence[Test
 
 
 def _turn(contestant: Contestant, test: Test) -> Turn:
-    """One turn, with new processes if need be: zenoh hangs in one stream of some dozen."""
+    """One turn, with new processes if need be: one that fails once need not fail again."""
     for _ in range(TRIES - 1):
         try:
             return contestant.run(test)

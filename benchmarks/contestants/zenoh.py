@@ -79,10 +79,13 @@ class _Session:
     def stream(self, size: int, count: int, gap_us: int, burst: int, on_item: OnItem) -> None:
         key = f"items/{os.getpid()}/{next(_numbers)}"
         with self._session.declare_subscriber(key) as subscriber:
-            for reply in self._beginnings.get(payload=f"{key} {size} {count} {gap_us} {burst}"):
-                assert reply.ok
+            begun = self._beginnings.get(payload=f"{key} {size} {count} {gap_us} {burst}")
+            # Items first: the answer may come behind more of them than the subscriber holds, 256, and the one
+            # thread that receives both would wait for us to take them.
             for _ in range(count):
                 on_item(subscriber.recv().payload.to_bytes())
+            for reply in begun:
+                assert reply.ok
 
     def close(self) -> None:
         self._session.close()
