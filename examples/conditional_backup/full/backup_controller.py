@@ -114,4 +114,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except pynet.LinkError as exc:
+        sys.exit(str(exc))

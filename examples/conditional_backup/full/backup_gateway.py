@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -68,6 +69,8 @@ def main() -> None:
     parser.add_argument("--capacity", type=int, help="bytes; without it, the disk's")
     options = parser.parse_args()
     folder = options.folder.resolve()
+    if not folder.is_dir():
+        parser.error(f"there is no folder {folder}")
 
     def usage() -> tuple[int, int]:
         if options.capacity:
@@ -82,4 +85,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except pynet.LinkError as exc:
+        sys.exit(str(exc))
