@@ -13,6 +13,7 @@ Needs click alone: who draws tables imports `cli_table` too, who calls a gateway
 from __future__ import annotations
 
 import base64
+import datetime
 import io
 import json
 import math
@@ -39,7 +40,10 @@ def json_option(what: str = "for programs: one object a line") -> Callable[[_F],
 
 
 def tell(record: object) -> None:
-    """Write one result for programs, now: a line of JSON, bytes in base64, null for a number that is none."""
+    """Write one result for programs, now: a line of JSON.
+
+    Bytes are in base64, dates as in ISO 8601; null stands for a number that is none.
+    """
     click.echo(json.dumps(_plain(record), allow_nan=False))
 
 
@@ -53,7 +57,11 @@ def _plain(value: Any) -> Any:
             return base64.b64encode(value).decode()
         case float() if not math.isfinite(value):
             return None
-    return value
+        case None | str() | int() | float():
+            return value
+        case datetime.date() | datetime.time():
+            return value.isoformat()
+    return str(value)
 
 
 def printable(text: str) -> str:

@@ -15,6 +15,7 @@ from pynet_core.payload import fields_of
 
 # The first byte of a msgpack map; no UTF-8 text begins with one of the short maps', nor with the others'.
 _MAP_BEGINS: Final = frozenset([*range(0x80, 0x90), 0xDE, 0xDF])
+MAX_LEVELS: Final = 100  # of a value in itself; Python's own stack takes some 300
 _to_json: Final = msgspec.json.Encoder(enc_hook=str).encode
 
 _OUR_OWN: Final = frozenset(
@@ -66,7 +67,8 @@ def readable(buffer: bytes) -> dict[str, Any]:
     """What these bytes hold, for programs: `bytes` says how many, and one other key what.
 
     `text` if they are text; `value` of a @pynet.payload, whose type is
-    `payload`, or of a msgpack map; else `base64`.
+    `payload`, or of a msgpack map; else, and where that is nested too deep
+    for whoever reads JSON, `base64`.
     """
     record: dict[str, Any] = {"bytes": len(buffer)}
     try:
@@ -75,15 +77,23 @@ def readable(buffer: bytes) -> dict[str, Any]:
         pass
     try:
         name, fields = fields_of(buffer)
-        return {**record, "payload": name, "value": fields}
+        if _is_shallow(fields):
+            return {**record, "payload": name, "value": fields}
     except ValueError:
         pass
     if buffer[0] in _MAP_BEGINS:
         try:
-            return {**record, "value": msgspec.msgpack.decode(buffer, type=dict[str, Any])}
+            value = msgspec.msgpack.decode(buffer, type=dict[str, Any])
+            if _is_shallow(value):
+                return {**record, "value": value}
         except (msgspec.DecodeError, ValueError, RecursionError):
             pass
     return {**record, "base64": buffer}
+
+
+def _is_shallow(value: Any, levels: int = MAX_LEVELS) -> bool:
+    within = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels > 0 and all(_is_shallow(each, levels - 1) for each in within)
 
 
 def write_result(buffer: bytes) -> None:

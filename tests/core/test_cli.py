@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import pty
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -230,6 +232,16 @@ def test_a_port_that_is_none_is_wrong_use(typed: str) -> None:
 def test_json_has_no_bytes_nor_infinity(capsys: pytest.CaptureFixture[str]) -> None:
     tell({"a": b"\xff\x00", "b": [float("nan"), {"c": float("inf")}], "d": "\udcff"})
     assert json.loads(capsys.readouterr().out) == {"a": "/wA=", "b": [None, {"c": None}], "d": "\udcff"}
+
+
+def test_json_has_the_dates_of_payloads_and_whatever_else_msgpack_holds(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    when = datetime.datetime(2026, 11, 22, 16, 30, tzinfo=datetime.UTC)
+    tell({"when": when, "odd": [msgspec.msgpack.Ext(5, b"x"), {1: True, "none": None}]})
+    said = json.loads(capsys.readouterr().out)
+    assert said["when"] == "2026-11-22T16:30:00+00:00"
+    assert said["odd"][1] == {"1": True, "none": None}
 
 
 def test_what_others_send_moves_no_cursor() -> None:

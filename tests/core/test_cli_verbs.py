@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 
 import pynet
 from pynet_core.cli import pynet as command
+from pynet_core.cli_frame import tell
 from pynet_core.cli_gateway import complete_function, complete_stream
 from pynet_core.cli_stream import figures
 from pynet_core.cli_values import for_terminal, readable, typed_arguments, typed_value
@@ -147,6 +148,16 @@ def test_a_terminal_gets_text_without_what_moves_its_cursor() -> None:
     assert for_terminal(b"a\tb\n\x1b[2Jc") == "a\tb\n\ufffd[2Jc"
     assert for_terminal(pynet.pack(Weather("blue", 1.0))) == '{"sky":"blue","degrees":1.0}'
     assert for_terminal(BINARY) == "(4 bytes that are no text)"
+
+
+@pytest.mark.parametrize("head", [b"", b"\xc1py1\x07Weather"], ids=["msgpack", "payload"])
+@pytest.mark.parametrize("levels", [200, 700, 5000])
+def test_what_is_nested_too_deep_to_be_read_is_bytes(
+    head: bytes, levels: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    buffer = head + b"\x81\xa1a" * levels + b"\xc0"
+    tell(readable(buffer))
+    assert set(json.loads(capsys.readouterr().out)) == {"bytes", "base64"}
 
 
 def test_the_figures_of_a_stream_are_one_line() -> None:
