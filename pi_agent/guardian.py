@@ -155,10 +155,9 @@ class Guardian:
         elif self._failsafe.state is State.FAILSAFE and isinstance(self._failsafe.command, DrivePath):
             self._put_out(Outputs(0.0, mixed.steering))  # it rolls out on the path it was on
         else:
-            if any(isinstance(request.event, EStop | Disarm) for request in requests):
-                # Whoever presses it may see wheels that we know nothing of: somebody else writes to our pins.
-                self._drivetrain.set(*NEUTRAL)
-            self._put_out(NEUTRAL)
+            # Whoever presses it may see wheels that we know nothing of: somebody else writes to our pins.
+            is_pressed = any(isinstance(request.event, EStop | Disarm) for request in requests)
+            self._put_out(NEUTRAL, surely=is_pressed)
         self._keep_e_stop()
         # Status first: whoever hears that an act was taken has then seen what came of it.
         self._tell_status(now_ns)
@@ -273,8 +272,8 @@ class Guardian:
 
     # out
 
-    def _put_out(self, outputs: Outputs) -> None:
-        if outputs != self._outputs:
+    def _put_out(self, outputs: Outputs, *, surely: bool = False) -> None:
+        if surely or outputs != self._outputs:
             self._drivetrain.set(outputs.duty, outputs.steering)
             self._outputs = outputs
 
