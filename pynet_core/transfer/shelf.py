@@ -65,7 +65,9 @@ class Shelf:
         if fd is not None:
             self._open.move_to_end(key)
             return fd
-        if path:
+        if self._is_root(base, path):
+            fd = self._roots.open_folder(self._roots.full_path(joined(base, path)))
+        elif path:
             parent, _, name = path.rpartition(b"/")
             fd = os.open(checked(name), _FOLDER, dir_fd=self.folder(base, parent))
         else:
@@ -90,8 +92,16 @@ class Shelf:
         Raises:
             PathRefused, OSError: As `folder`.
         """
+        if self._is_root(base, path):
+            return os.fstat(self.folder(base, path))
         folder, name = self.place(base, path)
         return os.stat(name, dir_fd=folder, follow_symlinks=False)
+
+    def _is_root(self, base: bytes, path: bytes) -> bool:
+        """A root as a source that lands under its own name: what it stands in nobody may see."""
+        if not path or b"/" in path or self._roots.folders is None:
+            return False
+        return str(self._roots.full_path(joined(base, checked(path)))) in self._roots.folders
 
     def open(self, base: bytes, path: bytes) -> tuple[int, os.stat_result]:
         """A descriptor of a regular file, and its state before that; the caller closes it.

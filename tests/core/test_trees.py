@@ -540,3 +540,22 @@ def test_a_link_where_a_folder_should_be_is_not_followed(controller: Controller,
     with pytest.raises(FilesError):
         controller.get_files(f"{source}/", down)
     assert not list((tmp_path / "outside").iterdir())
+
+
+def test_a_root_itself_can_be_a_source_and_nothing_else_of_where_it_stands(
+    tree: Path, tmp_path: Path
+) -> None:
+    (tree.parent / "beside").mkdir()
+    (tree.parent / "beside/secret").write_text("x")
+    into = tmp_path / "here"
+    with serving(roots=[tree]) as gateway:
+        controller = Controller(port=gateway.port)
+        moved = controller.get_files(tree, into)
+        assert moved.failed == {}
+        assert_same(tree, into / tree.name)
+        for source in (tree.parent, tree.parent / "beside", tree.parent / "beside/secret"):
+            with pytest.raises(FilesError, match="outside the folders"):
+                controller.get_files(source, into)
+        with pytest.raises(FilesError):
+            controller.get_files(tree.parent, into, files=[f"{tree.name}/../beside/secret"])
+    assert {path.name for path in into.iterdir()} == {tree.name}
