@@ -102,7 +102,7 @@ class Exchange:
         if left_s is not None:
             within_s = left_s if within_s is None else min(within_s, left_s)
         self.cut()
-        self.channel = self._redial(within_s, stopping)
+        self.channel = self._redial(within_s, stopping, most_s=left_s)
         self.reconnections += 1
         if self.is_done:  # closed meanwhile
             self.cut()

@@ -47,8 +47,16 @@ class Redial:
         self._is_over = self._is_over or for_good
         self._given_up.set()
 
-    def __call__(self, within_s: float | None, stopping: threading.Event | None = None) -> PlainChannel:
+    def __call__(
+        self,
+        within_s: float | None,
+        stopping: threading.Event | None = None,
+        *,
+        most_s: float | None = None,
+    ) -> PlainChannel:
         """A new connection of the same pair; tries again and again for `within_s`, once when that is 0.
+
+        No try takes longer than `most_s`.
 
         Raises:
             LinkError: That of the last try, or LinkClosed after `give_up` or when `stopping` is set.
@@ -59,9 +67,10 @@ class Redial:
             raise LinkClosed("given up at this end")
         deadline = Deadline(within_s, "the gateway")
         left_s = within_s
+        most_s = self._timeout_s if most_s is None else min(self._timeout_s, most_s)
         for pause_s in pauses():
             # The one try that 0 stands for has its whole time.
-            timeout_s = min(self._timeout_s, left_s) if left_s else self._timeout_s
+            timeout_s = min(most_s, left_s) if left_s else most_s
             try:
                 channel = self._open_pair(timeout_s)
             except LinkError as exc:

@@ -132,6 +132,22 @@ def test_a_redial_of_no_time_is_one_try_and_raises_its_error() -> None:
     assert tries == [3.0]
 
 
+def test_a_single_try_ends_with_the_deadline_too(gateway: Gateway) -> None:
+    tries: list[float] = []
+
+    def once(timeout_s: float) -> PlainChannel:
+        tries.append(timeout_s)
+        raise LinkError("no gateway")
+
+    with controller_of(gateway).get_client() as client:
+        cut(client)
+        client._exchange._redial = Redial(once, 3.0)
+        with client.deadline(0.5), pytest.raises(LinkError, match="no gateway"):
+            client.reopen()
+    assert len(tries) == 1
+    assert tries[0] <= 0.5
+
+
 # Calls
 
 
