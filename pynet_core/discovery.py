@@ -164,11 +164,11 @@ class Announcement:
         if not is_loopback(host):
             self._thread.start()
 
-    def stop(self) -> None:
-        """Say goodbye; waits a second at most.  Idempotent."""
+    def stop(self, timeout_s: float = STOP_WAIT_S) -> None:
+        """Say goodbye; waits so long at most.  Idempotent."""
         self.stop_soon()
         if self._thread.ident is not None:
-            self._thread.join(STOP_WAIT_S)
+            self._thread.join(timeout_s)
 
     def stop_soon(self) -> None:
         """The same without waiting."""

@@ -246,7 +246,7 @@ class Gateway:
         stuck = {handler.running or "?" for handler in handlers if not handler.join(_left_s(end))}
         stuck |= set(self.pumps.join(_left_s(end)))  # last: they end when nobody listens any more
         if self._announcement is not None:
-            self._announcement.stop()
+            self._announcement.stop(_left_s(end))  # it has been going since we began
         for name in sorted(stuck):
             _log.warning("gateway stopped, but subroutine %r is stuck and keeps its thread", name)
         return sorted(stuck)
