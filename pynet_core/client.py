@@ -40,8 +40,11 @@ class Client(Streaming):
     for what is to run beside it.  A failing subroutine costs the call, not the pair.
 
     `timeout_s` is how long a call or ping may take; None, the default, is for
-    ever: a dead peer is told by TCP within 4 s.  An answer that comes too late
-    would be taken for the next one's, so the pair is closed.
+    ever.  TCP tells of a dead peer within 4 s; but where what was sent last did
+    not reach it, as when the link has gone before, only pairs of purpose safety
+    or control hear of it so soon, others after some 15 min, for their peer may
+    merely pause.  An answer that comes too late would be taken for the next
+    one's, so the pair is closed.
     `cancel_timeout_s` is how long a stream that the callback has ended may take
     to its next item, and so to its end; past it the generator counts as stuck.
     """

@@ -99,8 +99,8 @@ class Pair:
         """All that is asked in this block must be done `timeout_s` from now: `with client.deadline(2.0):`.
 
         What is late raises DeadlineExceeded (of files, FilesInterrupted).  That closes the pair, for its
-        answer would be taken for the next one's; a stream just ends, and leaves it usable.  Of two such
-        blocks the earlier end counts.
+        answer would be taken for the next one's; a stream ends at its next item, or `cancel_timeout_s`
+        later, and leaves it usable.  Of two such blocks the earlier end counts.
         """
         before = self._exchange.deadline
         deadline = Deadline(timeout_s, "the deadline")

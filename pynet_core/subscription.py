@@ -80,7 +80,10 @@ class Subscription:
         return self._ended.is_set()
 
     def stop(self) -> None:
-        """End the stream and its thread; the pair is free again, or cut if the generator is stuck."""
+        """End the stream and its thread; the pair is free again, or cut if the generator is stuck.
+
+        Any thread; waits 1 s at most, in the stream's own callback not at all.
+        """
         with self._changed:
             self._is_stopping = True
             self._stopping.set()
