@@ -60,6 +60,7 @@ PACKAGES: Final = {
     for line in control.read_text().splitlines()
     if line.startswith("Package:")
 }
+MADE: Final = "~/pynet-venv"  # the tutorial's own Python
 LINES: Final = [
     pytest.param(page, line, id=f"{page.parent.name}: {line}")
     for page in PAGES
@@ -124,6 +125,10 @@ def test_a_command_line_is_one_that_exists(page: Path, line: str) -> None:
         case "pip":
             assert words[0] == "install"
             assert words[-1] == "."
+        case "python3":
+            assert words == ["-m", "venv", MADE]
+        case ".":
+            assert words == [f"{MADE}/bin/activate"]
         case "python":
             script = page.parent / words[0]
             assert script.is_file()
