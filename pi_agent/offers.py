@@ -103,13 +103,13 @@ class Offers:
             "path": self._path,
             "lease": self._lease,
             "arm": self._arm,
-            "release": self._ask_for(Release()),
-            "disarm": self._ask_for(Disarm()),
+            "release": self._ask_for(Release(), "Give the lease back."),
+            "disarm": self._ask_for(Disarm(), "Let the motors turn no more until the car is armed again."),
             "reset": self._reset,
         }.items():
             gateway.add_subroutine(name, subroutine, role="driver")
-        gateway.add_subroutine("e_stop", self._ask_for(EStop()), role="viewer")
-        gateway.add_subroutine("describe", lambda: encode(self._describe()), role="viewer")
+        gateway.add_subroutine("e_stop", self._ask_for(EStop(), "Stop, until reset."), role="viewer")
+        gateway.add_subroutine("describe", self._say_what_this_is, role="viewer")
 
     def on_pair(self, peer: Peer, what: Literal["opened", "closed"]) -> None:
         """The gateway's on_pair: tells the guardian when a driver's last drive pair has closed."""
@@ -173,10 +173,11 @@ class Offers:
     # Subroutines; each in its peer's handler thread.
 
     def _drive(self, buffer: bytes = b"") -> int:
-        """Of either kind: so one pair carries both, in order."""
+        """Drive by a DriveCommand or a DrivePath: either, so one pair carries both, in order."""
         return self._hand_over(_decode(buffer, decode_command, "drive", "DriveCommand or a DrivePath"))
 
     def _path(self, buffer: bytes = b"") -> int:
+        """Drive along a DrivePath."""
         return self._hand_over(_decode_one(buffer, DrivePath, "path"))
 
     def _hand_over(self, command: Command) -> int:
@@ -200,18 +201,26 @@ class Offers:
         return Verdict.TAKEN if status.state is State.ARMED else Verdict.DISARMED
 
     def _lease(self, buffer: bytes = b"") -> int:
+        """Be the one who drives."""
         return self._ask(_decode_one(buffer, Lease, "lease") if buffer else Lease())
 
     def _arm(self, buffer: bytes = b"") -> int:
+        """Let the motors turn; takes the lease."""
         return self._ask(_decode_one(buffer, Arm, "arm"))
 
     def _reset(self, buffer: bytes = b"") -> int:
+        """Leave E-STOP."""
         return self._ask(_decode_one(buffer, Reset, "reset") if buffer else Reset())
 
-    def _ask_for(self, event: Release | Disarm | EStop) -> Callable[..., int]:
+    def _say_what_this_is(self) -> bytes:
+        """Name, board, streams and limits: a Description."""
+        return encode(self._describe())
+
+    def _ask_for(self, event: Release | Disarm | EStop, doc: str) -> Callable[..., int]:
         def ask(buffer: bytes = b"") -> int:
             return self._ask(event)
 
+        ask.__doc__ = doc
         return ask
 
     def _ask(self, event: Lease | Release | Arm | Disarm | EStop | Reset) -> int:

@@ -207,6 +207,12 @@ def test_each_stream_carries_what_is_published_under_its_name(rig: Rig) -> None:
     assert decode(first_item(rig, "events", lambda: rig.guardian_end.send(EVENT)), Event) == EVENT
 
 
+def test_whoever_lists_what_there_is_reads_what_each_function_does(rig: Rig) -> None:
+    functions = [each for each in rig.controller.list_subroutines() if each.kind == "function"]
+    assert {each.name for each in functions} >= {"drive", "e_stop", "describe"}
+    assert [each.name for each in functions if not each.doc] == []
+
+
 def test_events_of_the_worker_itself_are_sent_too(rig: Rig) -> None:
     assert decode(first_item(rig, "events", lambda: rig.offers.tell(EVENT)), Event) == EVENT
 
