@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,3 +58,9 @@ def test_a_worker_that_falls_silent_is_replaced_after_5_s(rig: GuardianRig) -> N
 
 def test_one_that_never_gets_ready_is_replaced_after_a_minute(rig: GuardianRig) -> None:
     assert ticks_until_killed(rig, MUTE, heard=False) == pytest.approx(STARTING_TICKS, abs=20)
+
+
+def test_systemd_waits_longer_for_the_first_worker_than_the_guardian_does() -> None:
+    unit = (Path(__file__).parents[2] / "systemd/pynet-agent.service").read_text()
+    (start_s,) = re.findall(r"^TimeoutStartSec=(\d+)s$", unit, re.MULTILINE)
+    assert int(start_s) > STARTING_TICKS / 100 + 10
