@@ -218,8 +218,12 @@ class Gateway:
         """Close every pair and end every thread, within 2 s; idempotent.
 
         Returns the subroutines whose code has not come back: their threads
-        cannot be ended by us, and end when it does.
+        cannot be ended by us, and end when it does.  In `on_pair`, for which
+        all that close wait, it only begins, and goes on when that has returned.
         """
+        if self.pool.tells_here:
+            self.stop_soon()
+            return []
         with self._lock:
             listener, self._listener = self._listener, None
         if listener is None:
@@ -238,8 +242,7 @@ class Gateway:
         if self._announcement is not None:
             self._announcement.stop_soon()
         for thread in self._threads:
-            if thread is not threading.current_thread():  # on_pair may stop us
-                thread.join(_left_s(end))  # no new handlers after this
+            thread.join(_left_s(end))  # no new handlers after this
         handlers = self.pool.all()
         for handler in handlers:
             handler.abort()

@@ -32,12 +32,18 @@ class Pool:
         self.live: set[Handler] = set()
         self.stuck: set[Handler] = set()  # place freed, but their subroutine has not come back
         self.room = threading.Semaphore(MAX_UNPROVEN)  # for newcomers; who is proven has left it
+        self._telling: threading.Thread | None = None  # who is in on_pair
         self._suspects: set[tuple[Handler, int]] = set()
         self._revoked: set[Handler] = set()
 
     def all(self) -> set[Handler]:
         with self._lock:
             return self.unproven | self.live | self.stuck
+
+    @property
+    def tells_here(self) -> bool:
+        """We are in on_pair: whatever opens or closes waits until we return from there."""
+        return self._telling is threading.current_thread()
 
     def is_crowded(self, ip: str) -> bool:
         """So many newcomers are from this address that one more must wait outside."""
@@ -129,7 +135,10 @@ class Pool:
     def _tell(self, peer: Peer, what: Literal["opened", "closed"]) -> None:
         if self._on_pair is None:
             return
+        self._telling = threading.current_thread()
         try:
             self._on_pair(peer, what)
         except BaseException:  # not our code, sys.exit() included: it must not end the thread that tells
             _log.exception("on_pair(%s, %r) failed", peer.pair_id, what)
+        finally:
+            self._telling = None

@@ -592,6 +592,16 @@ def test_an_on_pair_may_stop_the_gateway_that_tells_it() -> None:
     assert not gateway.is_running
 
 
+def test_a_stop_in_on_pair_waits_for_nobody_who_waits_for_on_pair(caplog: pytest.LogCaptureFixture) -> None:
+    gateway = Gateway(0, on_pair=lambda _, what: gateway.stop() if what == "closed" else None)
+    gateway.start()
+    with controller_of(gateway).get_client():
+        controller_of(gateway).get_client().close()
+        assert eventually(lambda: not our_threads())
+    assert not gateway.is_running
+    assert "is stuck" not in caplog.text
+
+
 def test_many_threads_may_stop_it_at_once() -> None:
     gateway = Gateway(0)
     gateway.start()
