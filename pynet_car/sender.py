@@ -6,6 +6,7 @@ A path gets no neutral after it: it says itself where it ends, and the car sees 
 from __future__ import annotations
 
 import itertools
+import numbers
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -64,7 +65,7 @@ class Sender:
                 )
             )
 
-        throttle, steering = float(throttle), float(steering)  # a network's own numbers cannot be sent
+        throttle, steering = _as_number("throttle", throttle), _as_number("steering", steering)
         with self._order:
             seq = next(self._seq)
             # The neutral answers the same Status as its wish: only who samples the stick may stamp.
@@ -111,6 +112,13 @@ class Sender:
                     line.put(command)
             if not renewed:
                 wish = None
+
+
+def _as_number(name: str, value: object) -> float:
+    """A plain one: a network's own cannot be sent.  True is no throttle, though Python takes it for 1.0."""
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        return float(value)
+    raise ValueError(f"{name} must be a number in [-1, 1], got {value!r}")
 
 
 def _as_point(point: Sequence[float] | PathPoint) -> PathPoint:

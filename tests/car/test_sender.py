@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import numpy as np
+import pytest
 
 from pynet_car.messages import DriveCommand, State, Status, decode_command
 from pynet_car.sender import Sender
@@ -45,6 +46,16 @@ def test_numbers_of_a_network_are_sent_as_numbers() -> None:
         assert time.monotonic() < deadline_s
         time.sleep(0.005)
     sender.close()
+
+
+@pytest.mark.parametrize("value", [True, "1", None, [0.5], float("nan"), np.float32("nan"), 1.01])
+def test_what_is_no_throttle_is_a_clear_error(value: Any) -> None:
+    recorder, sender = made()
+    with pytest.raises(ValueError, match=r"must be (a number )?in \[-1, 1\], got"):
+        sender.wish(value, 0.0, SEEN)
+    sender.start()
+    sender.close()
+    assert recorder.seqs == []
 
 
 def test_stick_and_path_from_two_threads_leave_in_the_order_of_their_numbers() -> None:
