@@ -306,11 +306,12 @@ def draw_stale_plate(ink: Ink, area: QRectF, age_s: float) -> None:
 
 
 def draw_message(ink: Ink, area: QRectF, lines: tuple[str, ...]) -> None:
-    y = area.center().y() - 10 * (len(lines) - 1)
-    for line in lines:
-        ink.text(
-            area.center().x(), y, line, SMALL_READOUT, ON_PLATE2, align=Align.CENTER, room=area.width() - 48
-        )
+    """In the middle; what another machine or its system says may be longer than the picture is wide."""
+    room = area.width() - 48
+    smaller = [part for line in lines for part in ink.look.type.wrap(line, SMALL_READOUT, room)]
+    y = area.center().y() - 10 * (len(smaller) - 1)
+    for line in smaller:
+        ink.text(area.center().x(), y, line, SMALL_READOUT, ON_PLATE2, align=Align.CENTER, room=room)
         y += 24
 
 

@@ -17,7 +17,7 @@ from desktop_app.lettering import Type
 from desktop_app.overlay import overlay_of
 from desktop_app.picture import Picture
 from desktop_app.theme import DARK, LIGHT, MISSING, Look, Palette
-from desktop_app.view import PictureView, View
+from desktop_app.view import Connection, PictureView, View
 from tests.desktop import look_views as views
 from tests.desktop.look_tools import grey_ramp
 
@@ -237,3 +237,12 @@ def test_the_stream_is_told_as_it_is() -> None:
         views.ARMED, picture=PictureView(fps=12.4, width_px=1280, height_px=720, bits_per_s=1.25e6)
     )
     assert overlay_of(slow).rate == ("12 fps", "1280 × 720", "1.2 Mbit/s")
+
+
+def test_a_reason_longer_than_the_picture_is_wide_is_all_there_to_read(picture: Picture) -> None:
+    reason = "No robot answers at rover.local. Is it switched on? (cannot reach it: no such name or service)"
+    picture.show_view(View(connection=Connection.CONNECTING, connection_error=f"{reason} {reason}"))
+    picture.grab()
+    lines = [text for text in picture.drawn if text.box.width() > 200]
+    assert " ".join(text.text for text in lines) == f"{reason} {reason}"
+    assert all(picture.rect().contains(text.box.toAlignedRect()) for text in lines)
