@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -34,6 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.demo and options.address:
         parser.error("--demo brings its own car: leave the address out")
+    if not _has_display():
+        parser.exit(
+            1,
+            "pynet-desktop: there is no display here, neither DISPLAY nor WAYLAND_DISPLAY is set; "
+            "./run demo --headless drives without one\n",
+        )
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     qt = make_qt(sys.argv[:1])
     theme = ThemeChoice(options.theme) if options.theme else None
@@ -52,6 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return qt.exec_()
     finally:
         app.finish()
+
+
+def _has_display() -> bool:
+    """Where there is none Qt aborts, and tells people to install it again."""
+    if sys.platform != "linux" or "QT_QPA_PLATFORM" in os.environ:
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def make_qt(argv: list[str]) -> QApplication:

@@ -47,6 +47,17 @@ def test_what_makes_no_sense_is_said_on_the_command_line(
     assert says in output
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there always is one")
+def test_without_a_display_it_says_so_in_one_line() -> None:
+    bare = {key: os.environ[key] for key in ("PATH", "PYTHONPATH", "HOME") if key in os.environ}
+    command = [sys.executable, "-m", "desktop_app"]
+    done = subprocess.run(command, env=bare, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("pynet-desktop: there is no display here")
+
+
 @pytest.mark.system
 def test_the_demo_starts_a_car_and_ends_it_with_the_window(
     tmp_path: Path, request: pytest.FixtureRequest
