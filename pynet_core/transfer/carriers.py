@@ -17,7 +17,8 @@ _log = logging.getLogger(__name__)
 
 FIRST_PAIRS: Final = 2  # one lists while the other brings
 MOST_PAIRS: Final = 8  # 16 were no faster, on any link measured
-STEP_S: Final = 0.4  # a rate is measured for so long
+STEP_S: Final = 0.4  # a rate is measured for so long, and on a long way
+STEP_OPENINGS: Final = 8  # for so many times what a pair takes to open: each starts slowly
 GAIN: Final = 1.15  # another pair must be worth that much
 MOST_LOSSES: Final = 5  # of a pair, one soon after the other: then it stays lost
 LOOK_S: Final = 0.05  # whether it is still wanted
@@ -43,8 +44,8 @@ class PairTuner:
         self._bytes = 0
         self._has_settled = False
 
-    def more(self, now_s: float, done_bytes: int) -> int:
-        """How many pairs to add now."""
+    def more(self, now_s: float, done_bytes: int, opening_s: float = 0.0) -> int:
+        """How many pairs to add now; the last one took so long to open."""
         if self._has_settled:
             return 0
         if self._since_s is None:
@@ -52,7 +53,7 @@ class PairTuner:
                 self._since_s, self._bytes = now_s, done_bytes
             return 0
         elapsed_s = now_s - self._since_s
-        if elapsed_s < STEP_S:
+        if elapsed_s < max(STEP_S, STEP_OPENINGS * opening_s):
             return 0
         rate = (done_bytes - self._bytes) / elapsed_s
         if rate < self._rate * GAIN or self.pairs >= MOST_PAIRS:
@@ -91,6 +92,7 @@ class Carriers:
         self._over = threading.Event()
         self.problems: list[BaseException] = []  # that pairs have ended with, in order
         self.is_full = False  # the gateway has no more places
+        self.opening_s = 0.0  # what opening the last pair took
 
     def add(self, client: Pair | None = None) -> None:
         """One more pair: this one, or one that is opened now."""
@@ -123,7 +125,7 @@ class Carriers:
 
     def _run(self, client: Pair | None, number: int) -> None:
         try:
-            client = client or self._open_pair(number)
+            client = client or self._open(number)
             with self._changed:
                 self._clients.append(client)
             try:
@@ -142,6 +144,12 @@ class Carriers:
             with self._changed:
                 self._running -= 1
                 self._changed.notify_all()
+
+    def _open(self, number: int) -> Pair:
+        began_s = time.monotonic()
+        client = self._open_pair(number)
+        self.opening_s = time.monotonic() - began_s
+        return client
 
     def _carry(self, client: Pair, number: int) -> None:
         """Raises what the work raises; a LinkError only when the pair stays lost."""
@@ -188,7 +196,7 @@ def run(
             next_s = time.monotonic() + period_s
             tick()
             if tuner is not None and not carriers.is_full:
-                for _ in range(tuner.more(time.monotonic(), done_bytes())):
+                for _ in range(tuner.more(time.monotonic(), done_bytes(), carriers.opening_s)):
                     carriers.add()
     except BaseException:
         carriers.abort()
