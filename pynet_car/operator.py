@@ -11,6 +11,7 @@ from typing import Final, Self, TypeVar
 
 from msgspec import Struct
 
+from pynet_car.callbacks import Callbacks
 from pynet_car.keeper import Keeper
 from pynet_car.lines import AskLine, DriveLine, StreamLine
 from pynet_car.messages import (
@@ -87,7 +88,7 @@ class Operator:
         self._new_status = threading.Condition()
         self._status: Status | None = None
         self._status_at_s = 0.0
-        self._on_status: tuple[Callable[[Status], None], ...] = ()
+        self._on_status: Callbacks[Status] = Callbacks("on_status")
         self._pongs: list[Pong] = []
         self._closed = False
         self._echoes = tuple(
@@ -169,8 +170,8 @@ class Operator:
         return decode(self._control.fetch("describe"), Description)
 
     def on_status(self, callback: Callable[[Status], None]) -> None:
-        """Call back with every new Status, in a stream's thread."""
-        self._on_status = (*self._on_status, callback)
+        """Call back with every new Status, in a stream's thread; one that raises is called no more."""
+        self._on_status.add(callback)
 
     def on_frame(self, callback: Callable[[CameraFrame], None]) -> StreamLine:
         """Call back with the camera's newest frame; a slow callback skips frames, it never lags."""
@@ -357,8 +358,7 @@ class Operator:
                 return  # the other pair was faster
             self._status, self._status_at_s = status, time.monotonic()
             self._new_status.notify_all()
-        for callback in self._on_status:
-            callback(status)
+        self._on_status(status)
 
     def _take_pong(self, pong: Pong) -> None:
         self._pongs = [*self._pongs[1 - RTT_MEMORY :], pong]

@@ -109,16 +109,16 @@ class Seen:
 def drive(car: Operator, seconds: float, *, settle_s: float = SETTLE_S) -> Seen:
     """Hold neutral, 50 times a second; arm again whenever the car has disarmed itself."""
     ages_ms: list[float] = []
-
-    def hear(status: Status) -> None:
-        if status.command_age_ns >= 0:
-            ages_ms.append(status.command_age_ns / 1e6)
-
     _hold(car, settle_s)
     before = car.status.counters.failsafe_trips
+    end_s = time.monotonic() + seconds
+
+    def hear(status: Status) -> None:
+        if status.command_age_ns >= 0 and time.monotonic() < end_s:
+            ages_ms.append(status.command_age_ns / 1e6)
+
     car.on_status(hear)
     _hold(car, seconds)
-    car._on_status = ()
     return Seen(ages_ms, car.status.counters.failsafe_trips - before)
 
 

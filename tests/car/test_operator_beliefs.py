@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pynet_car.messages import Reset, State, decode
+from pynet_car.messages import Reset, State, Status, decode
 from pynet_car.operator import CarRefused, Operator
 from pynet_core.errors import LinkError
 from tests.car.fake_car import FakeCar
@@ -54,3 +54,21 @@ def test_a_reset_names_the_status_that_said_e_stop(car: FakeCar) -> None:
         seen = operator.status
         operator.reset()
         assert decode(car.brought["reset"], Reset).answers_ns >= seen.stamp_ns
+
+
+def test_a_callback_that_raises_does_not_blind_the_driver(car: FakeCar) -> None:
+    """It ended both streams of Status for good: no word from the car, and no disarm at the end."""
+    heard: list[str] = []
+
+    def raises(status: Status) -> None:
+        heard.append("raises")
+        raise RuntimeError("somebody's bug")
+
+    with Operator(port=car.port) as operator:
+        operator.arm()
+        operator.on_status(raises)
+        operator.on_status(lambda status: heard.append("sound"))
+        wait_for(lambda: heard.count("sound") > 20)
+        assert 1 <= heard.count("raises") <= 2  # once in each stream's thread at most
+        operator.drive(0.3, 0.0)
+        assert operator.is_connected
