@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from pynet_core.clock import Deadline
+from pynet_core.clock import FOR_EVER_S, Deadline
 from pynet_core.connection import Connection
 from pynet_core.connection import words as words
 from pynet_core.decoder import BUFFER_BYTES, OWN_BYTES, OWN_SOON_BYTES, FrameDecoder
@@ -20,7 +20,6 @@ from pynet_core.traffic import watch
 from pynet_core.wire import HEADER, HEADER_BYTES, MAX_CONTROL_BYTES, Frame, Kind, encode_header
 
 RECEIVE_BYTES: Final = 2 * 1024  # a reply; a large bytes object per call costs more than a second recv
-MOST_POLL_S: Final = 1e6  # what poll(2) can count in ms
 LEFTOVER_BYTES: Final = 64 * 1024  # read at a time of what nobody wants any more
 JOIN_BELOW_BYTES: Final = 16 * 1024  # header + body in one bytes object up to here, two in one sendmsg above
 TYPE_BYTES: Final = 3  # tell a TLS record from a frame: behind its type would be a length over all limits
@@ -136,7 +135,7 @@ class PlainChannel(Connection):
             self._check_aborted()
             return self._come.popleft()
         deadline = _NEVER if timeout_s is None else Deadline(timeout_s, what)
-        waits_ms = 0 if timeout_s is None or not 0 < timeout_s < MOST_POLL_S else int(timeout_s * 1000) + 1
+        waits_ms = 0 if timeout_s is None or not 0 < timeout_s < FOR_EVER_S else int(timeout_s * 1000) + 1
         if (
             not self.decoder.is_empty
             or (timeout_s is not None and not waits_ms)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
+from typing import Final
 
 from pynet_core.errors import DeadlineExceeded
+
+FOR_EVER_S: Final = 1e6  # 11 days and more: poll(2) cannot count them in ms, and nobody means them
 
 
 class Deadline:
     """The instant `timeout_s` from now; never, when that is None."""
 
     def __init__(self, timeout_s: float | None, what: str) -> None:
+        if timeout_s is not None and timeout_s >= FOR_EVER_S:
+            timeout_s = None
         self.timeout_s = timeout_s
         self._at = None if timeout_s is None else time.monotonic() + timeout_s
         self._what = what

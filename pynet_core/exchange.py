@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from pynet_core.channel import JOIN_BELOW_BYTES, RECEIVE_BYTES, PlainChannel, words
-from pynet_core.clock import Deadline
+from pynet_core.clock import FOR_EVER_S, Deadline
 from pynet_core.errors import (
     DeadlineExceeded,
     FilesInterrupted,
@@ -294,7 +294,7 @@ class Exchange:
         Raises:
             DeadlineExceeded: It was.
         """
-        if timeout_s is None:
+        if timeout_s is None or timeout_s >= FOR_EVER_S:
             yield
             return
         channel, lock = self.channel, threading.Lock()

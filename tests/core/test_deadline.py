@@ -125,6 +125,15 @@ def test_a_stream_without_items_ends_at_the_deadline_and_is_cut_when_it_is_stuck
     assert not client.connected
 
 
+@pytest.mark.parametrize("timeout_s", [float("inf"), 3e6])
+def test_a_timeout_that_no_system_can_count_is_for_ever(gateway: Gateway, timeout_s: float) -> None:
+    gateway.add_subroutine("length", lambda buffer: len(buffer))
+    with controller_of(gateway).get_client(timeout_s=timeout_s) as client, client.deadline(timeout_s):
+        client.timeout_s = timeout_s
+        assert client.ping("x" * 50_000).message == "x" * 50_000
+        assert client.send_subroutine_batch("length", bytes(300_000)) == 300_000
+
+
 def test_a_ping_has_a_deadline_too(client: Client) -> None:
     with FakeGateway() as fake:
         made: list[Client] = []
