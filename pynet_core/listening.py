@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 
 from pynet_core.errors import LinkError
@@ -21,12 +22,24 @@ def listen(host: str, port: int) -> socket.socket:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # whatever this system's default
         listener.bind((host, port))
         listener.listen(128)
-    except OSError as exc:
+    except (OSError, UnicodeError) as exc:  # the last: a host that is no name
         listener.close()
-        raise LinkError(
-            f"cannot listen on {host} port {port}: {exc.strerror}; choose another port or stop who has it"
-        ) from exc
+        raise LinkError(f"cannot listen on {host} port {port}: {_why(exc)}") from exc
     return listener
+
+
+def _why(exc: OSError | UnicodeError) -> str:
+    said = (exc.strerror or str(exc)) if isinstance(exc, OSError) else str(exc)
+    if not isinstance(exc, OSError) or isinstance(exc, socket.gaierror):
+        return f"{said}; a host is an address of this machine, or a name of it"
+    match exc.errno:
+        case errno.EADDRINUSE:
+            return f"{said}; choose another port or stop who has it"
+        case errno.EADDRNOTAVAIL:
+            return f"{said}; a host is an address of this machine, or a name of it"
+        case errno.EACCES:
+            return f"{said}; ports below 1024 are for root, choose another one"
+    return said
 
 
 def wake_and_close(listener: socket.socket) -> None:

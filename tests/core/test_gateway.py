@@ -21,6 +21,7 @@ from pynet_core.client import Client
 from pynet_core.controller import Controller, PairId
 from pynet_core.errors import DeadlineExceeded, LinkClosed, LinkError, PoolFull, SubroutineError
 from pynet_core.gateway import Gateway
+from pynet_core.listening import listen
 from pynet_core.pool import MAX_STUCK
 from pynet_core.subroutines import Peer, caller
 from pynet_core.wire import Failure, Frame, Kind, unpack_body
@@ -612,6 +613,12 @@ def test_many_threads_may_stop_it_at_once() -> None:
     for each in stopping:
         each.join(PATIENCE_S)
     assert answers == [[]] * 8
+
+
+@pytest.mark.parametrize("host", ["203.0.113.1", "a" * 99])
+def test_a_host_that_is_none_of_this_machine_s_is_told_as_that(host: str) -> None:
+    with pytest.raises(LinkError, match=f"^cannot listen on {host} port 0: .*; a host is an address of this"):
+        listen(host, 0)
 
 
 def test_starting_twice_and_taking_a_port_that_is_taken_are_clear_errors() -> None:
