@@ -13,7 +13,7 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
-from pynet_core.admission import is_loopback
+from pynet_core.admission import HOW_TO_OPEN, is_loopback
 from pynet_core.cli_frame import json_option, printable, tell
 from pynet_core.cli_targets import Target, load_target
 from pynet_core.discovery import why_not
@@ -127,8 +127,6 @@ def _gateway_of(
     download_dir: str,
     announce: bool | None,
 ) -> Gateway:
-    if announce is None:
-        announce = not why_not()
     if (shared or latest) and not any(target.is_stream for target in loaded):
         raise click.UsageError("--shared and --latest are for generators, and there is none")
     try:
@@ -140,7 +138,7 @@ def _gateway_of(
             name=name,
             roots=roots,
             allow_remove=allow_remove,
-            announce=announce,
+            announce=not why_not() if announce is None else announce,
             switch_interval_s=SWITCH_INTERVAL_S,
         )
         for target in loaded:
@@ -151,6 +149,8 @@ def _gateway_of(
         raise
     except (ValueError, TypeError) as exc:
         raise click.UsageError(str(exc)) from exc
+    if announce and is_loopback(gateway.host):
+        raise click.UsageError(f"--announce: only this machine can call it; {HOW_TO_OPEN}")
     return gateway
 
 

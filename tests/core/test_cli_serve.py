@@ -105,6 +105,7 @@ def test_what_cannot_be_served_is_named_with_its_place(folder: Path, typed: str,
         ("greenhouse:add --shared", "--shared and --latest are for generators"),
         ("greenhouse:add --host 192.0.2.1", "without an identity anybody could call"),
         ("greenhouse:add --root nowhere", "--root"),
+        ("greenhouse:add --announce", "--announce: only this machine can call it"),
     ],
 )
 def test_options_that_do_not_go_together_are_wrong_use(folder: Path, words: str, says: str) -> None:
