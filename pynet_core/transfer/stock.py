@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import heapq
+import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -16,6 +18,7 @@ PACK_PATH_BYTES: Final = 6 * 1024  # three requests of this fit the kernel's sma
 HIGH_WATER: Final = 8192  # files that wait; then the list waits, and the memory does not grow
 MIN_RANGE_BYTES: Final = 1024 * 1024
 LAST_RANGE_BYTES: Final = 256 * 1024  # at least, when little is left
+LAST_PACK_BYTES: Final = 64 * 1024  # the same
 
 
 @dataclass(eq=False, slots=True)
@@ -326,9 +329,27 @@ class Stock:
         pack = next(mine, None)  # nearly always the first
         if pack is None:
             return None
-        self._packs.remove(pack)
+        if self._is_listed and len(self._packs) <= len(self._out) and (first := self._halved(pack)):
+            pack = first
+        else:
+            self._packs.remove(pack)
         self._took(len(pack.nodes))
         return pack
+
+    def _halved(self, pack: Pack) -> Pack | None:
+        """Of one of the last packs some files, and the rest stays; None when it is small.
+
+        In the end packs get smaller, so that no pair has much to bring while others have nothing.
+        """
+        left = sum(node.size for one in self._packs for node in one.nodes)
+        wanted = max(LAST_PACK_BYTES, left // (2 * len(self._out)))
+        ends = list(itertools.accumulate(node.size for node in pack.nodes))
+        count = bisect.bisect_left(ends, wanted) + 1
+        if len(self._out) < 2 or ends[-1] < wanted + wanted // 2 or count >= len(ends):
+            return None
+        first = Pack(pack.base, pack.nodes[:count], pack.source, pack.is_again)
+        del pack.nodes[:count]
+        return first
 
     def _took(self, files: int) -> None:
         was_full = self._waiting >= self._high_water

@@ -13,7 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pynet_core.transfer.messages import FILE, MAX_PACK_BYTES, MAX_PACK_FILES, Node
-from pynet_core.transfer.stock import MIN_RANGE_BYTES, SMALL_BYTES, Large, Pack, Range, Stock, Unit
+from pynet_core.transfer.stock import (
+    LAST_PACK_BYTES,
+    MIN_RANGE_BYTES,
+    SMALL_BYTES,
+    Large,
+    Pack,
+    Range,
+    Stock,
+    Unit,
+)
 from pynet_core.transfer.tree_part import gaps_between
 
 BASE = b"/base"
@@ -68,6 +77,23 @@ def test_small_files_travel_in_packs_of_so_many_files_and_bytes() -> None:
     for pack in packs:
         assert len(pack.nodes) <= MAX_PACK_FILES
         assert sum(one.size for one in pack.nodes) <= MAX_PACK_BYTES
+
+
+def test_the_last_packs_get_smaller_so_that_no_pair_is_left_with_a_large_one() -> None:
+    stock = stock_of(*(node(n, 4096) for n in range(4 * MAX_PACK_FILES)))
+    for pair in ("a", "b"):
+        stock.enter(pair)
+    packs: list[Pack] = []
+    while (unit := stock.take("ab"[len(packs) % 2], wait=False)) is not None:
+        assert isinstance(unit, Pack)
+        packs.append(unit)
+    sizes = [sum(one.size for one in pack.nodes) for pack in packs]
+    assert sizes[0] == MAX_PACK_BYTES
+    assert max(sizes[-3:]) <= 1.5 * LAST_PACK_BYTES
+    assert min(sizes) >= LAST_PACK_BYTES // 2, "and no crumbs"
+    assert sorted(one.path for pack in packs for one in pack.nodes) == sorted(
+        str(n).encode() for n in range(4 * MAX_PACK_FILES)
+    )
 
 
 def test_long_paths_make_small_packs_for_requests_must_fit_the_kernels_buffers() -> None:
