@@ -151,6 +151,8 @@ class Controller(TreeMover):
         self, gateway: tuple[str, int] | None, purpose: str, pair: PairId, timeout_s: float
     ) -> PlainChannel:
         """One try, to WELCOME."""
+        if gateway is not None and not (isinstance(gateway, tuple | list) and len(gateway) == 2):
+            raise ValueError(f"a gateway is ('host', port), got {gateway!r}")
         host, port = gateway or (self.gateway_ip, self.port)
         if not isinstance(port, int) or not 0 < port <= 65535:  # getaddrinfo takes 67393 for 1857
             raise ValueError(f"port must be 1 to 65535, got {port!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from pynet_core.channel import JOIN_BELOW_BYTES, RECEIVE_BYTES, PlainChannel, words
@@ -224,9 +224,11 @@ class Exchange:
     def _request_frame(
         self, kind: Kind, name: str, arguments: list[Any], kwargs: dict[str, Any], buffer: Any
     ) -> Frame:
+        if type(arguments) is not list:
+            arguments = _listed(name, arguments)
         head = None if arguments or kwargs or type(name) is not str else self._bare.get(name)
         if head is None:
-            head = pack_call(Call(name=name, arguments=list(arguments), kwargs=kwargs))
+            head = pack_call(Call(name=name, arguments=arguments, kwargs=kwargs))
             if not (arguments or kwargs) and len(self._bare) < MAX_SEEN_CALLS:
                 self._bare[name] = head
         if buffer is None:
@@ -341,3 +343,12 @@ def check(frame: Frame, name: str) -> None:
     if frame.kind == _ERROR:
         failure = unpack_body(frame.body, Failure)
         raise SubroutineError(name, failure.error, failure.reason, frame.ident)
+
+
+def _listed(name: str, arguments: Any) -> list[Any]:
+    """Of any iterable but one that is itself an argument: a text would be called with its letters."""
+    if isinstance(arguments, (str, bytes, bytearray, memoryview, Mapping)) or not isinstance(
+        arguments, Iterable
+    ):
+        raise TypeError(f"arguments of {name!r} are a list, got {arguments!r:.100}: write [...] around it")
+    return list(arguments)

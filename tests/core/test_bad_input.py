@@ -202,6 +202,22 @@ def test_arguments_that_cannot_travel_are_told_at_once(
     assert client.ping().message == "ping"
 
 
+@pytest.mark.parametrize("arguments", ["hello", b"hello", 5, {"a": 1}])
+def test_an_argument_without_its_list_is_not_taken_apart(client: Client, arguments: Any) -> None:
+    for ask in (client.get_subroutine_batch, client.open_buffer):
+        with pytest.raises(TypeError, match=r"^arguments of 'echo' are a list, got .*: write "):
+            ask("echo", arguments)
+    assert client.ping().rtt_ns > 0
+
+
+@pytest.mark.parametrize("where", ["localhost", ("localhost",), 5, ("localhost", 1857, 1)])
+def test_a_gateway_that_is_no_pair_of_host_and_port_is_told_as_that(where: Any) -> None:
+    with pytest.raises(ValueError, match=r"^a gateway is \('host', port\), got "):
+        Controller().get_client(where)
+    with pytest.raises(ValueError, match=r"^a gateway is \('host', port\), got "):
+        Controller().get_swarm(2, [where])
+
+
 def test_a_buffer_that_is_too_large_or_none_is_told_at_once(gateway: Gateway, client: Client) -> None:
     gateway.add_subroutine("f", lambda **_: 1)
     with pytest.raises(LocalProtocolError, match=f"BUFFER of 671.* B, limit {MAX_ITEM_BYTES} B$"):
