@@ -126,7 +126,9 @@ def check_port(facts: Facts) -> Iterator[Finding]:
         who = facts.listener.command or "another program"
         kill = f"sudo kill {facts.listener.pid}" if facts.listener.pid else f"sudo ss -ltnp 'sport = :{port}'"
         fix = f"{kill}   # or another port in [gateway]"
-        yield bad("port", f"{port} is taken by {who}, which is not the agent", "/proc/net/tcp", fix)
+        # It may be an agent: `./run sim` has a folder of its own.
+        what = f"{port} is taken by {who}, which is not the agent of {facts.runtime_dir}"
+        yield bad("port", what, "/proc/net/tcp", fix)
 
 
 def check_unit(facts: Facts) -> Iterator[Finding]:

@@ -251,7 +251,7 @@ WARN, BAD = Level.WARNING, Level.PROBLEM
         (
             {"agent_port": None, "listener": Listener(42, "nginx")},
             BAD,
-            "port: 1857 is taken by nginx, which is not the agent",
+            "port: 1857 is taken by nginx, which is not the agent of ",
             "sudo kill 42",
         ),
         (
