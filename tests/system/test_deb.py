@@ -279,7 +279,7 @@ class Life:
         first = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
         assert [os.sched_getscheduler(pid) for pid in (guardian, worker)] == [first, os.SCHED_OTHER]
         threads = [int(path.name) for path in Path(f"/proc/{guardian}/task").iterdir()]
-        assert [os.sched_getscheduler(thread) for thread in threads if thread != guardian] == [os.SCHED_OTHER]
+        assert {os.sched_getscheduler(thread) for thread in threads if thread != guardian} == {os.SCHED_OTHER}
         score, worse = (int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in (guardian, worker))
         assert score <= 0 < worse
         groups = machine.box.run("id -nG pynet").stdout.split()
