@@ -23,7 +23,7 @@ from pi_agent.selftest.entry import door_of
 from pi_agent.selftest.observer import Observer
 from pi_agent.selftest.outputs import load_writes, readers
 from pi_agent.selftest.stops import STOPS, Examiner, Stop, Trial, free_robot, table, why_not
-from pynet_core.cli_frame import json_option
+from pynet_core.cli_frame import Number, json_option
 from pynet_core.errors import HardwareError
 
 CONSENT: Final = "wheels up"
@@ -36,7 +36,7 @@ _FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 @click.option("--turn", is_flag=True, help="turn the wheels too: do the encoders count?")
 @click.option("--stop", is_flag=True, help="make faults happen while they turn: how soon do they stop?")
 @click.option("--wheels-up", is_flag=True, help="say beforehand that no wheel touches anything")
-@click.option("--throttle", type=click.FloatRange(0.02, 0.3, min_open=True), default=0.2, show_default=True)
+@click.option("--throttle", type=Number(0.02, 0.3, min_open=True), default=0.2, show_default=True)
 @click.option("--trials", type=click.IntRange(1, 1000), default=3, show_default=True, help="of each fault")
 @click.option(
     "--only", multiple=True, metavar="FAULT", help="faults with this in their name; may be repeated"

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import click
 
-from pynet_core.cli_frame import json_option, tell
+from pynet_core.cli_frame import Number, json_option, tell
 from pynet_core.cli_gateway import PATIENCE_S, Remote, asks_gateway
 from pynet_core.cli_ping import quantile
 from pynet_core.cli_table import show_table
@@ -58,7 +58,7 @@ class Measure:
     "--seconds",
     default=1.0,
     show_default=True,
-    type=click.FloatRange(0.05, 3600.0),
+    type=Number(0.05, 3600.0),
     metavar="SECONDS",
     help="for each row",
 )

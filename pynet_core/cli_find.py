@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from pynet_core.cli_frame import json_option, tell
+from pynet_core.cli_frame import Number, json_option, tell
 from pynet_core.cli_table import show_table
 from pynet_core.discovery import FIND_S, FoundGateway, find_gateways
 
@@ -16,7 +16,7 @@ from pynet_core.discovery import FIND_S, FoundGateway, find_gateways
     "--seconds",
     default=FIND_S,
     show_default=True,
-    type=click.FloatRange(0.1, 3600.0),
+    type=Number(0.1, 3600.0),
     metavar="SECONDS",
     help="to listen",
 )

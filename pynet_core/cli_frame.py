@@ -34,6 +34,16 @@ HIDDEN: Final = "�"  # in place of what would move the cursor, ring, or change
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
+class Number(click.FloatRange):
+    """A number in a range; click takes a NaN for one, which compares with no limit."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is no number", param, ctx)
+        return number
+
+
 def json_option(what: str = "for programs: one object a line") -> Callable[[_F], _F]:
     """The option --json, as the argument `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help=what)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from pynet_core.cli_frame import Number
 from pynet_core.client import Client
 from pynet_core.controller import CONNECT_TIMEOUT_S, Controller
 from pynet_core.errors import PynetError
@@ -62,7 +63,7 @@ def asks_gateway(
         timeout = click.option(
             "--timeout",
             "timeout_s",
-            type=click.FloatRange(0.0, 86400.0, min_open=True),
+            type=Number(0.0, 86400.0, min_open=True),
             metavar="SECONDS",
             help=f"for a connection ({CONNECT_TIMEOUT_S:g} when not said), and for an answer",
         )

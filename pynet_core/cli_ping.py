@@ -11,7 +11,7 @@ from typing import Final
 
 import click
 
-from pynet_core.cli_frame import json_option, tell
+from pynet_core.cli_frame import Number, json_option, tell
 from pynet_core.cli_gateway import PATIENCE_S, Remote, asks_gateway
 from pynet_core.client import Client, Pong
 from pynet_core.errors import LinkError, PoolFull, Refused
@@ -66,7 +66,7 @@ class Tally:
     metavar="SECONDS",
     default=0.1,
     show_default=True,
-    type=click.FloatRange(0.0, 3600.0),
+    type=Number(0.0, 3600.0),
     help="from one to the next",
 )
 @json_option("for programs: one object")

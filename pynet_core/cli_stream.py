@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import click
 
-from pynet_core.cli_frame import json_option, tell
+from pynet_core.cli_frame import Number, json_option, tell
 from pynet_core.cli_gateway import PATIENCE_S, Remote, asks_gateway, complete_stream
 from pynet_core.cli_values import TAKES_KEYWORDS, for_terminal, readable, typed_arguments
 from pynet_core.client import Client
@@ -38,9 +38,7 @@ def figures(stats: StreamStats, seconds: float) -> str:
 @click.argument("name", shell_complete=complete_stream)
 @click.argument("words", nargs=-1, metavar="[ARGUMENT]... [--KEY=VALUE]...")
 @click.option("--count", type=click.IntRange(min=1), help="end after so many items")
-@click.option(
-    "--seconds", type=click.FloatRange(0.0, min_open=True), metavar="SECONDS", help="end after so long"
-)
+@click.option("--seconds", type=Number(0.0, min_open=True), metavar="SECONDS", help="end after so long")
 @click.option("--raw", is_flag=True, help="items one behind the other, with nothing between")
 @click.option("--files", metavar="PATTERN", help="each item into a file: picture-{n:06}.jpg, or with {ident}")
 @click.option("--quiet", is_flag=True, help="no rate and age on stderr")

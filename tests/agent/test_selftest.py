@@ -254,6 +254,12 @@ def test_a_fault_nobody_knows_is_told_before_anything_turns(board: Board, tmp_pa
     assert "there are: e-stop by a second client" in result.output
 
 
+def test_a_throttle_that_is_no_number_is_told_before_anything_turns(board: Board, tmp_path: Path) -> None:
+    result = run_verb(tmp_path, "--turn", "--wheels-up", "--throttle", "nan")
+    assert result.exit_code == 2
+    assert "no number" in result.output
+
+
 def test_without_turning_it_needs_no_consent(board: Board, tmp_path: Path) -> None:
     result = run_verb(tmp_path)
     assert result.exit_code == 0, result.output

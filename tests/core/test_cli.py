@@ -23,7 +23,7 @@ from click.testing import CliRunner
 
 from pi_agent.cli import agent
 from pynet_core.cli import pynet
-from pynet_core.cli_frame import HIDDEN, printable, run, tell
+from pynet_core.cli_frame import HIDDEN, Number, printable, run, tell
 from pynet_core.cli_gateway import split_address
 from pynet_core.errors import LinkError
 from pynet_core.gateway import Gateway
@@ -142,6 +142,13 @@ def test_wrong_use_is_2(words: list[str]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("word", ["nan", "-NaN"])
+def test_what_is_no_number_is_in_no_range(word: str) -> None:
+    with pytest.raises(click.BadParameter, match="is no number"):
+        Number(0.02, 0.3)(word)
+    assert Number(0.02, 0.3)("0.1") == 0.1
+
+
 def test_ctrl_c_is_130_and_shows_what_there_is() -> None:
     opened: list[str] = []
     with serving(on_pair=lambda _, what: opened.append(what)) as gateway:
