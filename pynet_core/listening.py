@@ -30,9 +30,8 @@ def listen(host: str, port: int) -> socket.socket:
 
 def _why(exc: OSError | UnicodeError) -> str:
     said = (exc.strerror or str(exc)) if isinstance(exc, OSError) else str(exc)
-    if not isinstance(exc, OSError) or isinstance(exc, socket.gaierror):
-        return f"{said}; a host is an address of this machine, or a name of it"
-    match exc.errno:
+    # A name that nobody knows is no address of this machine either.
+    match errno.EADDRNOTAVAIL if isinstance(exc, UnicodeError | socket.gaierror) else exc.errno:
         case errno.EADDRINUSE:
             return f"{said}; choose another port or stop who has it"
         case errno.EADDRNOTAVAIL:

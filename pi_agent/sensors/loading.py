@@ -65,10 +65,8 @@ def load_sensors(
         try:
             if point.name in taken:
                 raise ConfigError(f"the name {point.name!r} is taken")
-            if _is_ours(point):
-                taken.add(
-                    point.name
-                )  # although it may fail: by its name the guardian would believe another's
+            if _is_ours(point):  # although it may fail: by its name the guardian would believe another's
+                taken.add(point.name)
             sensors[point.name] = _make(point, config)
             taken.add(point.name)
         except Absent as exc:

@@ -270,9 +270,8 @@ def _free_port(port: int) -> int:
         LinkError: Somebody does.
     """
     with socket.socket() as probe:
-        probe.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # what has ended a moment ago is no matter
+        # What has ended a moment ago is no matter.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as exc:
