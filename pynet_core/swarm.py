@@ -15,6 +15,7 @@ be gone: nothing is acknowledged item by item.  A share can be begun again.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Generic, NamedTuple, Self, TypeVar, cast, overload
 
@@ -107,7 +108,8 @@ class Swarm:
         self.clients = list(clients)
         self.timeout_s: float | None = None
         self.reconnect = reconnect
-        self._crew: Crew | None = None
+        self._crew: Crew | None = None  # at work now, or the last one that was
+        self._claiming = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -318,8 +320,9 @@ class Swarm:
         )
 
     def _claim(self, crew: Crew) -> None:
-        self._check_free()
-        self._crew = crew
+        with self._claiming:
+            self._check_free()
+            self._crew = crew
         for client in self.clients:
             client.timeout_s = self.timeout_s
 

@@ -9,6 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -467,6 +468,28 @@ def test_a_swarm_does_one_thing_at_a_time_and_says_so(gateway: Gateway, swarm: S
     swarm.cancel()
     assert list(first) == []
     assert len(list(swarm.map("double", [1]))) == 1
+
+
+def test_of_two_threads_that_begin_at_the_same_instant_one_is_refused(gateway: Gateway, swarm: Swarm) -> None:
+    gateway.add_subroutine("double", double)
+    both = threading.Barrier(2)
+
+    class Ended:
+        """Of work before: whoever asks whether it is over waits for the other to ask too."""
+
+        def is_set(self) -> bool:
+            with contextlib.suppress(threading.BrokenBarrierError):
+                both.wait(0.3)
+            return True
+
+    list(swarm.map("double", [1]))
+    assert swarm._crew is not None
+    swarm._crew.stopping = Ended()  # type: ignore[assignment]
+    with ThreadPoolExecutor(2) as pool:
+        begun = [swarm.map("double", itertools.count()) for _ in range(2)]
+        errors = [each.exception() for each in [pool.submit(next, results) for results in begun]]
+    assert [type(error) for error in errors if error is not None] == [LocalProtocolError]
+    swarm.cancel()
 
 
 def test_closing_a_swarm_ends_its_work_and_gives_its_places_back(gateway: Gateway) -> None:
