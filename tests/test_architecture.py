@@ -68,6 +68,7 @@ INNER_IMPORTS: Final[dict[tuple[str, str], str]] = {
     ("pi_agent/__main__.py", "pi_agent.daemon.main"): "the verbs work without gpiozero",
     ("desktop_app/__main__.py", "desktop_app.program.main"): "without PyQt5 it says what to type",
     ("pynet_car/world/__main__.py", "pynet_car.world.program.main"): "without OpenCV it says what to type",
+    ("pynet_car/world/demo.py", "pynet_car.world.measuring.measure"): "without OpenCV it says what to type",
     ("pi_agent/cli.py", "pynet_core.cli_pair.serve_pairing"): "cryptography imports slowly",
     ("pi_agent/camera.py", "pi_agent.picamera.PiCamera"): "picamera2 is only on a Pi, and imports slowly",
     ("pi_agent/pins.py", "pi_agent.lgpio_pins.FinePins"): "lgpio is only where pins are",

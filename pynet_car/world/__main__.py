@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Final
 
+from pynet_car.world import OF_EXTRA
 from pynet_core.extras import missing
-
-OF_EXTRA: Final = frozenset({"cv2", "numpy", "simplejpeg"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -27,6 +27,7 @@ from pynet_car.messages import DEFAULT_PORT
 from pynet_car.world import BOARD_FILE
 from pynet_car.world.board import Board
 from pynet_car.world.memory import memory_folder
+from pynet_car.world.options import within
 from pynet_core.errors import ConfigError, LinkError, PynetError
 from pynet_core.keys import SECRET_VARIABLE, Identity
 from pynet_core.trust import TRUST_FILE, Trusted, TrustStore
@@ -197,6 +198,8 @@ class SimulatedCar:
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
+            # Ctrl-C is for us, who end them in order: a driver in this process can disarm the car before.
+            process_group=0,
             preexec_fn=_end_with_us,  # one system call, no lock: safe beside threads
         )
 
@@ -216,7 +219,12 @@ class SimulatedCar:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="./run sim", description="run the simulated car until Ctrl-C")
-    parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help=f"to listen on ({DEFAULT_PORT})")
+    parser.add_argument(
+        "--port",
+        type=within(0, 65535),
+        default=DEFAULT_PORT,
+        help="to listen on, 0 is a free one (%(default)s)",
+    )
     parser.add_argument("--seed", type=int, help="of the track")
     parser.add_argument("--tls", action="store_true", help="let in only whom it has been paired with")
     parser.add_argument(
@@ -278,13 +286,6 @@ def _free_port(port: int) -> int:
             raise LinkError(f"port {port} of this machine: {exc.strerror}; choose another one") from exc
         free: int = probe.getsockname()[1]
         return free
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"{port} is not within 0 to 65535")
-    return port
 
 
 if __name__ == "__main__":

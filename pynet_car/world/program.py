@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,7 @@ from pynet_car.world import BOARD_FILE, CAMERA_SOCKET, DEFAULT_SEED
 from pynet_car.world.board import Board
 from pynet_car.world.camera import Camera, Lens
 from pynet_car.world.frames import FrameServer
+from pynet_car.world.options import within
 from pynet_car.world.track import Track
 from pynet_car.world.world import STEP_NS, World
 from pynet_core.errors import HardwareError, PynetError
@@ -119,10 +120,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--runtime-dir", type=Path, required=True, help="where board and camera.sock are made"
     )
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="each is another track (%(default)s)")
-    parser.add_argument("--width", type=_within(64, 1280), default=640, help="px (%(default)s)")
-    parser.add_argument("--height", type=_within(48, 960), default=480, help="px (%(default)s)")
-    parser.add_argument("--fps", type=_within(1, 120), default=30, help="frames a second (%(default)s)")
-    parser.add_argument("--quality", type=_within(1, 90), default=75, help="JPEG quality (%(default)s)")
+    parser.add_argument("--width", type=within(64, 1280), default=640, help="px (%(default)s)")
+    parser.add_argument("--height", type=within(48, 960), default=480, help="px (%(default)s)")
+    parser.add_argument("--fps", type=within(1, 120), default=30, help="frames a second (%(default)s)")
+    parser.add_argument("--quality", type=within(1, 90), default=75, help="JPEG quality (%(default)s)")
     parser.add_argument(
         "--box",
         type=float,
@@ -132,15 +133,3 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="put a box M metres after the start",
     )
     return parser.parse_args(arguments)
-
-
-def _within(low: int, high: int) -> Callable[[str], int]:
-    """A number that argparse refuses outside these limits."""
-
-    def number(text: str) -> int:
-        value = int(text)
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{value} is not within {low} to {high}")
-        return value
-
-    return number

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from pynet_car.world.launch import SimulatedCar, main
 from pynet_core.errors import LinkError
 
 SAYS_WHERE = "--runtime-dir "
+PATIENCE_S = 30.0
 
 
 def test_a_car_is_not_taken_for_somebody_else_who_listens_there() -> None:
@@ -43,3 +46,23 @@ def test_a_car_that_is_told_to_end_leaves_nothing(number: signal.Signals) -> Non
         car.send_signal(number)
         car.wait(20)
     assert not folder.exists()
+
+
+@pytest.mark.system
+@pytest.mark.shared
+def test_ctrl_c_in_the_demo_disarms_the_car_before_that_is_ended(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pynet_car.world.demo", "--headless", "--seconds", "120"]
+    log, environment = tmp_path / "out" / "demo.log", {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, process_group=0
+    ) as demo:
+        until_s = time.monotonic() + PATIENCE_S
+        while not (log.exists() and "Armed: demo drives." in log.read_text()):
+            assert demo.poll() is None
+            assert time.monotonic() < until_s
+            time.sleep(0.05)
+        os.killpg(demo.pid, signal.SIGINT)  # as a terminal does: to all that were started in it
+        _, said = demo.communicate(timeout=PATIENCE_S)
+    assert demo.returncode == 130
+    assert said.splitlines() == ["Driving a SIMULATED car for 120 s ..."]
+    assert "Disarmed: disarmed by demo." in log.read_text()

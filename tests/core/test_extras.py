@@ -46,12 +46,19 @@ def test_a_window_without_qt_says_in_one_line_what_to_type() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("package", ["cv2", "numpy", "simplejpeg"])
-def test_a_simulated_world_without_its_libraries_says_in_one_line_what_to_type(package: str) -> None:
-    done = without(package, "pynet_car.world.__main__", "--runtime-dir", "/nowhere")
+@pytest.mark.parametrize(
+    ("program", "words", "package"),
+    [("world", ["--runtime-dir", "/nowhere"], package) for package in ("cv2", "numpy", "simplejpeg")]
+    + [("demo", ["--headless"], package) for package in ("cv2", "numpy")],
+)
+def test_a_simulated_world_without_its_libraries_says_in_one_line_what_to_type(
+    program: str, words: list[str], package: str
+) -> None:
+    module = "pynet_car.world.__main__" if program == "world" else "pynet_car.world.demo"
+    done = without(package, module, *words)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"world: {package} is not installed, and this needs it; type:  pip install ")
+    assert line.startswith(f"{program}: {package} is not installed, and this needs it; type:  pip install ")
 
 
 @pytest.mark.slow
