@@ -82,7 +82,7 @@ class Offers:
         self._streams = {"status": Feed(), "events": Feed()}
         self._telemetry = Telemetry()
         self.pulses: dict[str, Pulse] = {}  # of the camera and each sensor
-        self.peers: Counter[str] = Counter()  # "laptop (driver)": its pairs
+        self.peers: Counter[str] = Counter()  # "laptop (driver)": its open pairs
         self._ids = itertools.count(1)
         self._waiting: dict[int, Mailbox[Result]] = {}
         self._lock = threading.Lock()
@@ -114,9 +114,10 @@ class Offers:
     def on_pair(self, peer: Peer, what: Literal["opened", "closed"]) -> None:
         """The gateway's on_pair: tells the guardian when a driver's last drive pair has closed."""
         with self._lock:
-            self.peers[f"{peer.name or peer.controller_id[:8]} ({peer.role})"] += (
-                1 if what == "opened" else -1
-            )
+            title = f"{peer.name or peer.controller_id[:8]} ({peer.role})"
+            self.peers[title] += 1 if what == "opened" else -1
+            if not self.peers[title]:
+                del self.peers[title]
         if what == "closed" and self._was_last_drive_pair(peer):
             with contextlib.suppress(LinkClosed):  # a guardian that is gone needs no telling
                 self._tell_gone(peer)

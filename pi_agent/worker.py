@@ -200,7 +200,7 @@ class Worker:
                 self._offers.pulses.get(info.name, Pulse()).report(info, now_ns)
                 for info in description.streams
             ),
-            peers={name: pairs for name, pairs in dict(self._offers.peers).items() if pairs},
+            peers=dict(self._offers.peers),
         )
 
 

@@ -309,6 +309,12 @@ def test_a_guardian_that_does_not_answer_is_an_error_and_the_pair_lives_on(rig: 
     assert rig.offers._waiting == {}
 
 
+def test_who_has_no_pair_left_is_forgotten(rig: Rig) -> None:
+    with rig.client(), rig.client():
+        assert rig.offers.peers == {"tester (admin)": 2}
+    assert len(rig.offers.peers) == 0
+
+
 def fill(link: GuardianLink) -> None:
     while link.send(CameraSeen(captured_ns=1)):
         pass
