@@ -19,6 +19,7 @@ from pi_agent.procs import EXIT_CONFIG
 from pi_agent.sensors.loading import GROUP
 from pynet_core.cli_frame import EXIT_FAILED, json_option, run
 from pynet_core.errors import ConfigError
+from pynet_core.trust import CALLER_ROLES
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -39,7 +40,7 @@ agent.add_command(status)
 
 @agent.command()
 @click.option("--state-dir", type=_FOLDER, help="where the robot's identity and list of devices are kept")
-@click.option("--role", type=click.Choice(["viewer", "driver", "admin"]), default="driver", show_default=True)
+@click.option("--role", type=click.Choice(CALLER_ROLES), default="driver", show_default=True)
 @click.option("--port", type=click.IntRange(1, 65535), help="to pair on")
 @json_option()
 def pair(state_dir: Path | None, role: str, port: int | None, as_json: bool) -> None:

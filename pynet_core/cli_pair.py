@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
-from typing import Final
 
 import click
 
@@ -14,9 +13,7 @@ from pynet_core.errors import DeadlineExceeded
 from pynet_core.keys import Identity, home
 from pynet_core.pairing import clean_code, spoken
 from pynet_core.pairing_link import OPEN_S, PAIRING_PORT, ask_pairing, host_pairing
-from pynet_core.trust import TRUST_FILE, TrustStore
-
-PAIRED_ROLES: Final = ("viewer", "driver", "admin")
+from pynet_core.trust import CALLER_ROLES, TRUST_FILE, TrustStore
 
 
 @click.command(short_help="Let two devices trust each other, by a code.")
@@ -26,10 +23,10 @@ PAIRED_ROLES: Final = ("viewer", "driver", "admin")
     "--role",
     default="driver",
     show_default=True,
-    type=click.Choice(PAIRED_ROLES),
+    type=click.Choice(CALLER_ROLES),
     help="what the other device may do here, with --serve",
 )
-@click.option("--port", default=PAIRING_PORT, show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=PAIRING_PORT, show_default=True)
 @json_option()
 def pair(host: str | None, serve: bool, role: str, port: int, as_json: bool) -> None:
     """Pair with the gateway on HOST; there, run `pynet pair --serve`, which shows the code to type here."""

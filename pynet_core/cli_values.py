@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import click
 import msgspec
 
 from pynet_core.cli_frame import HIDDEN
+from pynet_core.client import Client
 from pynet_core.payload import fields_of
 
 # The first byte of a msgpack map; no UTF-8 text begins with one of the short maps', nor with the others'.
@@ -18,9 +20,13 @@ _MAP_BEGINS: Final = frozenset([*range(0x80, 0x90), 0xDE, 0xDF])
 MAX_LEVELS: Final = 100  # of a value in itself; Python's own stack takes some 300
 _to_json: Final = msgspec.json.Encoder(enc_hook=str).encode
 
-_OUR_OWN: Final = frozenset(
-    {"self", "name", "arguments", "callback", "on_end", "buffer"}
-)  # parameters of Client
+# Of Client's methods, which would take them for themselves; `buffer` is the bytes that are sent.
+_OUR_OWN: Final = frozenset({"buffer"}).union(
+    parameter.name
+    for method in (Client.get_subroutine_batch, Client.send_subroutine_batch, Client.subscribe)
+    for parameter in inspect.signature(method).parameters.values()
+    if parameter.kind is not parameter.VAR_KEYWORD
+)
 
 # For verbs that pass on `--key=value`: click leaves alone what it does not know.
 TAKES_KEYWORDS: Final = {"ignore_unknown_options": True}

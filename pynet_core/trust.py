@@ -33,7 +33,8 @@ if sys.platform != "win32":
 _log = logging.getLogger(__name__)
 
 TRUST_FILE: Final = "trusted"
-ROLES: Final = ("gateway", "viewer", "driver", "admin", "gateway+viewer", "gateway+driver")
+CALLER_ROLES: Final = ("viewer", "driver", "admin")  # each may do all that the one before it may
+ROLES: Final = ("gateway", *CALLER_ROLES, "gateway+viewer", "gateway+driver")
 _NAME: Final = re.compile(r"[^\s#]{1,64}")
 _HEAD: Final = """\
 # Devices that this one trusts: role, name, fingerprint, certificate.  `pynet key list` shows them.

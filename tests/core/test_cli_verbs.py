@@ -119,7 +119,9 @@ def test_keywords_are_those_with_a_value() -> None:
     )
 
 
-@pytest.mark.parametrize("word", ["--", "--fast", "--=3", "--name=x", "--callback=1", "--buffer=x"])
+@pytest.mark.parametrize(
+    "word", ["--", "--fast", "--=3", "--name=x", "--callback=1", "--on-reconnect=1", "--buffer=x"]
+)
 def test_what_is_no_keyword_is_wrong_use(word: str) -> None:
     with pytest.raises(click.UsageError):
         typed_arguments([word])

@@ -118,6 +118,12 @@ def test_a_person_is_told_when_pynet_key_takes_the_place_of_the_identity(
     assert "PYNET_KEY is set" in laptop.types("show").stderr
 
 
+@pytest.mark.parametrize("port", ["65536", "-1", "door"])
+def test_a_port_to_pair_on_that_is_none_is_wrong_use(port: str) -> None:
+    done = CliRunner().invoke(pynet, ["pair", "--serve", "--port", port])
+    assert (done.exit_code, "Invalid value for '--port'" in done.output) == (2, True), done.output
+
+
 def test_with_json_every_verb_says_what_the_page_promises(laptop: Device, car: Device) -> None:
     made = json.loads(laptop.says("new", "--json"))
     assert made == json.loads(laptop.says("show", "--json"))
