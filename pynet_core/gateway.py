@@ -81,6 +81,12 @@ class Gateway:
         allow_remove: bool = False,
         switch_interval_s: float | None = None,
     ) -> None:
+        """Nothing listens before `start`.
+
+        Raises:
+            ValueError: An argument is out of its range, or `host` is open to others and there is no identity.
+            ConfigError: An identity or a list is not fit for use, or what announces is not installed.
+        """
         if not isinstance(port, int) or not 0 <= port <= 65535:
             raise ValueError(f"port must be 0 to 65535, got {port!r}")
         if announce and (why := why_not()):
@@ -202,10 +208,10 @@ class Gateway:
             # Last: who it lets in may stop us, and only threads that have started can be waited for.
             threading.Thread(target=self._accept, args=(self._listener,), name="pynet accept", daemon=True),
         ]
+        if self.announces:  # before anybody is let in, who may stop us: what ends it must find it
+            self._announcement = Announcement(self.name, address, self.port, self.fingerprint, self.kind)
         for thread in self._threads:
             thread.start()
-        if self.announces:
-            self._announcement = Announcement(self.name, address, self.port, self.fingerprint, self.kind)
         _log.info("gateway listens on %s port %d, %s", self.host, self.port, self.admission)
         _log.info("%s", self.files)
         if blocking:
