@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import click
 
-from pynet_core.cli_frame import EXIT_INTERRUPTED, json_option, printable, tell
+from pynet_core.cli_frame import EXIT_INTERRUPTED, EXIT_SOME_FAILED, json_option, printable, tell
 from pynet_core.cli_progress import no_progress, shown_progress
 from pynet_core.errors import FilesCancelled, FilesError
 from pynet_core.transfer.choosing import choice, instant_ns
@@ -26,7 +26,6 @@ from pynet_core.transfer.options import MAX_PAIRS, Found, Moved, OnTreeProgress,
 from pynet_core.transfer.plan import as_text
 from pynet_core.transfer.walk import Walk, shown
 
-EXIT_SOME_FAILED: Final = 3
 GO_ON: Final = "the same command goes on from here"
 MAX_SAID: Final = 100  # failures on a terminal; --json has all that are known
 _RATE: Final = re.compile(r"(\d+(?:\.\d+)?)([kmgKMG]?)")

@@ -1,11 +1,5 @@
 """What every verb shares: how a result is told, how a mistake is, and the exit codes.
 
-    0    done
-    1    not done: nobody answers, refused, it failed over there, wrong settings, nobody reads the output
-    2    wrong use of the command line
-    3    of verbs that move files: some did not arrive, the others have
-    130  Ctrl-C
-
 A result is lines for people, or with `--json` one object a line, for programs.
 Needs click alone: who draws tables imports `cli_table` too, who calls a gateway `cli_gateway`.
 """
@@ -27,7 +21,9 @@ import click
 
 from pynet_core.errors import PynetError
 
+# What each means to a caller is in docs/reference/command-line.md; 2, wrong use, is click's own.
 EXIT_FAILED: Final = 1
+EXIT_SOME_FAILED: Final = 3  # of verbs that move files
 EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, as a shell has it
 HIDDEN: Final = "�"  # in place of what would move the cursor, ring, or change colours
 
@@ -95,9 +91,8 @@ def run(
     speaker = speaker or program
     _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(
-            stream, io.TextIOWrapper
-        ):  # a terminal of few letters gets \xb5 in place of a traceback
+        # A terminal of few letters gets \xb5 in place of a traceback.
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
         code = command.main(list(words), prog_name=program, standalone_mode=False)

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from pynet_core.cli_files import EXIT_SOME_FAILED
-from pynet_core.cli_frame import printable, tell
+from pynet_core.cli_frame import EXIT_SOME_FAILED, printable, tell
 from pynet_core.cli_gateway import Remote
 from pynet_core.cli_table import show_table
 from pynet_core.errors import FilesError

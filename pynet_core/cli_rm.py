@@ -6,8 +6,7 @@ import posixpath
 
 import click
 
-from pynet_core.cli_files import EXIT_SOME_FAILED
-from pynet_core.cli_frame import json_option, printable, tell
+from pynet_core.cli_frame import EXIT_SOME_FAILED, json_option, printable, tell
 from pynet_core.cli_gateway import Remote, asks_gateway
 from pynet_core.errors import FilesError
 

@@ -10,8 +10,8 @@ from typing import Final
 
 import click
 
-from pynet_core.cli_files import EXIT_SOME_FAILED, Wish, carry_out, list_dry, local, missing, moves_files
-from pynet_core.cli_frame import printable, tell
+from pynet_core.cli_files import Wish, carry_out, list_dry, local, missing, moves_files
+from pynet_core.cli_frame import EXIT_SOME_FAILED, printable, tell
 from pynet_core.cli_gateway import Remote, asks_gateway
 from pynet_core.controller import Controller
 from pynet_core.errors import FilesError
@@ -88,9 +88,11 @@ def _there(controller: Controller, into: str, wish: Wish, *, up: bool) -> Iterat
 
 
 def _ask(doomed: list[Found], into: str) -> None:
-    """Raises:
-    click.ClickException: Nobody is there to say yes.
-    SystemExit: Somebody said no.
+    """Show what would be deleted, and go on only if somebody says yes.
+
+    Raises:
+        click.ClickException: Nobody is there to say so.
+        SystemExit: Somebody said no.
     """
     for one in doomed[:MAX_SHOWN]:
         click.echo(f"delete {printable(one.path)}", err=True)

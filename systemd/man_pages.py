@@ -13,14 +13,7 @@ from typing import Final
 import click
 
 SOURCE: Final = Path(__file__).resolve().parent.parent
-EXIT_CODES: Final = {
-    "0": "Done.",
-    "1": "Not done: nobody answers, refused, it failed over there, wrong settings, nobody reads the output.",
-    "2": "Wrong use of the command line.",
-    "3": "Of verbs that move files: some did not arrive, the others have.",
-    "78": "Of pynet-agent: wrong settings or keys.",
-    "130": "Ctrl-C.",
-}
+EXIT_CODE: Final = re.compile(r"^\| (\d+) \| (.+) \|$", re.MULTILINE)  # in the page on the command line
 
 
 def man_pages(version: str) -> dict[str, str]:
@@ -63,8 +56,8 @@ def man_page(group: click.Command, version: str, *, name: str = "") -> str:
     for context in _verbs(click.Context(group, info_name=name)):
         lines += _verb(context)
     lines.append(".SH EXIT STATUS")
-    for code, meaning in EXIT_CODES.items():
-        lines += [".TP", f".B {code}", _escaped(meaning)]
+    for code, meaning in EXIT_CODE.findall((SOURCE / "docs/reference/command-line.md").read_text()):
+        lines += [".TP", f".B {code}", _escaped(f"{meaning[:1].upper()}{meaning[1:]}.".replace("`", ""))]
     other = {"pynet": "pynet-agent", "pynet-agent": "pynet"}[name]
     lines += [".SH SEE ALSO", rf".BR {_escaped(other)} (1)", ""]
     return "\n".join(lines)

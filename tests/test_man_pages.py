@@ -60,3 +60,12 @@ def test_it_is_troff_that_groff_has_nothing_to_say_of(pages: dict[str, str], pro
     done = subprocess.run(command, input=pages[program], capture_output=True, text=True, check=True)
     assert done.stderr == ""
     assert done.stdout.startswith(f"{program.upper()}(1) ")
+
+
+@pytest.mark.parametrize("program", list(COMMANDS))
+def test_the_exit_codes_are_those_of_the_page_on_the_command_line(
+    pages: dict[str, str], program: str
+) -> None:
+    status = pages[program].partition(".SH EXIT STATUS\n")[2]
+    assert re.findall(r"^\.B (\d+)$", status, re.MULTILINE) == ["0", "1", "2", "3", "78", "130"]
+    assert "\nOf pynet\\-agent only: wrong settings or keys.\n" in status

@@ -14,7 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pynet_core.cli import pynet
-from pynet_core.cli_files import EXIT_SOME_FAILED, size, summary
+from pynet_core.cli_files import size, summary
+from pynet_core.cli_frame import EXIT_SOME_FAILED
 from pynet_core.cli_progress import shown_progress
 from pynet_core.gateway import Gateway
 from pynet_core.keys import SECRET_VARIABLE, Identity

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pynet_core.cli import pynet
-from pynet_core.cli_files import EXIT_SOME_FAILED
+from pynet_core.cli_frame import EXIT_SOME_FAILED
 from pynet_core.controller import Controller
 from pynet_core.errors import FilesError
 from pynet_core.transfer.options import Options, TreeProgress
