@@ -15,9 +15,7 @@ from typing import Final
 from pynet_car.messages import Odometry, Reading, ReadingState
 
 STALE_NS: Final = 200_000_000  # a reading or odometry older than this, or than two periods, is stale
-AHEAD_NS: Final = (
-    50_000_000  # taken after the tick looked at its clock, or an echo stamped when it will arrive
-)
+AHEAD_NS: Final = 50_000_000  # taken after the tick has read the clock, or an echo yet to arrive
 CAMERA_STALE_NS: Final = 1_000_000_000
 CREEP_MPS: Final = 0.5  # with a stalled camera nobody goes faster
 CREEP_CUTOFF_MPS: Final = 0.45  # odometry and motor lag 50 ms: at 0.15 throttle about 0.02 m/s

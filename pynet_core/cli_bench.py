@@ -167,9 +167,8 @@ def serve_until_eof() -> None:
             gateway.add_subroutine("call", lambda: result)
             gateway.add_subroutine("stream", stream)
             print(gateway.port, flush=True)
-            with contextlib.suppress(
-                KeyboardInterrupt
-            ):  # Ctrl-C is for both of us; the parent closes the pipe
+            # Ctrl-C is for both of us; the parent closes the pipe.
+            with contextlib.suppress(KeyboardInterrupt):
                 sys.stdin.read()
     except PynetError as exc:
         print(f"pynet: {exc}", file=sys.stderr)

@@ -77,9 +77,8 @@ def ping(remote: Remote, count: int, interval_s: float, as_json: bool) -> None:
     Exit code 1 when all are.
     """
     tally = Tally()
-    client = remote.client(
-        "control", patience_s=PATIENCE_S
-    )  # a gateway that cannot be reached at all is an error, no loss
+    # A gateway that cannot be reached at all is an error, no loss.
+    client = remote.client("control", patience_s=PATIENCE_S)
     try:
         _ping_all(remote, client, count, interval_s, tally)
     finally:

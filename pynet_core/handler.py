@@ -28,7 +28,7 @@ from pynet_core.pump import NoThread, Pumps, TooManyUnheard, UserCodeFailed
 from pynet_core.pumped import send_pumped
 from pynet_core.replies import CODES, batch_reply, buffer_reply, failure_of
 from pynet_core.subroutines import (
-    MAX_NAME_CHARS,
+    MAX_SUBROUTINE_CHARS,
     NotAllowed,
     Peer,
     Registry,
@@ -273,7 +273,7 @@ class Handler:
         assert self.peer is not None
         call, buffer = self._calls.read(frame)
         kwargs = {**call.kwargs, "buffer": buffer} if buffer else call.kwargs
-        self.running = call.name[:MAX_NAME_CHARS]
+        self.running = call.name[:MAX_SUBROUTINE_CHARS]
         try:
             subroutine = self._host.registry.find(call.name, self.peer)
             if frame.kind == Kind.STREAM:
@@ -288,7 +288,7 @@ class Handler:
     def _call(self, frame: Frame) -> None:
         assert self.peer is not None
         call, buffer = self._calls.read(frame)
-        self.running = call.name[:MAX_NAME_CHARS]
+        self.running = call.name[:MAX_SUBROUTINE_CHARS]
         version = self._host.registry.version
         try:
             subroutine = self._host.registry.find(call.name, self.peer)
@@ -357,13 +357,8 @@ class Handler:
         except UserCodeFailed as exc:
             self._fail(exc.cause)
             return
-        except (
-            TooSlow,
-            TooManyChannels,
-            TooManyUnheard,
-            NoThread,
-            LocalProtocolError,
-        ) as exc:  # Local: an item too large, or its ident
+        # The last: an item too large, or its ident.
+        except (TooSlow, TooManyChannels, TooManyUnheard, NoThread, LocalProtocolError) as exc:
             self._fail(exc)
             return
         self._channel.send(Frame(Kind.END))

@@ -86,7 +86,6 @@ class Mailbox(_Waiting[T]):
     def __init__(self) -> None:
         super().__init__()
         self._items: list[T] = []
-        self._newest: T | None = None
         self._skipping = 0
         self.replaced = 0  # items replaced before anyone read them
 
@@ -98,14 +97,8 @@ class Mailbox(_Waiting[T]):
             if self._items:
                 self.replaced += 1
                 self._skipping += 1
-            self._newest = item
             self._items = [item]
             self._changed.notify()
-
-    def peek(self) -> T | None:
-        """The newest item, read or not; None before the first."""
-        with self._changed:
-            return self._newest
 
     def take_more(self, fits: Callable[[T], bool]) -> list[T]:
         """What may go along with the item just taken: nothing."""

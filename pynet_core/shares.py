@@ -64,13 +64,6 @@ class Shares:
         """All have ended, and all their items have been taken."""
         return all(share.is_over and not share.items for share in self.shares)
 
-    def holds_up(self) -> Share | None:
-        """The share for whose next item all others wait; None when there is one to take, or all are over."""
-        for share in self.shares:
-            if not share.items and not share.is_over:
-                return share
-        return None
-
     def take(self) -> tuple[int, bytes] | None:
         """The next item; None when it has not come yet, or none will.
 

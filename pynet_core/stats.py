@@ -37,9 +37,8 @@ class Meter:
 
     def __init__(self) -> None:
         self._seen: deque[tuple[int, int, int]] = deque(maxlen=SEEN_FRAMES)  # when, how old, the how manieth
-        self._early_ns = (
-            0  # the most that one came before it was made: so wrong is what we know of the clocks
-        )
+        # The most that one came before it was made: so wrong is what we know of the clocks.
+        self._early_ns = 0
 
     def came(self, now_ns: int, made_ns: int, number: int) -> None:
         """Item `number` has come, made at `made_ns` by our clock."""

@@ -14,7 +14,7 @@ from pynet_core.errors import PynetError
 from pynet_core.feed import Feed, Keep
 from pynet_core.offering import LISTING, Offering, first_paragraph, pack_offerings, signature_of
 
-MAX_NAME_CHARS: Final = 256
+MAX_SUBROUTINE_CHARS: Final = 256  # of its name
 OUR_PREFIX: Final = "pynet."  # names that gateways keep for themselves
 
 
@@ -160,8 +160,8 @@ class Registry:
         Raises:
             ValueError, TypeError: What is wrong, and what would be right.
         """
-        if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_CHARS:
-            raise ValueError(f"a subroutine's name is 1 to {MAX_NAME_CHARS} characters, got {name!r}")
+        if not isinstance(name, str) or not 0 < len(name) <= MAX_SUBROUTINE_CHARS:
+            raise ValueError(f"a subroutine's name is 1 to {MAX_SUBROUTINE_CHARS} characters, got {name!r}")
         if name.startswith(OUR_PREFIX):
             raise ValueError(f"names that begin with {OUR_PREFIX!r} are the gateway's own, got {name!r}")
         is_feed = isinstance(function, Feed)
@@ -207,7 +207,7 @@ class Registry:
         """
         found = self._by_name.get(name) or (self._listing if name == LISTING else None)
         if found is None:
-            raise UnknownSubroutine(f"no subroutine {name[:MAX_NAME_CHARS]!r} is registered")
+            raise UnknownSubroutine(f"no subroutine {name[:MAX_SUBROUTINE_CHARS]!r} is registered")
         if _ROLES[peer.role] < found.role:
             raise NotAllowed(f"{name!r} needs role {found.role.name.lower()}, {peer.name} is {peer.role}")
         return found

@@ -25,9 +25,8 @@ from pynet_core.trust import TRUST_FILE, Trusted, TrustStore
 from pynet_core.wire import Frame, encode_header
 
 WRITE_BYTES: Final = 256 * 1024  # encrypted at a time: a large item is not in memory twice
-RECEIVE_MAX_BYTES: Final = (
-    64 * 1024
-)  # at 256 KB the extra copies cost more in fresh pages than they save in calls
+# At 256 KB the extra copies cost more in fresh pages than they save in calls.
+RECEIVE_MAX_BYTES: Final = 64 * 1024
 RECORD_BYTES: Final = 16 * 1024  # what TLS puts into one
 
 # OpenSSL's words for what the other end said of our certificate, or of having seen none.
@@ -40,8 +39,6 @@ _NOT_BELIEVED: Final = frozenset(
         "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
     }
 )
-
-
 _NO_CERTIFICATE: Final = "PEER_DID_NOT_RETURN_A_CERTIFICATE"
 
 

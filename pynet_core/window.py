@@ -14,9 +14,8 @@ from typing import Final
 
 from pynet_core.session import MAX_WINDOW
 
-URGENT_WINDOW: Final = (
-    8  # at least, on urgent pairs: of Status messages 2 KB, and 160 ms behind a stuck consumer
-)
+# At least, on urgent pairs: of Status messages 2 KB, and 160 ms behind a stuck consumer.
+URGENT_WINDOW: Final = 8
 SEEN_ITEMS: Final = 16  # what the shortest wait is taken of
 SMOOTHING: Final = 8  # a new value counts for one part of so many
 

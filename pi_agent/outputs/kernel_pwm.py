@@ -69,9 +69,7 @@ class KernelPwm:
         # Off until all is set: the kernel refuses a period shorter than the duty, and a polarity while on.
         self._reset("duty_cycle")
         self._write("period", str(self._period_ns))
-        if (
-            self._folder / "polarity"
-        ).read_text().strip() != "normal":  # not every driver can be asked for it
+        if (self._folder / "polarity").read_text().strip() != "normal":  # not every driver can set it
             self._write("polarity", "normal")
         self.put(duty)
         self._write("enable", "1")

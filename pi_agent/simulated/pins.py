@@ -180,9 +180,7 @@ class EdgePump:
         for edge in edges:
             try:
                 self._factory.deliver(edge)
-            except (
-                Exception
-            ):  # a listener is not ours: one that fails must not cost the other pins their edges
+            except Exception:  # a listener is not ours, and must not cost the other pins their edges
                 if edge.pin not in self._failed:
                     self._failed.add(edge.pin)
                     log.exception("the listener on GPIO%d failed; its next failures are not logged", edge.pin)

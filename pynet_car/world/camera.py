@@ -262,9 +262,8 @@ def _room(track: Track, palette: Palette) -> _Panels:
     layers: list[tuple[Floats, float, float, Colour]] = []
     skirting: Colour = (70.0, 66.0, 62.0)
     for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        count = 2 * max(
-            1, round(float(np.hypot(*(end - start))) / 4)
-        )  # even, so the shades alternate all round
+        # Even, so the shades alternate all round.
+        count = 2 * max(1, round(float(np.hypot(*(end - start))) / 4))
         for panel in range(count):
             left, right = (start + (end - start) * (panel + share) / count for share in (0, 1))
             shade = 1.0 if panel % 2 else 0.93

@@ -53,15 +53,6 @@ def test_a_mailbox_gives_the_newest_item_and_counts_exactly_what_it_replaced(ste
         assert box.replaced == replaced
 
 
-def test_peek_shows_the_newest_item_and_leaves_it() -> None:
-    box: Mailbox[str] = Mailbox()
-    assert box.peek() is None
-    box.put("a")
-    assert box.peek() == "a"
-    assert box.take(0) == "a"
-    assert box.peek() == "a"
-
-
 def test_none_is_an_item_like_any_other_to_a_mailbox_that_counts() -> None:
     box: Mailbox[int | None] = Mailbox()
     box.put(None)

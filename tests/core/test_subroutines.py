@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pynet_core.subroutines import (
-    MAX_NAME_CHARS,
+    MAX_SUBROUTINE_CHARS,
     NotAllowed,
     Peer,
     Registry,
@@ -104,7 +104,7 @@ def test_a_second_registration_replaces_the_first_and_removal_forgets_it() -> No
         registered.remove("f")
 
 
-@pytest.mark.parametrize("name", ["", "x" * (MAX_NAME_CHARS + 1), 5, None, b"f"])
+@pytest.mark.parametrize("name", ["", "x" * (MAX_SUBROUTINE_CHARS + 1), 5, None, b"f"])
 def test_a_name_is_a_string_of_1_to_256_characters(name: Any) -> None:
     with pytest.raises(ValueError, match="1 to 256 characters"):
         Registry().add(name, function, shared=False, keep="every", role="viewer")
