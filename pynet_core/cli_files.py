@@ -22,7 +22,7 @@ from pynet_core.errors import FilesCancelled, FilesError
 from pynet_core.transfer.choosing import choice, instant_ns
 from pynet_core.transfer.jail import Roots
 from pynet_core.transfer.messages import Missed, Tree
-from pynet_core.transfer.options import MAX_PAIRS, Found, Moved, OnTreeProgress, Options
+from pynet_core.transfer.options import MAX_PAIRS, Found, Moved, OnTreeProgress, Options, Select
 from pynet_core.transfer.plan import as_text
 from pynet_core.transfer.walk import Walk, shown
 
@@ -39,6 +39,7 @@ class Wish:
     """What somebody wants of a transfer."""
 
     options: Options
+    named: Select | None  # as `options.select`, but of any age
     pairs: int | None
     dry_run: bool
     quiet: bool
@@ -90,7 +91,8 @@ def moves_files(verb: Callable[..., Any]) -> Callable[..., Any]:
             compress=compress,
             delete_source=move,
         )
-        return verb(*arguments, wish=Wish(options, pairs, dry_run, quiet, as_json), **others)
+        named = choice(include, exclude, None, None)
+        return verb(*arguments, wish=Wish(options, named, pairs, dry_run, quiet, as_json), **others)
 
     for parameter in (
         json_option("for programs: an object for each file that failed, and one at the end"),
@@ -140,6 +142,17 @@ def moves_files(verb: Callable[..., Any]) -> Callable[..., Any]:
     ):
         asking = parameter(asking)
     return asking
+
+
+def named(context: click.Context, argument: click.Parameter, typed: tuple[str, ...]) -> tuple[str, ...]:
+    """Paths, each of which is one.
+
+    Raises:
+        click.BadParameter: One is empty: an unset variable must not mean all that is here.
+    """
+    if "" in typed:
+        raise click.BadParameter("a path is empty; . is the folder itself")
+    return typed
 
 
 def _rate(context: click.Context, option: click.Parameter, typed: str | None) -> int | None:
@@ -280,13 +293,12 @@ def missing(found: Iterable[Found], into: Path, checksum: bool) -> Iterator[Foun
             yield one
 
 
-def local(sources: Sequence[str], wish: Wish) -> Iterator[Found]:
+def local(sources: Sequence[str], options: Options) -> Iterator[Found]:
     """What is meant of these folders and files here.
 
     Raises:
         FilesError: At the end: some could not be looked at.
     """
-    options = wish.options
     tree = Tree(
         sources=[os.fsencode(source) for source in sources],
         recursive=options.recursive,

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from pynet_core.cli_files import Wish, carry_out, list_dry, local, missing, moves_files
+from pynet_core.cli_files import Wish, carry_out, list_dry, local, missing, moves_files, named
 from pynet_core.cli_gateway import Remote, asks_gateway
 
 
 @click.command(short_help="Copy files and folders of another machine to this one.")
 @asks_gateway(has_timeout=False)
-@click.argument("sources", nargs=-1, required=True)
+@click.argument("sources", nargs=-1, required=True, callback=named)
 @click.option(
     "--into", default=".", metavar="FOLDER", help="a folder here, made if need be  [default: this one]"
 )
@@ -39,7 +39,7 @@ def get(remote: Remote, sources: tuple[str, ...], into: str, wish: Wish) -> None
 
 @click.command(short_help="Copy files and folders of this machine to another one.")
 @asks_gateway(has_timeout=False)
-@click.argument("sources", nargs=-1, required=True, type=click.Path())
+@click.argument("sources", nargs=-1, required=True, type=click.Path(), callback=named)
 @click.option("--into", default="", metavar="FOLDER", help="in the download folder there, made if need be")
 @moves_files
 def put(remote: Remote, sources: tuple[str, ...], into: str, wish: Wish) -> None:
@@ -49,7 +49,7 @@ def put(remote: Remote, sources: tuple[str, ...], into: str, wish: Wish) -> None
     there already is not sent again.  Exit code 3 when some did not arrive.
     """
     if wish.dry_run:
-        raise SystemExit(list_dry(local(sources, wish), wish))
+        raise SystemExit(list_dry(local(sources, wish.options), wish))
     controller = remote.controller()
     raise SystemExit(
         carry_out(

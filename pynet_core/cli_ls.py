@@ -28,6 +28,8 @@ def ls_(
 
     A stream is for `pynet stream`, a function for `pynet call` and `pynet send`.
     """
+    if not landed and "" in paths:
+        raise click.UsageError("a path is empty; . is the folder itself")
     if paths:
         raise SystemExit(
             list_paths(remote, paths, long=long, recursive=recursive, landed=landed, as_json=as_json)

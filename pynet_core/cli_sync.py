@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 import click
@@ -34,18 +35,19 @@ def sync(remote: Remote, source: str, into: str, up: bool, deletes: bool, yes: b
     """Make folder INTO here like folder SOURCE on the machine HOST.
 
     What is the same is not sent again.  With --delete, files in INTO that
-    SOURCE has not are shown first, and deleted when all has arrived; what
-    --exclude or another choice leaves out is never deleted.  Exit code 3 when
-    some did not arrive.
+    SOURCE has not are shown first, and deleted when all has arrived and SOURCE
+    still has not got them; what --exclude or another choice leaves out is never
+    deleted.  Exit code 3 when some did not arrive.
     """
+    if deletes and wish.options.delete_source:
+        raise click.UsageError("--move empties SOURCE, and --delete would then delete all in INTO; give one")
+    if not source or not (into or up):
+        raise click.UsageError("a folder without a name: . is the one you are in")
     controller, options = remote.controller(), wish.options
     source = f"{source.rstrip('/')}/"
-    doomed: list[Found] = []
-    if deletes:
-        wanted = local((source,), wish) if up else controller.list_files(source, options=options)
-        doomed = extraneous(_there(controller, into, wish, up=up), wanted)
+    doomed = _too_many(controller, source, into, wish, up=up) if deletes else []
     if wish.dry_run:
-        found = local((source,), wish) if up else controller.list_files(source, options=options)
+        found = local((source,), options) if up else controller.list_files(source, options=options)
         code = list_dry(found if up else missing(found, Path(into), options.checksum), wish)
         for one in doomed:
             tell({"delete": one.path}) if wish.as_json else click.echo(f"delete {printable(one.path)}")
@@ -61,9 +63,23 @@ def sync(remote: Remote, source: str, into: str, up: bool, deletes: bool, yes: b
     )
     if doomed and code:
         click.echo("pynet: nothing was deleted, for not all has arrived", err=True)
-    elif doomed:
+    elif doomed:  # meanwhile some may have come to SOURCE, and from there
+        now = {one.path for one in _too_many(controller, source, into, wish, up=up)}
+        doomed = [one for one in doomed if one.path in now]
         code = _delete(controller, doomed, into, wish, up=up)
     raise SystemExit(code)
+
+
+def _too_many(controller: Controller, source: str, into: str, wish: Wish, *, up: bool) -> list[Found]:
+    """What INTO has and SOURCE has not.
+
+    Raises:
+        FilesError: As `extraneous`.
+    """
+    # Of any age, and links too: what SOURCE has is not too many, though it does not move.
+    options = dataclasses.replace(wish.options, select=wish.named, symlinks="keep")
+    wanted = local((source,), options) if up else controller.list_files(source, options=options)
+    return extraneous(_there(controller, into, wish, up=up), wanted)
 
 
 def extraneous(there: Iterable[Found], wanted: Iterable[Found]) -> list[Found]:
@@ -72,8 +88,15 @@ def extraneous(there: Iterable[Found], wanted: Iterable[Found]) -> list[Found]:
     Raises:
         FilesError: Not all that is wanted could be seen, so nobody knows what is too many.
     """
-    paths = {one.path for one in wanted}
-    found = [one for one in there if one.path not in paths and PART_SUFFIX not in one.path]
+    kinds = {one.path: one.kind for one in wanted}
+    links = {path for path, kind in kinds.items() if kind == "link"}  # what they lead to may be in a folder
+    found = [
+        one
+        for one in there
+        if one.path not in kinds
+        and PART_SUFFIX not in one.path
+        and not (links and links.intersection(map(str, PurePosixPath(one.path).parents)))
+    ]
     return found[::-1]  # a list has folders before what is in them
 
 
@@ -84,7 +107,7 @@ def _there(controller: Controller, into: str, wish: Wish, *, up: bool) -> Iterat
         if up:
             yield from controller.list_files(folder, options=wish.options, landed=True)
         else:
-            yield from local((folder,), wish)
+            yield from local((folder,), wish.options)
 
 
 def _ask(doomed: list[Found], into: str) -> None:

@@ -44,6 +44,7 @@ class Intake:
         checksum: bool = False,
         links: bool = True,
         sparse: bool = True,
+        moves: bool = False,
         select: Select | None = None,
         arrived: Arrived | None = None,
         limit: Limit | None = None,
@@ -69,6 +70,7 @@ class Intake:
         self._checksum = checksum
         self._links = links
         self._sparse = sparse
+        self._moves = moves
         self._select = select
         self._unselected = b""  # a folder that is not wanted, with its slash
         self._lister = Folders(ground)
@@ -138,6 +140,8 @@ class Intake:
         self.found_files += 1
         self.found_bytes += node.size
         there = self.ground.present(node.path, self._lister)
+        if self._moves and there and (there.st_ino, there.st_ctime_ns) == (node.inode, node.ctime_ns):
+            raise CannotStore("is the very file that it would be moved to")
         compare = False
         if there is not None and stat.S_ISREG(there.st_mode) and there.st_size == node.size:
             compare = self._checksum

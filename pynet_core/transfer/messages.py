@@ -159,6 +159,7 @@ class Store(Struct, frozen=True, kw_only=True):
     compress: str = "never"
     sparse: bool = True  # holes stay holes
     flat: bool = False  # no folders: files side by side, and no part stays of what is broken off
+    moves: bool = False  # what arrives is removed where it came from
 
 
 class Join(Struct, frozen=True, kw_only=True):

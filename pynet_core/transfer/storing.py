@@ -90,6 +90,7 @@ class Stores:
                 checksum=store.checksum,
                 compress=compress,
                 sparse=store.sparse,
+                moves=store.moves,
                 # Who sends a few takes for arrived what is not named; their list is short.
                 most_named=sys.maxsize if store.flat else MAX_NAMED,
             )

@@ -77,6 +77,8 @@ def tree_of(
     query = query_for(regex, [*sources], "", False)  # checks each path
     if not query.files:
         raise ValueError("name a file or a folder")
+    if not landed and b"" in query.files:  # an unset variable of a shell must not mean all that is here
+        raise ValueError("a path is empty; '.' is the folder itself")
     return Tree(
         sources=query.files,
         files=[path.strip(b"/") for path in query_for("", files, "", False).files] if files else [],
@@ -237,6 +239,7 @@ def get_tree(
         limit=limit,
         compress=options.compress,
         sparse=options.sparse,
+        moves=options.delete_source,
         arrived=movables.add if options.delete_source else None,
     )
     carriers = Carriers(open_pair, _Getting(tree, intake, sources))

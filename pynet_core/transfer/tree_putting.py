@@ -12,7 +12,7 @@ from collections.abc import Generator
 from typing import Final
 
 from pynet_core.channel import PlainChannel
-from pynet_core.errors import LinkError, SubroutineError
+from pynet_core.errors import LinkError, RemoteProtocolError, SubroutineError
 from pynet_core.exchange import check
 from pynet_core.transfer.asking import StrPath
 from pynet_core.transfer.carriers import Carriers, PairTuner, run
@@ -82,6 +82,7 @@ class Putting:
             checksum=options.checksum,
             sparse=options.sparse,
             compress=options.compress,
+            moves=options.delete_source,
         )
         self.movables = Movables()
         self.limit = Limit(options.limit_bytes_per_s)
@@ -227,6 +228,9 @@ def put_tree(
             if not isinstance(problem, LinkError):
                 raise problem
         raise interrupted(moved) from (carriers.problems[0] if carriers.problems else None)
+    told = moved.files + moved.same + moved.failed_count
+    if told < putting.found_files:
+        raise RemoteProtocolError(f"the gateway was offered {putting.found_files} files and tells of {told}")
     if on_progress is not None:
         on_progress(putting.progress(began_s, is_over=True))
     putting.movables.remove_here(moved)

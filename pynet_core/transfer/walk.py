@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import sys
@@ -66,9 +67,35 @@ class Walk:
     def run(self) -> Generator[tuple[bytes, Node | Missed], None, None]:
         """Each thing, with its base; and what cannot be had, by its full path, with the reason.
 
+        Of two files that would land under one name, from two sources, the second cannot.
+
         Raises:
             BadPattern: The regex takes too long.
         """
+        with contextlib.closing(self._all()) as found:
+            if not self._may_clash():
+                yield from found
+                return
+            bases: dict[bytes, bytes] = {}
+            for base, one in found:
+                if isinstance(one, Node) and one.kind != FOLDER:
+                    first = bases.setdefault(one.path, base)
+                    if first != base:
+                        why = f"lands under the same name as {as_text(joined(first, one.path))}"
+                        yield base, Missed(path=joined(base, one.path), reason=why)
+                        continue
+                yield base, one
+
+    def _may_clash(self) -> bool:
+        """Two sources may have files of one path; else nobody need remember them all."""
+        tops = set()
+        for source in self._tree.sources:
+            with contextlib.suppress(PathRefused):
+                tops.add(split_source(source, self._roots))
+        starts = [start for _, start in tops]
+        return len({base for base, _ in tops}) > 1 and (b"" in starts or len(set(starts)) < len(starts))
+
+    def _all(self) -> Generator[tuple[bytes, Node | Missed], None, None]:
         with Shelf(self._roots) as shelf:
             for source in self._tree.sources:
                 try:

@@ -13,6 +13,7 @@ from pynet_core.cli import pynet
 from pynet_core.cli_frame import EXIT_SOME_FAILED
 from pynet_core.controller import Controller
 from pynet_core.errors import FilesError
+from pynet_core.subroutines import Peer
 from pynet_core.transfer.options import Options, TreeProgress
 from tests.core.file_place import Place, make, place_in
 from tests.core.shell import json_keys
@@ -224,3 +225,31 @@ def test_what_has_changed_since_it_was_read_stays(tmp_path: Path) -> None:
             )
         assert "has arrived, but is still there: has changed" in str(raised.value)
         assert names(place.source) == {"a.log"}
+
+
+def test_what_the_source_has_in_another_form_or_of_another_age_is_not_deleted(place: Place) -> None:
+    target, words = synced(place, "down")
+    make(place.source, "old.log")  # of 2017
+    (place.source / "sub/stray.log").symlink_to("b.log")
+    (place.source / "gone").symlink_to("sub")
+    (target / "old.log").write_text("written to here")
+    done = pynet_(place, "sync", *words, "--newer", "1d", "--exclude", "*.tmp", "--delete", "--yes")
+    assert done.exit_code == 0, done.output
+    assert {"old.log", "sub/stray.log", "gone/x", "gone/y"} <= names(target)
+
+
+def test_what_has_come_to_the_source_meanwhile_is_not_deleted(tmp_path: Path) -> None:
+    def after_the_list(_: Peer, event: str) -> None:
+        if event == "closed":
+            make(tmp_path / "source", "gone/x")
+
+    with place_in(tmp_path, on_pair=after_the_list) as here:
+        target, words = synced(here, "down")
+        assert pynet_(here, "sync", *words, "--delete", "--yes").exit_code == 0
+        assert "gone/x" in names(target)
+        assert "gone/y" not in names(target)
+
+
+@pytest.mark.parametrize("words", [("", "down"), ("s", ""), ("s", "down", "--move", "--delete")])
+def test_what_would_delete_more_than_anybody_means_is_wrong_use(place: Place, words: tuple[str, ...]) -> None:
+    assert pynet_(place, "sync", *words, "--delete", "--yes").exit_code == 2

@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 from pynet_core.controller import Controller
-from pynet_core.errors import FilesError, FilesInterrupted, ProtocolError
+from pynet_core.errors import FilesError, FilesInterrupted, ProtocolError, RemoteProtocolError
 from pynet_core.transfer.folders import check_path
 from pynet_core.transfer.jail import PathRefused
 from pynet_core.transfer.messages import (
@@ -269,7 +269,7 @@ def test_a_gateway_gets_nothing_that_was_not_offered_to_it(tmp_path: Path) -> No
     with fake_gateway(behave) as controller:
         sources = [tmp_path / "home/offered", tmp_path / "home/sub"]
         options = Options(select=lambda found: not found.path.endswith("unselected"))
-        with contextlib.suppress(FilesError):
+        with pytest.raises(RemoteProtocolError, match="offered 1 files and tells of 0"):
             controller.put_files(sources, pairs=1, options=options)
     assert len(answers) == 4
     for answer in answers:
