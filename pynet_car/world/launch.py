@@ -67,7 +67,8 @@ class SimulatedCar:
             runtime_dir = Path(self._folder.enter_context(made))
         self.runtime_dir = runtime_dir
         self.state_dir = state_dir or runtime_dir / "state"
-        self.port = _free_port(port or 0)
+        self._held = self._folder.enter_context(hold_port(port or 0))
+        self.port: int = self._held.getsockname()[1]
         self._tls = tls
         self._agent_arguments = tuple(agent_arguments)
         self._log = log
@@ -271,21 +272,24 @@ def _end_with_us() -> None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
-def _free_port(port: int) -> int:
+def hold_port(port: int) -> socket.socket:
     """This one if nobody listens there, any for 0: an answer there is to be that of our own agent.
 
+    Bound until it is closed, so that no connection is given this port while the agent starts, or starts anew:
+    not even that of who asks there whether it listens yet, and would be answered by itself.
+
     Raises:
-        LinkError: Somebody does.
+        LinkError: Somebody listens there.
     """
-    with socket.socket() as probe:
-        # What has ended a moment ago is no matter.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as exc:
-            raise LinkError(f"port {port} of this machine: {exc.strerror}; choose another one") from exc
-        free: int = probe.getsockname()[1]
-        return free
+    held = socket.socket()
+    # What has ended a moment ago is no matter; and the agent, which asks for the same, may bind it too.
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        held.bind(("127.0.0.1", port))
+    except OSError as exc:
+        held.close()
+        raise LinkError(f"port {port} of this machine: {exc.strerror}; choose another one") from exc
+    return held
 
 
 if __name__ == "__main__":

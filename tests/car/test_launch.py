@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pynet_car.world.launch import SimulatedCar, main
+from pynet_car.world.launch import SimulatedCar, hold_port, main
 from pynet_core.errors import LinkError
 
 SAYS_WHERE = "--runtime-dir "
@@ -24,6 +24,18 @@ def test_a_car_is_not_taken_for_somebody_else_who_listens_there() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(LinkError, match=f"^port {port} of this machine: Address already in use"):
             SimulatedCar(port=port)
+
+
+def test_a_port_that_is_held_is_the_agent_s_alone() -> None:
+    """Cars started but did not listen: another program's connection, or their own starter's, had the port."""
+    with hold_port(0) as held, socket.socket() as other, socket.socket() as agent:
+        where = held.getsockname()
+        with pytest.raises(OSError, match="Address already in use"):
+            other.bind(where)
+        agent.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        agent.bind(where)
+        agent.listen()
+        socket.create_connection(where, 1).close()
 
 
 @pytest.mark.parametrize("port", ["99999", "-1", "one"])
