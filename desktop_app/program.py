@@ -11,10 +11,10 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from PyQt5.QtCore import QCoreApplication, Qt
+from PyQt5.QtCore import QCoreApplication, Qt, QtFatalMsg, qInstallMessageHandler
 from PyQt5.QtWidgets import QApplication
 
 from desktop_app.app import App
@@ -23,7 +23,11 @@ from desktop_app.folders import Folders
 from desktop_app.garbage import GarbageTimer
 from desktop_app.theme import ThemeChoice
 
+_log = logging.getLogger(__name__)
+
 SWITCH_INTERVAL_S: Final = 0.0005  # the GUI waits at most this long for a thread that decodes or unpacks
+_DISPLAYS: Final = ("QT_QPA_PLATFORM", "WAYLAND_DISPLAY", "DISPLAY")
+_ENDINGS: Final = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,12 +39,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.demo and options.address:
         parser.error("--demo brings its own car: leave the address out")
-    if not _has_display():
-        parser.exit(
-            1,
-            "pynet-desktop: there is no display here, neither DISPLAY nor WAYLAND_DISPLAY is set; "
-            "./run demo --headless drives without one\n",
-        )
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     qt = make_qt(sys.argv[:1])
     theme = ThemeChoice(options.theme) if options.theme else None
@@ -53,19 +51,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(exc))
     if options.demo:
         app.start_simulated(cockpit)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: app.close())  # runs at the next tick: Python gets its turn there
+    for number in _ENDINGS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup: the terminal may go
+            signal.signal(number, lambda *_: app.close())  # runs at the next tick: Python gets its turn there
     try:
         return qt.exec_()
     finally:
         app.finish()
 
 
-def _has_display() -> bool:
-    """Where there is none Qt aborts, and tells people to install it again."""
-    if sys.platform != "linux" or "QT_QPA_PLATFORM" in os.environ:
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+def no_display_words(environ: Mapping[str, str], said: str) -> str:
+    """Why no window can be opened here, and what helps; `said` is what Qt said of it first."""
+    named = [f"{name}={environ[name]}" for name in _DISPLAYS if environ.get(name)]
+    why = f"{', '.join(named)}: {said}" if named else "neither DISPLAY nor WAYLAND_DISPLAY is set"
+    return f"there is no display here, {why}; ./run demo --headless drives without one"
+
+
+def _explain_no_display() -> list[str]:
+    """Until Qt has a display; what it says meanwhile.
+
+    Without one it would abort, leave a core dump, and tell people to install it again.
+    """
+    said: list[str] = []
+
+    def on_message(kind: int, context: object, message: str) -> None:
+        said.append(message)
+        if kind == QtFatalMsg:
+            print(f"pynet-desktop: {no_display_words(os.environ, said[0])}", file=sys.stderr, flush=True)
+            os._exit(1)  # whoever returns from here is aborted
+
+    qInstallMessageHandler(on_message)
+    return said
 
 
 def make_qt(argv: list[str]) -> QApplication:
@@ -73,7 +89,11 @@ def make_qt(argv: list[str]) -> QApplication:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     QCoreApplication.setAttribute(Qt.AA_EnableHighDpiScaling)
     QCoreApplication.setAttribute(Qt.AA_UseHighDpiPixmaps)
+    said = _explain_no_display()
     qt = QApplication(argv)
+    qInstallMessageHandler(None)
+    for message in said:
+        _log.warning("Qt: %s", message)
     qt.setApplicationName("pynet")
     GarbageTimer(qt)
     return qt

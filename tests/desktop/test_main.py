@@ -49,17 +49,25 @@ def test_what_makes_no_sense_is_said_on_the_command_line(
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there always is one")
-def test_without_a_display_it_says_so_in_one_line() -> None:
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ({}, "neither DISPLAY nor WAYLAND_DISPLAY is set"),
+        ({"DISPLAY": ":4711"}, "DISPLAY=:4711: could not connect to display :4711"),
+        ({"QT_QPA_PLATFORM": "none"}, 'QT_QPA_PLATFORM=none: Could not find the Qt platform plugin "none"'),
+    ],
+)
+def test_without_a_display_it_says_so_in_one_line(place: dict[str, str], says: str) -> None:
     bare = {key: os.environ[key] for key in ("PATH", "PYTHONPATH", "HOME") if key in os.environ}
     command = [sys.executable, "-m", "desktop_app"]
-    done = subprocess.run(command, env=bare, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(command, env=bare | place, capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith("pynet-desktop: there is no display here")
+    assert line.startswith(f"pynet-desktop: there is no display here, {says}")
 
 
 @pytest.mark.system
-def test_the_demo_starts_a_car_and_ends_it_with_the_window(
+def test_the_demo_starts_a_car_and_ends_it_with_the_window_or_its_terminal(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     where = memory_folder() or tmp_path
@@ -72,7 +80,7 @@ def test_the_demo_starts_a_car_and_ends_it_with_the_window(
         time.sleep(0.05)
     time.sleep(3.0)
     assert program.poll() is None
-    program.send_signal(signal.SIGTERM)
+    program.send_signal(signal.SIGHUP)
     output, _ = program.communicate(timeout=20)
     assert program.returncode == 0, output
     assert not any(board.parent.exists() for board in boards), "the car's folder goes with its processes"
