@@ -262,6 +262,7 @@ class App(QObject):
     def _on_x11_focus(self, window: int, has_it: bool) -> None:
         for cockpit in self.cockpits:
             if int(cockpit.window.winId()) == window:
+                cockpit.window.keyboard.forget_keys()
                 cockpit.hands.set_focus(cockpit.window.focus if has_it else Focus.AWAY)
 
     def _alarm(self, alarm: Alarm) -> None:

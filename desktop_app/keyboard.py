@@ -60,13 +60,17 @@ class Keyboard(QObject):
             self._driving[0].setFocus(Qt.ActiveWindowFocusReason)
         focus = self._focus_now()
         if focus is not Focus.DRIVE:
-            self._keys.clear()
-            for deed in self._deeds.values():
-                self.let_go.emit(deed)
-            self._deeds.clear()
+            self.forget_keys()
         if focus is not self.focus:
             self.focus = focus
             self.focus_changed.emit(focus)
+
+    def forget_keys(self) -> None:
+        """Whatever is down counts as up: its release may go to somebody else."""
+        self._keys.clear()
+        for deed in self._deeds.values():
+            self.let_go.emit(deed)
+        self._deeds.clear()
 
     def _focus_now(self) -> Focus:
         if not self._window.isActiveWindow() or self._sheets.is_open or self._is_typing():

@@ -1,7 +1,8 @@
 """Two things that Qt tells too late or wrongly on X11, and that a car would act on.
 
 The focus: Qt waits 100 ms before it says that a window is no longer active, in
-case the focus comes right back.  Repeats: a held key comes as release and
+case the focus comes right back.  Another program may have had the keyboard to
+itself meanwhile (a hotkey, Alt+Tab), and got the release of a key.  Repeats: a held key comes as release and
 press, again and again, and Qt marks them as repeats only when both are in its
 queue already (measured in Xvfb: most are not), so a held key looks let go.
 """
@@ -23,7 +24,6 @@ _EVENT: Final = b"xcb_generic_event_t"
 _FOCUS_IN: Final = 9
 _FOCUS_OUT: Final = 10
 _SENT: Final = 0x80  # this bit says that another program made the event up
-_PASSING_MODES: Final = (1, 2)  # NotifyGrab, NotifyUngrab: for a moment only; Qt ignores them too
 _INSIDE: Final = (2, 5)  # NotifyInferior, NotifyPointer: it stays within the window
 
 
@@ -35,7 +35,6 @@ class _FocusEvent(ctypes.Structure):
         ("detail", ctypes.c_uint8),
         ("sequence", ctypes.c_uint16),
         ("window", ctypes.c_uint32),
-        ("mode", ctypes.c_uint8),
     )
 
 
@@ -54,11 +53,7 @@ class FocusWatch(QAbstractNativeEventFilter):
         if kind == _EVENT:
             event = _FocusEvent.from_address(int(message))
             number = event.response_type & ~_SENT
-            if (
-                number in (_FOCUS_IN, _FOCUS_OUT)
-                and event.mode not in _PASSING_MODES
-                and event.detail not in _INSIDE
-            ):
+            if number in (_FOCUS_IN, _FOCUS_OUT) and event.detail not in _INSIDE:
                 self._on_focus(event.window, number == _FOCUS_IN)
         return False, 0
 

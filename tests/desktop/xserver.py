@@ -17,6 +17,7 @@ HEIGHT_PX: Final = 900
 
 _REVERT_TO_PARENT: Final = 2
 _Z_PIXMAP: Final = 2
+_ASYNC: Final = 1
 
 
 def missing() -> str:
@@ -86,6 +87,16 @@ class X:
         self._x11.XSetInputFocus(self._connection, ctypes.c_ulong(target), _REVERT_TO_PARENT, 0)
         self._x11.XSync(self._connection, 0)
         return before_ns
+
+    def take_keyboard(self) -> None:
+        """What comes from it is ours alone until `give_keyboard`, as a program's with a hotkey."""
+        root = ctypes.c_ulong(self._x11.XDefaultRootWindow(self._connection))
+        assert self._x11.XGrabKeyboard(self._connection, root, 0, _ASYNC, _ASYNC, ctypes.c_ulong(0)) == 0
+        self._x11.XSync(self._connection, 0)
+
+    def give_keyboard(self) -> None:
+        self._x11.XUngrabKeyboard(self._connection, ctypes.c_ulong(0))
+        self._x11.XSync(self._connection, 0)
 
     def pixels(self, x: int, y: int, width: int, height: int) -> bytes:
         """What the screen really shows there: B, G, R, unused for each pixel, row by row."""
