@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from pynet_core.cli_files import Wish, carry_out, list_dry, local, missing, moves_files, named
+from pynet_core.cli_files import carry_out, list_dry, local, missing
 from pynet_core.cli_gateway import Remote, asks_gateway
+from pynet_core.cli_wish import Wish, moves_files, named
 
 
 @click.command(short_help="Copy files and folders of another machine to this one.")

@@ -11,9 +11,10 @@ from typing import Final
 
 import click
 
-from pynet_core.cli_files import Wish, carry_out, list_dry, local, missing, moves_files
+from pynet_core.cli_files import carry_out, list_dry, local, missing
 from pynet_core.cli_frame import EXIT_SOME_FAILED, printable, tell
 from pynet_core.cli_gateway import Remote, asks_gateway
+from pynet_core.cli_wish import Wish, moves_files
 from pynet_core.controller import Controller
 from pynet_core.errors import FilesError
 from pynet_core.transfer.jail import PART_SUFFIX

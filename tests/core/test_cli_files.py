@@ -169,6 +169,8 @@ def test_an_upload_stays_in_the_download_folder(place: Place, into: str) -> None
         (["--exclude", "!"], "'!' is no pattern of gitignore's"),
         (["--limit", "fast"], "'fast' is no number of bytes a second"),
         (["--limit", "0"], "'0' is no number of bytes a second"),
+        (["--limit", "9" * 400], "is no number of bytes a second"),
+        (["--exclude-from", "/proc/self/exe"], "/proc/self/exe: patterns are UTF-8 text"),
         (["--pairs", "0"], "0 is not in the range"),
         (["--exclude-from", "/no/such"], "does not exist"),
     ],
