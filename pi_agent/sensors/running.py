@@ -62,7 +62,10 @@ class SensorRunner:
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(STOP_S)
-        self._sensor.close()
+        try:
+            self._sensor.close()
+        except (Exception, SystemExit):  # a plugin's code, not ours: the others are still to be closed
+            log.exception("sensor %s would not close", self._info.name)
 
     def watch(self, now_ns: int) -> None:
         """Tell if read() has begun to hang; call it now and then, from one thread."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 import logging
 import threading
 from time import monotonic_ns
-from types import TracebackType
 from typing import Any, Final
 
 from gpiozero.pins.mock import MockFactory, MockPWMPin
@@ -169,9 +168,7 @@ class EdgePump:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def pump(self) -> int:

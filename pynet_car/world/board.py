@@ -20,7 +20,6 @@ import time
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from types import TracebackType
 from typing import Final, NamedTuple
 
 from pynet_core.errors import HardwareError
@@ -128,9 +127,7 @@ class Board:
     def __enter__(self) -> Board:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # Outputs: the agent writes, the world reads.

@@ -284,6 +284,16 @@ def test_a_read_that_hangs_is_told_once_and_described(bench: Callable[..., Bench
     assert running.told[-1].kind == "sensor_back"
 
 
+def test_a_sensor_that_fails_to_close_keeps_nothing_else_from_ending() -> None:
+    class Sticking(Scripted):
+        def close(self) -> None:
+            raise OSError("bus error")
+
+    running = Bench(Sticking(lambda: SCAN))
+    running.runner.stop()
+    running.runner.stop()
+
+
 def test_stopping_closes_the_sensor_even_if_it_hangs() -> None:
     hang = threading.Event()
     sensor = Scripted(hang.wait)
