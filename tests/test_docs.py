@@ -96,6 +96,21 @@ AGENT_COMMANDS = sorted(
 )
 
 
+@pytest.mark.parametrize("package", ["pynet_core", "pynet_car", "pi_agent"])
+def test_a_room_that_a_package_tells_newcomers_of_is_there(package: str) -> None:
+    told = ast.get_docstring(ast.parse((ROOT / package / "__init__.py").read_text())) or ""
+    rooms = re.findall(r"^    (\w+) ", told, re.MULTILINE) + re.findall(r"`(\w+)`", told)
+    missing = {
+        room
+        for room in set(rooms) - {"pynet"}
+        if not (
+            (ROOT / package / f"{room}.py").is_file() or (ROOT / package / room / "__init__.py").is_file()
+        )
+    }
+    assert (len(rooms) > 5, missing) == (True, set())
+    assert all((ROOT / page).is_file() for page in re.findall(r"docs/[\w/-]+\.md", told))
+
+
 def test_the_tutorial_has_commands_for_the_agent() -> None:
     assert {"doctor", "pair", "selftest --stop", "doctor --fix wifi"} - set(AGENT_COMMANDS) == {
         "doctor --fix wifi"
