@@ -13,11 +13,12 @@ marked `promise` then fails without being run.
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
+
+from tests import ports
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before anything imports Qt
 
@@ -56,8 +57,5 @@ def no_identity(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture
 def free_port() -> int:
-    """A port of this machine that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of this machine that nothing listens on, nor will unless this test does."""
+    return ports.free_port()

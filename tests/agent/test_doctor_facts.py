@@ -253,9 +253,7 @@ def test_the_verb_runs_here_fails_on_a_problem_and_speaks_json(tmp_path: Path, f
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", free_port))
-        taken.listen()
+    with socket.create_server(("127.0.0.1", free_port)):
         shown = CliRunner().invoke(agent, ["doctor", "--json", *where])
     assert shown.exit_code == 1
     (problem,) = [found for found in json.loads(shown.stdout) if found["level"] == "problem"]

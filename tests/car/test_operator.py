@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -168,13 +167,13 @@ def test_close_disarms_and_gives_the_lease_back_and_ends_every_thread(car: FakeC
     wait_for(lambda: not [t for t in set(threading.enumerate()) - before if "handler" not in t.name])
 
 
-def test_a_car_that_comes_back_is_found_again_and_nothing_old_is_sent(car: FakeCar) -> None:
-    with Operator(port=car.port) as operator:
+def test_a_car_that_comes_back_is_found_again_and_nothing_old_is_sent(free_port: int) -> None:
+    with FakeCar(port=free_port) as car, Operator(port=free_port) as operator:
         operator.arm()
         operator.drive(0.6, 0.0)
         car.gateway.stop()
         wait_for(lambda: not operator.is_connected)
-        with FakeCar(port=car.port) as again:
+        with FakeCar(port=free_port) as again:
             again.set(boot=2)
             wait_for(lambda: operator.is_connected and operator.status.boot == 2)
             operator.lease()
@@ -232,9 +231,6 @@ def test_a_callback_that_raises_ends_its_own_stream_only(car: FakeCar) -> None:
         wait_for(lambda: not line.is_up)
 
 
-def test_no_car_is_one_clear_error() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with pytest.raises(LinkError, match=f"no gateway at this machine port {port}"):
-        Operator(port=port)
+def test_no_car_is_one_clear_error(free_port: int) -> None:
+    with pytest.raises(LinkError, match=f"no gateway at this machine port {free_port}"):
+        Operator(port=free_port)

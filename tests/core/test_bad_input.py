@@ -44,11 +44,11 @@ from tests.core.loopback import (
     controller_of,
     counting,
     eventually,
-    free_port,
     hello,
     request,
     serving,
 )
+from tests.ports import free_port
 
 
 @pytest.fixture(autouse=True)

@@ -27,10 +27,10 @@ from tests.core.loopback import (
     Ticker,
     controller_of,
     eventually,
-    free_port,
     our_threads,
 )
 from tests.core.relay import Relay
+from tests.ports import free_port
 
 
 @pytest.fixture

@@ -34,12 +34,12 @@ from tests.core.loopback import (
     controller_of,
     counting,
     eventually,
-    free_port,
     hello,
     our_threads,
     request,
     serving,
 )
+from tests.ports import free_port
 
 
 class Diary:

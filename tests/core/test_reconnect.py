@@ -31,10 +31,10 @@ from tests.core.loopback import (
     Ticker,
     controller_of,
     eventually,
-    free_port,
     serving,
 )
 from tests.core.relay import Relay
+from tests.ports import free_port
 
 
 def cut(client: Client) -> None:

@@ -32,12 +32,12 @@ from tests.core.loopback import (
     Gate,
     controller_of,
     eventually,
-    free_port,
     our_threads,
     serving,
 )
 from tests.core.relay import Relay
 from tests.core.trusting import CAR, LAPTOP, trusting
+from tests.ports import free_port
 
 
 @pytest.fixture

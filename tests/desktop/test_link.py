@@ -21,6 +21,7 @@ from desktop_app.view import Connection
 from pynet_car.messages import CameraFrame, ReadingState, Scan, State, Verdict
 from pynet_core.gateway import Gateway
 from tests.desktop.fake_robot import DESCRIPTION, FakeRobot, reading
+from tests.ports import free_port
 
 SOON_MS = 8000
 
@@ -65,11 +66,6 @@ def rig() -> Iterator[Rig]:
 def robot() -> Iterator[FakeRobot]:
     with FakeRobot() as robot:
         yield robot
-
-
-def free_port() -> int:
-    with FakeRobot() as robot:
-        return robot.port
 
 
 def is_up(link: Link) -> Callable[[], bool]:

@@ -279,13 +279,13 @@ def test_a_laptop_that_is_struck_off_sees_why_and_comes_back_by_a_new_code(
 
 
 def test_a_robot_that_stops_asking_for_keys_is_connected_to_without(
-    qtbot: QtBot, start: Callable[[int], Cockpit], folders: Folders
+    qtbot: QtBot, start: Callable[[int], Cockpit], free_port: int
 ) -> None:
     Identity.new().save(home())
-    with FakeRobot(identity=Identity.new(), trust=TrustStore()) as first:
-        cockpit = start(first.port)
+    with FakeRobot(port=free_port, identity=Identity.new(), trust=TrustStore()):
+        cockpit = start(free_port)
         qtbot.waitUntil(is_asked(cockpit), timeout=SOON_MS)
-    with FakeRobot(port=first.port):
+    with FakeRobot(port=free_port):
         qtbot.waitUntil(is_up(cockpit), timeout=SOON_MS)
         assert not cockpit.window.sheets.is_open
         cockpit.close()

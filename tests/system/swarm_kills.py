@@ -25,8 +25,9 @@ from pynet_core.controller import Controller
 from pynet_core.errors import LinkError
 from pynet_core.gateway import Gateway
 from pynet_core.swarm import Swarm
-from tests.core.loopback import eventually, free_port, our_threads, serving
+from tests.core.loopback import eventually, our_threads, serving
 from tests.core.relay import Relay
+from tests.ports import free_port
 
 CALLS: Final = 300
 ITEMS: Final = 2000
