@@ -34,6 +34,7 @@ def test_the_sensor_snippet_prints_every_item(free_port: int) -> None:
 
 
 @pytest.mark.system
+@pytest.mark.shared
 def test_the_car_snippet_drives_and_shows_the_ranges() -> None:
     with SimulatedCar() as car:
         shown = run(SNIPPETS[1].replace("Operator()", f"Operator(port={car.port})"))

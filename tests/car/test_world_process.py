@@ -88,6 +88,7 @@ def test_it_drives_by_the_board_in_time_with_the_clock(tmp_path: Path) -> None:
     assert len({frame.captured_ns for frame in frames}) == len(frames)
 
 
+@pytest.mark.shared
 def test_a_second_world_in_the_same_folder_is_refused_and_the_first_lives_on(tmp_path: Path) -> None:
     with world(tmp_path) as first:
         second = run(tmp_path)
@@ -98,6 +99,7 @@ def test_a_second_world_in_the_same_folder_is_refused_and_the_first_lives_on(tmp
         assert first.poll() is None
 
 
+@pytest.mark.shared
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_in_good_order_and_the_pins_keep_their_levels(
     tmp_path: Path, number: signal.Signals
@@ -112,6 +114,7 @@ def test_a_signal_ends_it_in_good_order_and_the_pins_keep_their_levels(
     assert not (tmp_path / "camera.sock").exists()
 
 
+@pytest.mark.shared
 def test_after_a_kill_the_next_world_takes_over_board_and_socket(tmp_path: Path) -> None:
     with Board.open(tmp_path / "board") as board:
         with world(tmp_path) as process:
@@ -142,6 +145,7 @@ def test_a_world_that_was_stopped_goes_on_from_now_and_says_so(tmp_path: Path) -
     assert re.search(r"^world: WARNING: the world stood still for \d{3,} ms$", errors, re.MULTILINE)
 
 
+@pytest.mark.shared
 def test_what_is_wrong_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "board").write_bytes(b"not a board")
     broken = run(tmp_path)

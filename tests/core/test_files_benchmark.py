@@ -80,6 +80,7 @@ def test_what_has_not_arrived_as_it_was_is_seen(tmp_path: Path, spoil: object, s
 
 @linux
 @pytest.mark.system
+@pytest.mark.shared
 def test_each_contestant_is_measured_and_one_that_cannot_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,14 +20,14 @@ from benchmarks.messages_page import BEGIN, GOALS_BEGIN, conditions, section
 from benchmarks.messages_pictures import leads, spreads, strip
 from benchmarks.peers import PACKAGES
 
-pytestmark = pytest.mark.system
-
 
 @pytest.fixture(autouse=True)
 def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "TURN_S", 0.01)
 
 
+@pytest.mark.system
+@pytest.mark.shared
 def test_each_test_has_a_figure_of_each_contestant_and_raw_leads_by_one(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -60,6 +60,7 @@ def best_rounds(name: str, rounds: int = 7) -> tuple[float, float]:
     )
 
 
+@pytest.mark.system
 @pytest.mark.skipif(sys.platform != "linux", reason="the CPU of another process is read from /proc")
 def test_a_rush_of_small_items_takes_less_than_a_fifth_of_the_cpu_of_raw_sockets(
     monkeypatch: pytest.MonkeyPatch,
@@ -70,6 +71,7 @@ def test_a_rush_of_small_items_takes_less_than_a_fifth_of_the_cpu_of_raw_sockets
     assert cpu < 0.2
 
 
+@pytest.mark.system
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system cannot pin to a core")
 def test_a_round_trip_on_one_core_is_less_than_half_as_long_again_as_over_raw_sockets(
     monkeypatch: pytest.MonkeyPatch,
@@ -80,6 +82,8 @@ def test_a_round_trip_on_one_core_is_less_than_half_as_long_again_as_over_raw_so
     assert longer < 1.5
 
 
+@pytest.mark.system
+@pytest.mark.shared
 def test_one_that_fails_is_left_out_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     nobody = Contestant("nobody", Path(sys.executable), {}, str(tmp_path))
     with contestants_with() as (raw, *_), nobody:

@@ -11,9 +11,9 @@ import pytest
 from benchmarks import __main__ as benchmarks
 from benchmarks.round_trip import RoundTrip, measure
 
-pytestmark = pytest.mark.system
 
-
+@pytest.mark.system
+@pytest.mark.shared
 def test_the_json_is_round_trips_same_core_first(capsys: pytest.CaptureFixture[str]) -> None:
     assert benchmarks.main(["round_trip", "--json", "--rounds", "2", "--calls", "20"]) == 0
     results = [RoundTrip(**found) for found in json.loads(capsys.readouterr().out)]
@@ -26,6 +26,8 @@ def test_the_json_is_round_trips_same_core_first(capsys: pytest.CaptureFixture[s
         assert math.isfinite(result.ratio)
 
 
+@pytest.mark.system
+@pytest.mark.shared
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system cannot pin to a core")
 def test_the_caller_may_use_the_same_cores_afterwards() -> None:
     before = os.sched_getaffinity(0)

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.tls import measure
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.shared]
 
 
 def test_every_cost_of_tls_is_measured() -> None:

@@ -324,6 +324,7 @@ def test_where_nothing_can_be_written_the_window_works_and_says_so_once(
 
 
 @pytest.mark.system
+@pytest.mark.shared
 def test_the_simulated_car_of_this_computer_starts_when_asked_for_and_ends_with_the_program(
     qtbot: QtBot, qapp: QApplication, folders: Folders
 ) -> None:

@@ -67,6 +67,7 @@ def test_without_a_display_it_says_so_in_one_line(place: dict[str, str], says: s
 
 
 @pytest.mark.system
+@pytest.mark.shared
 def test_the_demo_starts_a_car_and_ends_it_with_the_window_or_its_terminal(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

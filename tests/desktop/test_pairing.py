@@ -114,6 +114,7 @@ def pairing(state_dir: Path, port: int) -> Iterator[Callable[[], str]]:
 
 
 @pytest.mark.system
+@pytest.mark.shared
 def test_an_agent_that_does_not_know_the_laptop_is_paired_with_and_then_driven(
     qtbot: QtBot, start: Callable[[int], Cockpit], folders: Folders, tmp_path: Path, free_port: int
 ) -> None:

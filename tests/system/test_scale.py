@@ -19,8 +19,6 @@ from tests.system.scale import (
     served,
 )
 
-pytestmark = pytest.mark.system
-
 
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[Served]:
@@ -28,19 +26,26 @@ def gateway() -> Iterator[Served]:
         yield gateway
 
 
+@pytest.mark.system
+@pytest.mark.shared
 def test_50_pairs_are_served_at_once_and_nothing_is_left_of_them(gateway: Served) -> None:
     assert many_pairs(gateway, 50).figures["calls/s"] > 0
 
 
+@pytest.mark.system
 def test_10_subscribers_get_one_stream_at_its_rate(gateway: Served) -> None:
     assert many_subscribers(gateway, 10, 1.0).figures["slowest items/s"] > 15
 
 
+@pytest.mark.system
+@pytest.mark.shared
 def test_nothing_is_left_of_500_pairs_that_came_and_went(gateway: Served) -> None:
     figures = come_and_go(gateway, 500).figures
     assert (figures["threads left"], figures["files left"]) == (0, 0)
 
 
+@pytest.mark.system
+@pytest.mark.shared
 def test_a_thread_or_a_file_more_than_before_is_told(
     gateway: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

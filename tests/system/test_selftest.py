@@ -19,7 +19,7 @@ from pynet_car.world.launch import SimulatedCar
 from pynet_core.keys import Identity
 from pynet_core.trust import TrustStore
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.shared]
 
 
 @pytest.fixture(scope="module")

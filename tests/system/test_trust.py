@@ -39,6 +39,7 @@ def car(tmp_path: Path) -> Iterator[SimulatedCar]:
         yield car
 
 
+@pytest.mark.shared
 def test_a_simulated_car_asked_for_tls_lets_in_whom_it_trusts_and_a_viewer_to_watch(
     tmp_path: Path, free_port: int
 ) -> None:
