@@ -34,6 +34,7 @@ from pynet_core.trust import TrustStore
 from pynet_core.wire import (
     MAGIC,
     MAX_NAME_CHARS,
+    MAX_OPENING_BYTES,
     WIRE_VERSION,
     Failure,
     Frame,
@@ -148,9 +149,14 @@ class Controller(TreeMover):
         )
 
     def _open_pair(
-        self, gateway: tuple[str, int] | None, purpose: str, pair: PairId, timeout_s: float
+        self,
+        gateway: tuple[str, int] | None,
+        purpose: str,
+        pair: PairId,
+        timeout_s: float,
+        ahead: Frame | None = None,
     ) -> PlainChannel:
-        """One try, to WELCOME."""
+        """One try, to WELCOME; what is asked `ahead` goes out before that if it is small, else after."""
         if gateway is not None and not (isinstance(gateway, tuple | list) and len(gateway) == 2):
             raise ValueError(f"a gateway is ('host', port), got {gateway!r}")
         host, port = gateway or (self.gateway_ip, self.port)
@@ -180,9 +186,16 @@ class Controller(TreeMover):
                 purpose=purpose,
                 name=self.name,
             )
+            frames = [Frame(Kind.HELLO, WIRE_VERSION, pack_body(hello))]
+            if ahead is not None and len(ahead.body) <= MAX_OPENING_BYTES:
+                frames, ahead = [*frames, ahead], None
             with contextlib.suppress(LinkClosed):  # a gateway that has refused us says so below
-                channel.send(Frame(Kind.HELLO, WIRE_VERSION, pack_body(hello)))
+                for frame in frames:
+                    channel.send(frame)
             _check_welcome(channel.receive_by(deadline))
+            channel.opened()
+            if ahead is not None:
+                channel.send(ahead)
         except RemoteProtocolError as exc:
             sock.close()
             raise RemoteProtocolError(f"no pynet gateway at {where}, something else answers: {exc}") from exc
@@ -192,13 +205,19 @@ class Controller(TreeMover):
         except BaseException:
             sock.close()
             raise
-        channel.opened()
         if self.verbose:
             print(f"Connected to gateway at {where}")
         return channel
 
-    def _bulk_pair(self, gateway: tuple[str, int] | None = None) -> Client:
-        return self.get_client(gateway, purpose="bulk")
+    def _bulk_pair(self, gateway: tuple[str, int] | None = None, ahead: Frame | None = None) -> Client:
+        pair = PairId()
+        return Client(
+            self._open_pair(gateway, "bulk", pair, CONNECT_TIMEOUT_S, ahead),
+            "bulk",
+            redial=Redial(functools.partial(self._open_pair, gateway, "bulk", pair), CONNECT_TIMEOUT_S),
+            verbose=self.verbose,
+            download_dir=self.download_dir,
+        )
 
     def _is_near(self) -> bool:
         try:

@@ -155,6 +155,7 @@ class Handler:
             self.peer, welcome = self._host.admit(self, self._hello(deadline, device), device)
         except NotAdmitted as exc:
             self._refuse(exc)
+            self._channel.say_last(deadline)  # something may have been asked for already
             raise
         set_caller(self.peer)
         self._channel.carry(self.peer.purpose)
@@ -238,7 +239,7 @@ class Handler:
             case Kind.CLOSE_GATEWAY:
                 self._close_gateway()
             case Kind.LIST | Kind.TREE | Kind.FETCH | Kind.STORE | Kind.JOIN | Kind.REMOVE:
-                self._files(frame)
+                return self._files(frame)
             case _:
                 self._request(frame)
         return True
@@ -248,18 +249,20 @@ class Handler:
             self._channel.send(Frame(Kind.REPLY))
             self._host.stop_soon()
 
-    def _files(self, frame: Frame) -> None:
+    def _files(self, frame: Frame) -> bool:
+        """False when the pair is done."""
         self.running = "files"
         try:
             if self._is_admin("reading and writing files"):
                 with self._channel.carrying_bulk():
-                    self._host.files.serve(frame, self._channel, self._resting)
+                    return self._host.files.serve(frame, self._channel, self._resting)
         except (LinkError, ProtocolError):
             raise
         except PynetError as exc:
             self._fail(exc)
         finally:
             self.running = ""
+        return True
 
     def _is_admin(self, what: str) -> bool:
         """The peer may; else it has been told that it may not."""

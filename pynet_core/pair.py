@@ -47,7 +47,7 @@ class Pair:
         self._pong_channel: PlainChannel | None = None  # and by which connection
         self._subscriptions: list[Subscription] = []
         self._is_cancelled = False  # what runs now
-        self._user = 0  # the thread that began the newest stream or sink, or to move files
+        self._user = threading.get_ident()  # that began the newest stream or sink, or to move files
         self._streamer = 0  # the thread that runs a stream; 0 when none does
         self._stream_over = threading.Event()
         self._stream_over.set()

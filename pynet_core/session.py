@@ -26,6 +26,7 @@ MAX_WINDOW: Final = 16  # what a controller may let it grow to: 30 Hz over half 
 class State(enum.Enum):
     OPENING = "before HELLO"
     GREETED = "between HELLO and WELCOME"
+    ASKING = "between HELLO with a TREE and WELCOME"
     IDLE = "idle"
     PINGING = "in a ping"
     CALLING = "in a call"
@@ -60,6 +61,7 @@ def _answers(state: State) -> _Row:
 
 _CONTROLLER_SENDS: Final[_Table] = {
     State.OPENING: {Kind.HELLO: State.GREETED},
+    State.GREETED: {Kind.TREE: State.ASKING},
     State.IDLE: {
         Kind.PING: State.PINGING,
         Kind.BATCH: State.CALLING,
@@ -77,7 +79,11 @@ _CONTROLLER_SENDS: Final[_Table] = {
     },
     State.STREAMING: {Kind.CREDIT: State.STREAMING, Kind.CANCEL: State.CANCELLED},
     State.SINKING: {Kind.PUT: State.SINKING, Kind.END: State.SINK_ENDING},
-    State.FETCHING: {Kind.PULL: State.FETCHING, Kind.END: State.FETCH_ENDING},
+    State.FETCHING: {
+        Kind.PULL: State.FETCHING,
+        Kind.END: State.FETCH_ENDING,
+        Kind.CLOSE_HANDLER: State.CLOSED,
+    },
     State.OFFERING: {Kind.FOUND: State.OFFERING, Kind.END: State.UPLOADING},
     State.UPLOADING: {
         **_answers(State.UPLOADING),
@@ -89,6 +95,7 @@ _CONTROLLER_SENDS: Final[_Table] = {
 _GATEWAY_SENDS: Final[_Table] = {
     State.OPENING: {Kind.REFUSAL: State.CLOSED},  # who does not say HELLO, or something else instead
     State.GREETED: {Kind.WELCOME: State.IDLE, Kind.REFUSAL: State.CLOSED},
+    State.ASKING: {Kind.WELCOME: State.LISTING, Kind.REFUSAL: State.CLOSED},
     State.PINGING: {Kind.PONG: State.IDLE},
     State.CALLING: {Kind.REPLY: State.IDLE, Kind.ERROR: State.IDLE},
     State.STREAMING: {

@@ -15,6 +15,7 @@ from pynet_core.transfer.options import DEFAULTS, Found, Moved, OnTreeProgress, 
 from pynet_core.transfer.tree_asking import HONOURED, check_pairs, get_tree, list_tree, tree_of
 from pynet_core.transfer.tree_putting import put_tree
 from pynet_core.transfer.tree_removing import remove_tree
+from pynet_core.wire import Frame
 
 
 class TreeMover:
@@ -22,8 +23,8 @@ class TreeMover:
 
     download_dir: str
 
-    def _bulk_pair(self, gateway: tuple[str, int] | None = None) -> Client:
-        """A new pair with the gateway, or with another one."""
+    def _bulk_pair(self, gateway: tuple[str, int] | None = None, ahead: Frame | None = None) -> Client:
+        """A new pair with the gateway, or with another one, of which `ahead` has been asked already."""
         raise NotImplementedError
 
     def _is_near(self) -> bool:
@@ -82,7 +83,7 @@ class TreeMover:
         folder = into or self.download_dir
         several: Sequence[tuple[str, int] | None] = gateways or [None]
         return get_tree(
-            lambda number: self._bulk_pair(several[number % len(several)]),
+            lambda number, ahead=None: self._bulk_pair(several[number % len(several)], ahead),
             tree,
             folder,
             pairs=pairs if gateways else near_pairs,
@@ -109,7 +110,7 @@ class TreeMover:
         options, pairs = self._checked(pairs, options)
         tree = tree_of(sources, (), "", options)
         return put_tree(
-            lambda _: self._bulk_pair(),
+            lambda number: self._bulk_pair(),
             tree,
             dirname,
             pairs=pairs,

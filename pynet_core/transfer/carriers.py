@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import threading
 import time
@@ -44,19 +45,22 @@ class PairTuner:
         self._bytes = 0
         self._has_settled = False
 
-    def more(self, now_s: float, done_bytes: int, opening_s: float = 0.0) -> int:
-        """How many pairs to add now; the last one took so long to open."""
+    def more(
+        self, now_s: float, done_bytes: int, opening_s: float = 0.0, left_bytes: int | None = None
+    ) -> int:
+        """How many pairs to add now; the last one took so long to open, and so much is left, if known."""
         if self._has_settled:
             return 0
         if self._since_s is None:
             if done_bytes:
                 self._since_s, self._bytes = now_s, done_bytes
             return 0
-        elapsed_s = now_s - self._since_s
-        if elapsed_s < max(STEP_S, STEP_OPENINGS * opening_s):
+        elapsed_s, step_s = now_s - self._since_s, max(STEP_S, STEP_OPENINGS * opening_s)
+        if elapsed_s < step_s:
             return 0
         rate = (done_bytes - self._bytes) / elapsed_s
-        if rate < self._rate * GAIN or self.pairs >= MOST_PAIRS:
+        is_soon_over = left_bytes is not None and left_bytes < 2 * rate * step_s  # it would begin, no more
+        if rate < self._rate * GAIN or self.pairs >= MOST_PAIRS or is_soon_over:
             self._has_settled = True
             return 0
         self._rate, self._since_s, self._bytes = rate, now_s, done_bytes
@@ -76,27 +80,36 @@ class Work(Protocol):
 
 
 class Carriers:
-    """Opens pairs and has each do its work; the first comes open.  Its caller's thread waits for them.
+    """Opens pairs and, once there is work, has each do it.  Its caller's thread opens pair 0, and waits.
 
     A pair that is lost is opened anew, once as those of a swarm: at once, or after
     a pause when that was the case a moment ago.
     """
 
-    def __init__(self, open_pair: Callable[[int], Pair], work: Work) -> None:
+    def __init__(self, open_pair: Callable[[int], Pair]) -> None:
         self._open_pair = open_pair
-        self._work = work
+        self._work: Work | None = None
         self._changed = threading.Condition()
         self._clients: list[Pair] = []
         self._threads: list[threading.Thread] = []
+        self._numbers = itertools.count(1)
         self._running = 0
+        self._dismissed = False
         self._over = threading.Event()
         self.problems: list[BaseException] = []  # that pairs have ended with, in order
         self.is_full = False  # the gateway has no more places
         self.opening_s = 0.0  # what opening the last pair took
 
+    def begin(self, work: Work, client: Pair) -> None:
+        """This is to be done, by pair 0, which this is, and all others."""
+        with self._changed:
+            self._work = work
+            self._changed.notify_all()
+        self.add(client)
+
     def add(self, client: Pair | None = None) -> None:
-        """One more pair: this one, or one that is opened now."""
-        number = len(self._threads)
+        """One more pair, which is opened now."""
+        number = next(self._numbers) if client is None else 0
         thread = threading.Thread(
             target=self._run, args=(client, number), name=f"pynet files {number}", daemon=True
         )
@@ -110,11 +123,20 @@ class Carriers:
         with self._changed:
             return self._changed.wait_for(lambda: not self._running, timeout_s)
 
+    def dismiss(self) -> None:
+        """Close those that wait for work: their places are free when this returns."""
+        with self._changed:
+            self._dismissed = True
+            self._changed.notify_all()
+        self.join()
+        self._dismissed = False
+
     def abort(self) -> None:
         """Cut all pairs, and those that are just being opened.  Any thread; idempotent."""
         with self._changed:
             self._over.set()
             clients = list(self._clients)
+            self._changed.notify_all()
         for client in clients:
             client.abort()
 
@@ -129,7 +151,8 @@ class Carriers:
             with self._changed:
                 self._clients.append(client)
             try:
-                self._carry(client, number)
+                if (work := self._awaited_work()) is not None:
+                    self._carry(work, client, number)
             finally:
                 if self._over.is_set():
                     client.abort()  # else closing waits for the gateway's leave
@@ -151,29 +174,35 @@ class Carriers:
         self.opening_s = time.monotonic() - began_s
         return client
 
-    def _carry(self, client: Pair, number: int) -> None:
+    def _awaited_work(self) -> Work | None:
+        """None when there will be none."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._work or self._dismissed or self._over.is_set())
+            return self._work
+
+    def _carry(self, work: Work, client: Pair, number: int) -> None:
         """Raises what the work raises; a LinkError only when the pair stays lost."""
         losses, waits = 0, pauses()
         while not self._over.is_set():
             since_s = time.monotonic()
             try:
                 with client.files_link() as link:
-                    self._work.work(link, number)
+                    work.work(link, number)
                 return
             except LinkError as exc:
                 if time.monotonic() - since_s > STEADY_S:
                     losses, waits = 0, pauses()
                 losses += 1
                 pause_s = next(waits) if losses > 1 else 0.0
-                if losses > MOST_LOSSES or not self._wants_it_back(number, pause_s):
+                if losses > MOST_LOSSES or not self._wants_it_back(work, number, pause_s):
                     raise
                 _log.warning("a pair that moves files is lost, and opened anew: %s", exc)
                 client.reopen(0.0, self._over)
 
-    def _wants_it_back(self, number: int, pause_s: float) -> bool:
+    def _wants_it_back(self, work: Work, number: int, pause_s: float) -> bool:
         """After the pause; False as soon as nobody does."""
         end_s = time.monotonic() + pause_s
-        while not self._over.is_set() and self._work.has_more(number):
+        while not self._over.is_set() and work.has_more(number):
             left_s = end_s - time.monotonic()
             if left_s <= 0:
                 return True
@@ -184,11 +213,14 @@ class Carriers:
 def run(
     carriers: Carriers,
     tuner: PairTuner | None,
-    done_bytes: Callable[[], int],
+    amounts: Callable[[], tuple[int, int | None]],
     tick: Callable[[], object],
     period_s: float = 0.1,
 ) -> None:
-    """Wait for them, adding pairs as they pay; what `tick`, called every `period_s`, raises comes out."""
+    """Wait for them, adding pairs as they pay; what `tick`, called every `period_s`, raises comes out.
+
+    `amounts`: bytes that are done, and those that are left, None while that is not known.
+    """
     try:
         tick()
         next_s = time.monotonic() + period_s
@@ -196,7 +228,8 @@ def run(
             next_s = time.monotonic() + period_s
             tick()
             if tuner is not None and not carriers.is_full:
-                for _ in range(tuner.more(time.monotonic(), done_bytes(), carriers.opening_s)):
+                done_bytes, left_bytes = amounts()
+                for _ in range(tuner.more(time.monotonic(), done_bytes, carriers.opening_s, left_bytes)):
                     carriers.add()
     except BaseException:
         carriers.abort()

@@ -77,6 +77,10 @@ class Intake:
         self._count = threading.Lock()
         self._began_s = time.monotonic()
 
+    def amounts(self) -> tuple[int, int | None]:
+        """Bytes that are done, and how many are left, None while that is not known."""
+        return self.done_bytes, self.found_bytes - self.done_bytes if self.is_listed else None
+
     # The list
 
     def found(self, nodes: Nodes) -> None:

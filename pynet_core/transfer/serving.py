@@ -86,8 +86,8 @@ class FileAccess:
         verbs = "read and remove" if self._allow_remove else "read"
         return f"peers of role admin may {verbs} {readable} and write to {Path(self.download_dir).absolute()}"
 
-    def serve(self, request: Frame, link: FullLink, resting: Resting) -> None:
-        """Do what a LIST, TREE, FETCH, STORE, JOIN or REMOVE asks, to its end.
+    def serve(self, request: Frame, link: FullLink, resting: Resting) -> bool:
+        """Do what a LIST, TREE, FETCH, STORE, JOIN or REMOVE asks, to its end; False: to that of the pair.
 
         Raises:
             PathRefused, CannotList, BadPattern, ListTooLong, CannotStore: It cannot be
@@ -99,7 +99,8 @@ class FileAccess:
             case Kind.LIST:
                 self._list(unpack_body(request.body, Query), link)
             case Kind.FETCH:
-                self._send(link)
+                if self._send(link).kind == Kind.CLOSE_HANDLER:
+                    return False
             case Kind.TREE:
                 more = self._list_tree(unpack_body(request.body, Tree), link, resting)
             case Kind.STORE:
@@ -109,6 +110,7 @@ class FileAccess:
             case _:
                 self._remove(unpack_body(request.body, Remove), link)
         link.send(Frame(Kind.END, int(more)))
+        return True
 
     def is_idle(self) -> bool:
         """No tree is being taken in."""
@@ -153,7 +155,8 @@ class FileAccess:
         except OSError as exc:
             raise CannotList(f"cannot list {os.fsdecode(query.folder)!r}: {exc.strerror}") from exc
 
-    def _send(self, link: FullLink) -> None:
+    def _send(self, link: FullLink) -> Frame:
+        """Returns what the peer has ended it with."""
         began_s = time.monotonic()
         files = size = 0
 
@@ -162,5 +165,6 @@ class FileAccess:
             files, size = files + whole, size + more
 
         with Shelf(self._roots, follows=self._roots.folders is None) as shelf:
-            Sender(link, shelf, on_sent=sent).serve()
+            last_word = Sender(link, shelf, on_sent=sent).serve()
         _log.info("%d files sent: %d B in %.2f s", files, size, time.monotonic() - began_s)
+        return last_word

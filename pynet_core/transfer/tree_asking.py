@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, Protocol
 
 import msgspec
 
@@ -18,9 +19,10 @@ from pynet_core.errors import (
     FilesError,
     FilesInterrupted,
     LinkError,
+    PoolFull,
     RemoteProtocolError,
 )
-from pynet_core.exchange import check
+from pynet_core.exchange import CLOSE_TIMEOUT_S, check
 from pynet_core.transfer.asking import StrPath, query_for
 from pynet_core.transfer.carriers import FIRST_PAIRS, Carriers, Pair, PairTuner, run
 from pynet_core.transfer.folder import DEFAULT_FOLDER, CannotStore, Folder
@@ -56,7 +58,11 @@ LIST_NAME: Final = "list_files"
 GET_NAME: Final = "get_files"
 _LOST: Final = "the connection was lost"
 
-OpenPair = Callable[[int], Pair]  # by the pair's number
+
+class OpenPair(Protocol):
+    """Opens the pair of this number; `ahead` goes out before anything is known of the gateway."""
+
+    def __call__(self, number: int, ahead: Frame | None = None) -> Pair: ...
 
 
 def tree_of(
@@ -108,6 +114,13 @@ def end_of(link: PlainChannel, name: str) -> None:
     check(frame, name)
 
 
+def leave(link: PlainChannel) -> None:
+    """Nothing more is wanted of this pair, nothing is on its way: its place is free when this returns."""
+    link.send(Frame(Kind.CLOSE_HANDLER))
+    with contextlib.suppress(LinkError, RemoteProtocolError):  # what it says now is nothing to us
+        link.receive(CLOSE_TIMEOUT_S, "the gateway's close")
+
+
 def listed(link: PlainChannel, tree: Tree, name: str) -> Iterator[Nodes]:
     """What the gateway finds, while it finds it.
 
@@ -150,8 +163,7 @@ def list_tree(client: Pair, tree: Tree, options: Options) -> Iterator[Found]:
 class _Getting:
     """One download: what its pairs do."""
 
-    def __init__(self, tree: Tree, intake: Intake, sources: int) -> None:
-        self._tree = msgspec.structs.replace(tree, rests=True)
+    def __init__(self, intake: Intake, sources: int) -> None:
         self._sources = sources
         intake.stock.expect_lister(comes=True)
         self.intake = intake
@@ -175,20 +187,18 @@ class _Getting:
     def _list(self, link: PlainChannel) -> None:
         stock = self.intake.stock
         try:
-            ask = Frame(Kind.TREE, 0, pack_body(self._tree))
-            while self._list_round(link, ask):
+            while self._list_round(link):
                 if stock.needs_lister():
                     self._bring(link, 0, rests=True)
                 if stock.is_stopped:
                     return
-                ask = Frame(Kind.TREE, 0, pack_body(Tree(sources=[], rests=True)))  # go on with it
+                link.send(Frame(Kind.TREE, 0, pack_body(Tree(sources=[], rests=True))))  # go on with it
             self.intake.is_listed = not stock.is_stopped
         finally:
             self.intake.end_of_list()  # or the others would wait for more
 
-    def _list_round(self, link: PlainChannel, ask: Frame) -> bool:
-        """What the gateway finds now; True when there is more."""
-        link.send(ask)
+    def _list_round(self, link: PlainChannel) -> bool:
+        """What the gateway finds now, for it has been asked; True when there is more."""
         while (frame := link.receive()).kind == Kind.FOUND:
             self.intake.found(unpack_body(frame.body, Nodes))
             if self.intake.stock.is_stopped:
@@ -203,8 +213,12 @@ class _Getting:
         if (odd := bring(self.intake, link, number % self._sources, number, rests=rests)) is not None:
             check(odd, GET_NAME)
             raise RemoteProtocolError(f"peer sent {Kind(odd.kind).name}, which answers nothing")
-        if not self.intake.stock.is_stopped:
+        if self.intake.stock.is_stopped:
+            return
+        if rests:
             end_of(link, GET_NAME)
+        else:
+            leave(link)
 
 
 def get_tree(
@@ -224,11 +238,14 @@ def get_tree(
     if options.delete_source:
         options = safer(options)
         ask_leave(open_pair(0))
-    client = open_pair(0)
+    carriers = Carriers(open_pair)
+    ask = Frame(Kind.TREE, 0, pack_body(msgspec.structs.replace(tree, rests=True)))
+    client = _opened(open_pair, ask, carriers, (pairs or FIRST_PAIRS) - 1)
     key = b"get\0" + hashlib.sha256(pack_body([tree.sources, tree.files, tree.regex])).digest()
     try:
         ground = Ground(Folder(into or DEFAULT_FOLDER), key, preserve=options.preserve, fsync=options.fsync)
     except CannotStore as exc:
+        carriers.abort()
         client.close()
         raise FilesError(dict.fromkeys(map(as_text, tree.sources), str(exc))) from exc
     intake = Intake(
@@ -242,7 +259,6 @@ def get_tree(
         moves=options.delete_source,
         arrived=movables.add if options.delete_source else None,
     )
-    carriers = Carriers(open_pair, _Getting(tree, intake, sources))
     began_s = time.monotonic()
     is_cancelled = False
 
@@ -256,8 +272,8 @@ def get_tree(
             on_progress(_progress(intake, began_s))
 
     try:
-        start(carriers, client, pairs)
-        run(carriers, PairTuner() if pairs is None else None, lambda: intake.done_bytes, tick)
+        carriers.begin(_Getting(intake, sources), client)
+        run(carriers, PairTuner() if pairs is None else None, intake.amounts, tick)
         moved = _ended(carriers, intake, is_cancelled=is_cancelled)
     finally:
         intake.stop()
@@ -273,11 +289,20 @@ def get_tree(
     return moved
 
 
-def start(carriers: Carriers, client: Pair, pairs: int | None) -> None:
-    """The first pairs of a transfer."""
-    carriers.add(client)
-    for _ in range((pairs or FIRST_PAIRS) - 1):
+def _opened(open_pair: OpenPair, ask: Frame, carriers: Carriers, others: int) -> Pair:
+    """The first pair, with this asked; the others are opened beside it, to be there when files are found."""
+    for _ in range(others):
         carriers.add()
+    try:
+        return open_pair(0, ask)
+    except PoolFull:
+        if not others:
+            raise
+        carriers.dismiss()  # they may have taken the last place
+        return open_pair(0, ask)
+    except BaseException:
+        carriers.abort()
+        raise
 
 
 def _ended(carriers: Carriers, intake: Intake, *, is_cancelled: bool) -> Moved:

@@ -8,14 +8,14 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Final
 
 from pynet_core.channel import PlainChannel
 from pynet_core.errors import LinkError, RemoteProtocolError, SubroutineError
 from pynet_core.exchange import check
 from pynet_core.transfer.asking import StrPath
-from pynet_core.transfer.carriers import Carriers, PairTuner, run
+from pynet_core.transfer.carriers import FIRST_PAIRS, Carriers, Pair, PairTuner, run
 from pynet_core.transfer.jail import PathRefused, Roots
 from pynet_core.transfer.limit import Limit
 from pynet_core.transfer.messages import FILE, FOLDER, LINK, Join, Missed, Node, Report, Store, Tree
@@ -24,7 +24,7 @@ from pynet_core.transfer.options import Moved, OnTreeProgress, Options, Select, 
 from pynet_core.transfer.plan import as_text
 from pynet_core.transfer.sender import Sender
 from pynet_core.transfer.shelf import Shelf
-from pynet_core.transfer.tree_asking import OpenPair, cancelled, failed, interrupted, start
+from pynet_core.transfer.tree_asking import cancelled, failed, interrupted
 from pynet_core.transfer.walk import Walk, node, send_round, shown, split_source
 from pynet_core.wire import Frame, Kind, pack_body, unpack_body
 
@@ -169,6 +169,11 @@ class Putting:
         self.moved.bytes += report.bytes
         self.moved.same += report.same
 
+    def amounts(self) -> tuple[int, int | None]:
+        """Bytes that were sent, and how many are left at most, None while that is not known."""
+        done = sum(self.pair_bytes)
+        return done, self.found_bytes - done if self.is_listed else None
+
     def progress(self, began_s: float, *, is_over: bool = False) -> TreeProgress:
         """How far it is; before the end, what the gateway had already is not known."""
         done = self.moved.files + self.moved.same + self.moved.failed_count if is_over else self.sent_files
@@ -185,7 +190,7 @@ class Putting:
 
 
 def put_tree(
-    open_pair: OpenPair,
+    open_pair: Callable[[int], Pair],
     tree: Tree,
     dirname: StrPath,
     *,
@@ -197,7 +202,7 @@ def put_tree(
     """As `Controller.put_files`."""
     putting = Putting(tree, dirname, safer(options) if options.delete_source else options)
     client = open_pair(0)
-    carriers = Carriers(open_pair, putting)
+    carriers = Carriers(open_pair)
     began_s = time.monotonic()
     is_cancelled = False
 
@@ -213,8 +218,10 @@ def put_tree(
             on_progress(putting.progress(began_s))
 
     try:
-        start(carriers, client, pairs)
-        run(carriers, PairTuner() if pairs is None else None, lambda: sum(putting.pair_bytes), tick)
+        carriers.begin(putting, client)
+        for _ in range((pairs or FIRST_PAIRS) - 1):
+            carriers.add()
+        run(carriers, PairTuner() if pairs is None else None, putting.amounts, tick)
     finally:
         putting.close()
     moved = putting.moved

@@ -24,7 +24,8 @@ from pynet_core.gateway import Gateway
 from pynet_core.listening import listen
 from pynet_core.pool import MAX_STUCK
 from pynet_core.subroutines import Peer, caller
-from pynet_core.wire import Failure, Frame, Kind, unpack_body
+from pynet_core.transfer.messages import Tree
+from pynet_core.wire import Failure, Frame, Kind, pack_body, unpack_body
 from tests.core.loopback import (
     PATIENCE_S,
     Gate,
@@ -86,6 +87,19 @@ def test_the_pool_holds_five_pairs_and_the_sixth_is_refused_with_503() -> None:
         assert all(client.ping().message == "ping" for client in clients)
         for client in clients:
             client.close()
+
+
+def test_who_asks_before_welcome_hears_of_a_full_pool_all_the_same() -> None:
+    """Closing at once, with a request unread, resets the connection: a refusal still under way is lost."""
+    with serving(max_poolsize=1) as gateway, RawPeer.greeted(gateway.port):
+        peer = RawPeer.connect(gateway.port)
+        ask = Frame(Kind.TREE, 0, pack_body(Tree(sources=[b"/"])))
+        peer.send(hello(), ask)
+        assert peer.receive().ident == 503
+        assert peer.hears_the_end()
+        for _ in range(20):
+            peer.send(ask)
+        peer.sock.close()
 
 
 def test_a_closed_handler_has_freed_its_place_for_the_very_next_client() -> None:

@@ -29,3 +29,12 @@ def test_over_a_long_way_a_pair_gets_the_time_to_start_before_others_come() -> N
     """One that comes while the others still grow brings the last pieces alone."""
     assert pairs_after([1e6, 2e6, 4e6], opening_s=0.41) == [FIRST_PAIRS] * 3
     assert pairs_after([1e6, 2e6, 4e6] + [5e6] * 5, opening_s=0.41)[-1] > FIRST_PAIRS
+
+
+def test_a_pair_that_would_begin_when_all_is_nearly_done_is_not_opened() -> None:
+    tuner = PairTuner()
+    tuner.more(1000.0, 1)
+    assert tuner.more(1000.5, 2_000_000, 0.05, left_bytes=1_000_000) == 0
+    other = PairTuner()
+    other.more(1000.0, 1)
+    assert other.more(1000.5, 2_000_000, 0.05, left_bytes=100_000_000) > 0

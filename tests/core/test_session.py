@@ -24,7 +24,8 @@ ANSWERS: Final = (K.PACK, K.RAW, K.DENSE, K.HOLE, K.SEAL, K.SAME, K.LOST)  # to 
 # Written out by hand: what the code says is compared with this, and this with the document.
 TABLE: Final[dict[State, tuple[dict[Kind, State], dict[Kind, State]]]] = {
     S.OPENING: ({K.HELLO: S.GREETED}, {K.REFUSAL: S.CLOSED}),
-    S.GREETED: ({}, {K.WELCOME: S.IDLE, K.REFUSAL: S.CLOSED}),
+    S.GREETED: ({K.TREE: S.ASKING}, {K.WELCOME: S.IDLE, K.REFUSAL: S.CLOSED}),
+    S.ASKING: ({}, {K.WELCOME: S.LISTING, K.REFUSAL: S.CLOSED}),
     S.IDLE: (
         {
             K.PING: S.PINGING,
@@ -55,7 +56,7 @@ TABLE: Final[dict[State, tuple[dict[Kind, State], dict[Kind, State]]]] = {
     S.SINK_ENDING: ({}, {K.END: S.IDLE, K.ERROR: S.IDLE}),
     S.LISTING: ({}, {K.FOUND: S.LISTING, K.END: S.IDLE, K.ERROR: S.IDLE}),
     S.FETCHING: (
-        {K.PULL: S.FETCHING, K.END: S.FETCH_ENDING},
+        {K.PULL: S.FETCHING, K.END: S.FETCH_ENDING, K.CLOSE_HANDLER: S.CLOSED},
         {**dict.fromkeys(ANSWERS, S.FETCHING), K.ERROR: S.IDLE},
     ),
     S.FETCH_ENDING: ({}, {K.END: S.IDLE, K.ERROR: S.IDLE}),
@@ -350,7 +351,7 @@ class Pair(RuleBasedStateMachine):
     @rule(data=st.data())
     @precondition(lambda self: self.ends[CONTROLLER].state in (S.FETCHING, S.OFFERING, S.UPLOADING))
     def say_something_about_files(self, data: st.DataObject) -> None:
-        kinds = TABLE[self.ends[CONTROLLER].state][CONTROLLER]
+        kinds = set(TABLE[self.ends[CONTROLLER].state][CONTROLLER]) - {K.CLOSE_HANDLER}  # nothing follows it
         self._send(CONTROLLER, Frame(data.draw(st.sampled_from(sorted(kinds)))))
 
     @rule(cost=st.booleans())
