@@ -17,7 +17,7 @@ from pi_agent.config import check_config
 from pi_agent.places import found_config, found_state_dir
 from pi_agent.procs import EXIT_CONFIG
 from pi_agent.sensors.loading import GROUP
-from pynet_core.cli_frame import EXIT_FAILED, json_option, run
+from pynet_core.cli_frame import EXIT_FAILED, PORT, json_option, run
 from pynet_core.errors import ConfigError
 from pynet_core.trust import CALLER_ROLES
 
@@ -41,7 +41,7 @@ agent.add_command(status)
 @agent.command()
 @click.option("--state-dir", type=_FOLDER, help="where the robot's identity and list of devices are kept")
 @click.option("--role", type=click.Choice(CALLER_ROLES), default="driver", show_default=True)
-@click.option("--port", type=click.IntRange(1, 65535), help="to pair on")
+@click.option("--port", type=PORT, help="to pair on")
 @json_option()
 def pair(state_dir: Path | None, role: str, port: int | None, as_json: bool) -> None:
     """Let another device in by a code, while the agent runs or not."""

@@ -56,7 +56,6 @@ class SteeringConfig:
     right_ms: PulseMs = 1.0
     centre_ms: PulseMs = 1.5
     left_ms: PulseMs = 2.0
-    max_deg: Annotated[float, Meta(gt=0.0, le=90.0)] = 45.0  # servo angle at steering = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

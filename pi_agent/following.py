@@ -10,11 +10,12 @@ from pynet_car.messages import DrivePath, Odometry, Verdict
 from pynet_car.path import Chassis, Course, Tracker
 from pynet_car.trail import Trail
 from pynet_car.world.car import CAR_SPEC
+from pynet_car.world.wiring import WIRING
 
 # The simulated car as it is: its encoders measure its rear axle, half a wheelbase behind its centre.
 SIMULATED_RADIUS_M: Final = CAR_SPEC.wheelbase_m / math.tan(CAR_SPEC.max_steer_rad)
 SIMULATED_ROLL_M: Final = 0.4  # measured 0.37 from 1 m/s
-SIMULATED_LENS_M: Final = 0.10 + CAR_SPEC.wheelbase_m / 2
+SIMULATED_LENS_M: Final = WIRING.lens_forward_m + CAR_SPEC.wheelbase_m / 2
 
 
 class Follower:

@@ -25,6 +25,7 @@ from pynet_core.errors import PynetError
 EXIT_FAILED: Final = 1
 EXIT_SOME_FAILED: Final = 3  # of verbs that move files
 EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, as a shell has it
+PORT: Final = click.IntRange(1, 65535)  # to call
 HIDDEN: Final = "�"  # in place of what would move the cursor, ring, or change colours
 
 _F = TypeVar("_F", bound=Callable[..., Any])

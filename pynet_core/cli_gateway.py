@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from pynet_core.cli_frame import Number
+from pynet_core.cli_frame import PORT, Number
 from pynet_core.client import Client
 from pynet_core.controller import CONNECT_TIMEOUT_S, Controller
 from pynet_core.errors import PynetError
@@ -17,7 +17,6 @@ from pynet_core.gateway import DEFAULT_PORT
 
 PATIENCE_S: Final = 5.0  # for an answer that needs no code of others
 COMPLETION_S: Final = 0.7  # a shell that is to complete a name waits for us
-PORT: Final = click.IntRange(1, 65535)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from pynet_core.cli_frame import json_option, tell
+from pynet_core.cli_frame import PORT, json_option, tell
 from pynet_core.cli_key import device_record
 from pynet_core.errors import DeadlineExceeded
 from pynet_core.keys import Identity, home
@@ -26,7 +26,7 @@ from pynet_core.trust import CALLER_ROLES, TRUST_FILE, TrustStore
     type=click.Choice(CALLER_ROLES),
     help="what the other device may do here, with --serve",
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=PAIRING_PORT, show_default=True)
+@click.option("--port", type=PORT, default=PAIRING_PORT, show_default=True)
 @json_option()
 def pair(host: str | None, serve: bool, role: str, port: int, as_json: bool) -> None:
     """Pair with the gateway on HOST; there, run `pynet pair --serve`, which shows the code to type here."""

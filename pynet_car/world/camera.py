@@ -22,6 +22,7 @@ import simplejpeg
 
 from pynet_car.world.scenery import PIXELS_PER_M, Colour, Palette, Picture, choose_palette, hall, paint_floor
 from pynet_car.world.track import Box, Floats, Track
+from pynet_car.world.wiring import WIRING
 
 ROOM_HEIGHT_M: Final = 1.1
 _SHIFT: Final = 4  # OpenCV draws at 1/16 pixel
@@ -50,7 +51,7 @@ class Lens:
     horizontal_fov_deg: float = 62.2
     height_m: float = 0.13
     pitch_deg: float = 13.0
-    forward_m: float = 0.10  # ahead of the car's centre
+    forward_m: float = WIRING.lens_forward_m
 
 
 PI_CAMERA: Final = Lens()

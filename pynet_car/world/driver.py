@@ -11,14 +11,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from pynet_car.messages import PathPoint
+from pynet_car.messages import PATH_REACH_M, PathPoint
 from pynet_car.world import DEFAULT_SEED
 from pynet_car.world.board import Pose
 from pynet_car.world.car import CAR_SPEC, CarSpec
 from pynet_car.world.track import Track
+from pynet_car.world.wiring import WIRING
 
-LENS_M: Final = 0.10  # of the simulated camera, ahead of the car's centre
-PATH_M: Final = 3.0  # no longer path is driven
 _POINT_M: Final = 0.15
 _LATERAL_MPS2: Final = 2.6  # a third of the grip
 _BRAKING_MPS2: Final = 1.5
@@ -51,7 +50,9 @@ class Teacher:
         self._integral = 0.0
         self._last_ns = 0
 
-    def path(self, pose: Pose, *, lens_m: float = LENS_M, length_m: float = PATH_M) -> tuple[PathPoint, ...]:
+    def path(
+        self, pose: Pose, *, lens_m: float = WIRING.lens_forward_m, length_m: float = PATH_REACH_M
+    ) -> tuple[PathPoint, ...]:
         """The centre line ahead of the camera, which is `lens_m` ahead of the car's centre, with speeds."""
         c, s = math.cos(pose.heading_rad), math.sin(pose.heading_rad)
         lens_x, lens_y = pose.x_m + lens_m * c, pose.y_m + lens_m * s

@@ -38,6 +38,7 @@ class Wiring:
     )
     sonar_forward_m: float = 0.14  # ahead of the car's centre
     sonar_range_m: float = 4.0
+    lens_forward_m: float = 0.10  # as sonar_forward_m
     servo_centre_s: float = 0.0015
     servo_throw_s: float = 0.0005  # longer pulses steer left
 

@@ -24,6 +24,7 @@ from pynet_car.world.world import World
 
 TRACK = Track(DEFAULT_SEED)
 CONFIG = AgentConfig()
+SERVO_DEG = 45.0  # either way, for the shortest and the longest pulse
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Car:
             if step % 4 == 0:
                 wish = teacher(self.world.pose)
                 self.motor.value = wish.throttle
-                self.servo.angle = wish.steering * CONFIG.drive.steering.max_deg
+                self.servo.angle = wish.steering * SERVO_DEG
             self.world.step()
             self.pump.pump()
 
@@ -53,7 +54,7 @@ def car(tmp_path: Path) -> Iterator[Car]:
     drive, encoder, proximity = CONFIG.drive, CONFIG.encoder, CONFIG.proximity
     with Board.open(tmp_path / "board") as outside, Board.open(tmp_path / "board") as board:
         factory = BoardFactory(board)
-        angle = drive.steering.max_deg
+        angle = SERVO_DEG
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # gpiozero would like pigpio
             sonars = [
