@@ -44,7 +44,28 @@ class Line(Protocol):
         """End the pair now, from any thread; the keeper will open it again."""
 
 
-class StreamLine:
+class _OnePair:
+    """What all lines have: the client of the moment, which may be cut."""
+
+    def __init__(self, purpose: str, changed: threading.Event) -> None:
+        self.purpose = purpose
+        self.pair = PairId()
+        self.retry_at_s = 0.0
+        self._changed = changed
+        self._client: Client | None = None
+        self._is_cut = False
+
+    def check(self, now_s: float) -> None:
+        """Nothing, unless a line has something to look after."""
+
+    def cut(self) -> None:
+        self._is_cut = True
+        client = self._client  # it may be exchanged meanwhile
+        if client is not None:
+            client.abort()
+
+
+class StreamLine(_OnePair):
     """A stream that is subscribed to again whenever its pair is lost."""
 
     def __init__(
@@ -55,18 +76,13 @@ class StreamLine:
         *,
         purpose: str = "stream",
     ) -> None:
+        super().__init__(purpose, changed)
         self.name = name
-        self.purpose = purpose
-        self.pair = PairId()
-        self.retry_at_s = 0.0
         self.error: BaseException | None = None
         self.undecodable = 0  # items that were not what this stream carries
         self.item_at_s = 0.0  # monotonic, of the newest item
         self._on_bytes = on_bytes
-        self._changed = changed
         self._subscription: Subscription | None = None
-        self._client: Client | None = None
-        self._is_cut = False
 
     @property
     def is_up(self) -> bool:
@@ -87,14 +103,6 @@ class StreamLine:
 
         self._subscription = client.subscribe(self.name, self._on_item, on_end=on_end)
         self._is_cut = False
-
-    def check(self, now_s: float) -> None:
-        pass
-
-    def cut(self) -> None:
-        self._is_cut = True
-        if self._client is not None:
-            self._client.abort()
 
     def close(self) -> None:
         if self._subscription is not None:
@@ -119,20 +127,14 @@ class StreamLine:
         self._changed.set()
 
 
-class DriveLine:
+class DriveLine(_OnePair):
     """Commands to the car, one way.  `put` belongs to the sender's thread."""
 
-    purpose = "control"
-
     def __init__(self, name: str, changed: threading.Event) -> None:
+        super().__init__("control", changed)
         self.name = name
-        self.pair = PairId()
-        self.retry_at_s = 0.0
         self.dropped = 0
-        self._changed = changed
-        self._client: Client | None = None
         self._sink: Sink | None = None
-        self._is_cut = False
         self._put_at_s = 0.0  # of the newest put that was not dropped
 
     @property
@@ -156,14 +158,6 @@ class DriveLine:
         if before is not None:
             before.abort()  # the sender may be in it
             before.close()
-
-    def check(self, now_s: float) -> None:
-        pass
-
-    def cut(self) -> None:
-        self._is_cut = True
-        if self._client is not None:
-            self._client.abort()
 
     def put(self, command: bytes) -> None:
         """Send, or drop when the link does not take it.  Never blocks, never raises."""
@@ -195,7 +189,7 @@ class DriveLine:
         self._sink = None
 
 
-class AskLine:
+class AskLine(_OnePair):
     """Requests that are answered at once, from any thread, one at a time; pings in between.
 
     Nobody would notice otherwise that the pair for the e-stop is no longer one.
@@ -204,15 +198,10 @@ class AskLine:
     def __init__(
         self, purpose: str, changed: threading.Event, on_pong: Callable[[Pong], object] = lambda pong: None
     ) -> None:
-        self.purpose = purpose
-        self.pair = PairId()
-        self.retry_at_s = 0.0
-        self._changed = changed
+        super().__init__(purpose, changed)
         self._on_pong = on_pong
         self._ping_at_s = 0.0
         self._opened = threading.Condition()  # also the lock: one request at a time
-        self._client: Client | None = None
-        self._is_cut = False
 
     @property
     def is_up(self) -> bool:
@@ -251,12 +240,6 @@ class AskLine:
                 _log.debug("ping failed: %s", exc)
             else:
                 self._on_pong(pong)
-
-    def cut(self) -> None:
-        self._is_cut = True
-        client = self._client
-        if client is not None:
-            client.abort()
 
     def close(self) -> None:
         with self._opened:

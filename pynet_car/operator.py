@@ -31,6 +31,7 @@ from pynet_car.messages import (
     decode,
     encode,
 )
+from pynet_car.newest_status import NewestStatus
 from pynet_car.refused import STANDING, refuse_standing, why_refused
 from pynet_car.refused import CarRefused as CarRefused  # what callers of this module catch
 from pynet_car.sender import SEND_PERIOD_S, Sender
@@ -84,9 +85,7 @@ class Operator:
         self._priority = priority
         self._where = f"{host or 'this machine'} port {port}"
         self._changed = threading.Event()
-        self._new_status = threading.Condition()
-        self._status: Status | None = None
-        self._status_at_s = 0.0
+        self._newest = NewestStatus(self._where)
         self._on_status: Callbacks[Status] = Callbacks("on_status")
         self._pongs: list[Pong] = []
         self._closed = False
@@ -104,7 +103,7 @@ class Operator:
                 (*self._echoes, *self._drives, self._control, self._safety), self._echoes, timeout_s
             )
             self._sender.start()
-            self._await(lambda status: True, timeout_s, "connected")
+            self._newest.wait_until(lambda status: True, timeout_s, "connected")
         except BaseException:
             self.close()
             raise
@@ -130,14 +129,14 @@ class Operator:
     @property
     def status(self) -> Status:
         """The newest Status; look at `status_age_s` before believing it."""
-        status = self._status
+        status = self._newest.value
         assert status is not None, "the constructor waited for one"
         return status
 
     @property
     def status_age_s(self) -> float:
         """Seconds since the newest Status came in."""
-        return time.monotonic() - self._status_at_s
+        return self._newest.age_s
 
     @property
     def is_connected(self) -> bool:
@@ -200,7 +199,7 @@ class Operator:
             LinkError: No answer.
         """
         self._ask("lease", encode(Lease(priority=self._priority, take=take)))
-        self._await(lambda status: status.holder == self.id, STATUS_TIMEOUT_S, "lease granted")
+        self._newest.wait_until(lambda status: status.holder == self.id, STATUS_TIMEOUT_S, "lease granted")
 
     def release(self) -> None:
         """Give the lease back."""
@@ -223,19 +222,21 @@ class Operator:
             if (left_s := deadline_s - time.monotonic()) <= 0:
                 raise DeadlineExceeded(f"not armed within {timeout_s:g} s: {status.reason}")
             self.wish(0.0, 0.0)
-            self._await_next(status, left_s)
+            self._newest.wait_for_another(status, left_s)
         refuse_standing(status, self.id)  # it may be armed for who has taken the lease meanwhile
 
     def disarm(self) -> None:
         """Motors may not turn until armed again."""
         self._ask("disarm")
-        self._await(lambda status: status.state in STANDING, STATUS_TIMEOUT_S, "disarmed")
+        self._newest.wait_until(lambda status: status.state in STANDING, STATUS_TIMEOUT_S, "disarmed")
 
     def reset(self) -> None:
         """Leave E_STOP for DISARMED."""
         seen = self.status
         self._ask("reset", encode(Reset(answers_ns=seen.stamp_ns if seen.state is State.E_STOP else 0)))
-        self._await(lambda status: status.state is not State.E_STOP, STATUS_TIMEOUT_S, "reset done")
+        self._newest.wait_until(
+            lambda status: status.state is not State.E_STOP, STATUS_TIMEOUT_S, "reset done"
+        )
 
     def e_stop(self, timeout_s: float = E_STOP_TIMEOUT_S) -> None:
         """Stop the car and keep it stopped until `reset`; needs no lease.  Tries until confirmed.
@@ -308,7 +309,7 @@ class Operator:
         if self._closed:
             return
         self._closed = True
-        status = self._status
+        status = self._newest.value
         if status is not None and self.is_connected and status.holder == self.id:
             try:
                 self.disarm()
@@ -349,13 +350,8 @@ class Operator:
         except ValueError as exc:
             _log.warning("skipped a Status that is none: %s", exc)
             return
-        with self._new_status:
-            known = self._status
-            if known is not None and known.boot == status.boot and known.stamp_ns >= status.stamp_ns:
-                return  # the other pair was faster
-            self._status, self._status_at_s = status, time.monotonic()
-            self._new_status.notify_all()
-        self._on_status(status)
+        if self._newest.take(status):
+            self._on_status(status)
 
     def _take_pong(self, pong: Pong) -> None:
         self._pongs = [*self._pongs[1 - RTT_MEMORY :], pong]
@@ -380,17 +376,3 @@ class Operator:
         verdict = Verdict(self._control.ask(name, buffer))
         if verdict is not Verdict.TAKEN:
             raise CarRefused(verdict, f"{name}: {why_refused(verdict, self.status)}")
-
-    def _await_next(self, seen: Status, timeout_s: float) -> None:
-        with self._new_status:
-            self._new_status.wait_for(lambda: self._status is not seen, timeout_s)
-
-    def _await(self, holds: Callable[[Status], bool], timeout_s: float, what: str) -> None:
-        def is_shown() -> bool:
-            return self._status is not None and holds(self._status)
-
-        with self._new_status:
-            if not self._new_status.wait_for(is_shown, timeout_s):
-                raise DeadlineExceeded(
-                    f"{what}, but no Status of {self._where} says so within {timeout_s:g} s"
-                )
