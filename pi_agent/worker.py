@@ -121,15 +121,16 @@ class Worker:
             try:
                 while (message := self._link.receive()) is not None:
                     self._offers.deliver(message)
+                now_ns = time.monotonic_ns()
+                if now_ns < watch_ns:
+                    continue
+                watch_ns = now_ns + WATCH_NS
+                self._link.send(WorkerAlive())
             except LinkClosed:
                 log.info("the guardian has closed the link")
                 return
-            now_ns = time.monotonic_ns()
-            if now_ns >= watch_ns:
-                watch_ns = now_ns + WATCH_NS
-                self._link.send(WorkerAlive())
-                for part in parts:
-                    part.watch(now_ns)
+            for part in parts:
+                part.watch(now_ns)
         log.warning("a peer has closed the gateway; the guardian will start it again")
 
     def _make_gateway(self, state_dir: Path | None) -> Gateway:
