@@ -71,6 +71,9 @@ class Actions(QObject):
             except PynetError:
                 if self._disarms == disarms:
                     raise
+            else:
+                if self._disarms != disarms:  # it went by between our lease and our Arm
+                    operator.disarm()
 
         self._ask("arm", arm)
 
@@ -91,7 +94,8 @@ class Actions(QObject):
     def e_stop(self) -> None:
         """Stop, and try until Status says so, link or no link."""
         self._disarms += 1
-        self._e_stop_s = self._e_stop_s or time.monotonic()
+        if self.link.operator is not None:  # else nothing is sent, now or later, and that is said
+            self._e_stop_s = self._e_stop_s or time.monotonic()
         self._ask("e_stop", self._stop_until_confirmed)
 
     @property

@@ -51,9 +51,11 @@ class LinkGauge:
 
     def look(self, now_s: float, rtt_ms: float | None) -> None:
         """Note the round trip for the history; call it as often as you like."""
-        if not self._trips or now_s - self._trips[-1][0] >= HISTORY_PERIOD_S:
-            self._trips.append((now_s, None if self.silent_s(now_s) > SILENT_S else rtt_ms))
-        while now_s - self._trips[0][0] > HISTORY_S:
+        is_silent = self.silent_s(now_s) > SILENT_S
+        is_known = is_silent or rtt_ms is not None  # before the first ping there is nothing to note
+        if is_known and (not self._trips or now_s - self._trips[-1][0] >= HISTORY_PERIOD_S):
+            self._trips.append((now_s, None if is_silent else rtt_ms))
+        while self._trips and now_s - self._trips[0][0] > HISTORY_S:
             self._trips.popleft()
 
     def silent_s(self, now_s: float) -> float:

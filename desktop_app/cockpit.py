@@ -214,9 +214,10 @@ class Cockpit(QObject):
         """A button of the gamepad went down."""
         if button is PadButton.E_STOP:
             self.e_stop()
+        elif self.hands.gate(time.monotonic()).may_be_armed:
+            self.disarm()
         elif self.window.focus is not Focus.AWAY:
-            may_be_armed = self.hands.gate(time.monotonic()).may_be_armed
-            (self.disarm if may_be_armed else self.arm)()
+            self.arm()
 
     def _reset(self) -> None:
         if self.robot is not None:
@@ -349,7 +350,8 @@ class Cockpit(QObject):
 
     def close(self) -> None:
         """Disarm first, then close, no question."""
-        if self.robot is None:
+        if self.robot is None or not self.was_reached:  # who still connects has nothing to disarm
+            self._leave()
             self._gone()
             return
         self.robot.link.closed.connect(self._gone)

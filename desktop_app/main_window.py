@@ -358,7 +358,7 @@ class MainWindow(Ground):
         self.take_asked.emit()
 
     def _disarm_or_close(self) -> None:
-        if self.view.has_lease and self.view.state in LIVE_STATES:
+        if self.view.is_arming or (self.view.has_lease and self.view.state in LIVE_STATES):
             self.disarm_asked.emit()
         elif self.sheets.is_open:
             self.sheets.close_sheet()
@@ -371,15 +371,16 @@ class MainWindow(Ground):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask to be closed: whoever drives the link disarms first, then calls `let_close`."""
-        if self._may_close or not self.receivers(self.close_asked):
-            self.keyboard.stop()
-            if not self.isMaximized():
-                self.memory = dataclasses.replace(self.memory, width=self.width(), height=self.height())
-            self.memory_changed.emit(self.memory)
-            event.accept()
-        else:
-            event.ignore()
+        if not self._may_close and self.receivers(self.close_asked):
             self.close_asked.emit()
+            if not self._may_close:  # later
+                event.ignore()
+                return
+        self.keyboard.stop()
+        if not self.isMaximized():
+            self.memory = dataclasses.replace(self.memory, width=self.width(), height=self.height())
+        self.memory_changed.emit(self.memory)
+        event.accept()
 
     def let_close(self) -> None:
         """Nothing turns any more: go."""

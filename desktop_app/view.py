@@ -155,6 +155,7 @@ class View:
     state: State | None = None  # as told, or as the guardian's rules must have made of it
     is_assumed: bool = False  # Status is older than 300 ms
     has_lease: bool = False
+    is_arming: bool = False  # an Arm of ours is on its way
     e_stop_unconfirmed: bool = False  # sent 150 ms ago, no Status says so yet
     link: LinkView = field(default_factory=LinkView)
     drive: DriveView = field(default_factory=DriveView)

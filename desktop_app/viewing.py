@@ -60,6 +60,7 @@ def view_of(
         state=heard.state(now_s),
         is_assumed=heard.status is not None and heard.status_age_s(now_s) > SILENT_S,
         has_lease=heard.has_lease,
+        is_arming=robot.is_arming,
         e_stop_unconfirmed=robot.is_stop_unconfirmed(now_s),
         link=_link_view(link, frames, now_s),
         drive=drive,

@@ -11,6 +11,7 @@ from typing import Final, Self, TypeVar
 from msgspec import Struct
 
 from pynet_car.callbacks import Callbacks
+from pynet_car.car_clock import CarClock
 from pynet_car.keeper import Keeper
 from pynet_car.lines import AskLine, DriveLine, StreamLine
 from pynet_car.messages import (
@@ -35,7 +36,6 @@ from pynet_car.newest_status import NewestStatus
 from pynet_car.refused import STANDING, refuse_standing, why_refused
 from pynet_car.refused import CarRefused as CarRefused  # what callers of this module catch
 from pynet_car.sender import SEND_PERIOD_S, Sender
-from pynet_core.client import Pong
 from pynet_core.controller import Controller
 from pynet_core.errors import DeadlineExceeded, LinkClosed, LinkError, PynetError
 from pynet_core.keys import Identity
@@ -49,7 +49,6 @@ STATUS_LIFESPAN_S: Final = 1.0  # without Status for this long nobody should thi
 ARM_TIMEOUT_S: Final = 2.0
 STATUS_TIMEOUT_S: Final = 1.0  # from the car's yes to the Status that shows it
 E_STOP_TIMEOUT_S: Final = 2.0
-RTT_MEMORY: Final = 20  # pings; the shortest of them gives the clock offset
 
 
 class Operator:
@@ -87,13 +86,13 @@ class Operator:
         self._changed = threading.Event()
         self._newest = NewestStatus(self._where)
         self._on_status: Callbacks[Status] = Callbacks("on_status")
-        self._pongs: list[Pong] = []
+        self._clock = CarClock()
         self._closed = False
         self._echoes = tuple(
             StreamLine("status", self._take_status, self._changed, purpose="control") for _ in range(2)
         )
         self._drives = tuple(DriveLine("drive", self._changed) for _ in range(2))
-        self._control = AskLine("control", self._changed, self._take_pong)
+        self._control = AskLine("control", self._changed, self._clock.take)
         self._safety = AskLine("safety", self._changed)
         self._streams: list[StreamLine] = []
         self._keeper = Keeper(self._controller, self._changed)
@@ -154,12 +153,11 @@ class Operator:
     @property
     def rtt_ns(self) -> int | None:
         """The newest round trip to the car; None before the first."""
-        return self._pongs[-1].rtt_ns if self._pongs else None
+        return self._clock.rtt_ns
 
     def car_now_ns(self) -> int:
         """The car's monotonic clock now, as well as the pings tell; minus a stamp gives an age."""
-        best = min(self._pongs, key=lambda pong: pong.rtt_ns, default=None)
-        return time.monotonic_ns() + (best.offset_ns if best else 0)
+        return self._clock.now_ns()
 
     def describe(self) -> Description:
         """What the car is and offers."""
@@ -352,9 +350,6 @@ class Operator:
             return
         if self._newest.take(status):
             self._on_status(status)
-
-    def _take_pong(self, pong: Pong) -> None:
-        self._pongs = [*self._pongs[1 - RTT_MEMORY :], pong]
 
     def _subscribe(self, name: str, kind: type[_Message], callback: Callable[[_Message], None]) -> StreamLine:
         def on_bytes(data: bytes) -> None:

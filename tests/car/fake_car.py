@@ -50,6 +50,7 @@ class FakeCar:
     verdict: Verdict = Verdict.TAKEN  # the answer to every request
     is_silent: bool = False  # sends no Status
     arms_at_once: bool = True
+    lease_takes_s: float = 0.0
     told: list[Told] = field(default_factory=list)
     paths: list[tuple[DrivePath, str]] = field(default_factory=list)  # and on which pair
     asked: list[str] = field(default_factory=list)
@@ -115,6 +116,7 @@ class FakeCar:
     def _lease(self, buffer: bytes) -> int:
         decode(buffer, Lease)
         self.asked.append("lease")
+        time.sleep(self.lease_takes_s)
         if self.verdict is Verdict.TAKEN:
             self.set(holder=caller().controller_id, holder_name=caller().name, session=77)
         return self.verdict

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from pynet_car.car_clock import CarClock
 from pynet_car.messages import Reset, State, Status, decode
 from pynet_car.operator import CarRefused, Operator
+from pynet_core.client import Pong
 from pynet_core.errors import LinkError
 from tests.car.fake_car import FakeCar
 from tests.car.test_operator import wait_for
@@ -44,6 +46,16 @@ def test_a_car_armed_by_who_took_the_lease_meanwhile_is_not_armed(car: FakeCar) 
         with pytest.raises(CarRefused, match="Grace drives"):
             operator.arm()
         other.join()
+
+
+def test_a_car_that_was_switched_off_has_another_clock_from_its_first_pong_on() -> None:
+    """Its clock begins at 0 again: for ten seconds every picture was an hour old, or never old at all."""
+    clock = CarClock()
+    clock.take(Pong("", 1_000_000, 3600 * 10**9))
+    clock.take(Pong("", 90_000_000, 3600 * 10**9 + 40_000_000))
+    assert clock.offset_ns == 3600 * 10**9, "the longer way there explains the difference"
+    clock.take(Pong("", 20_000_000, 5 * 10**9))
+    assert clock.offset_ns == 5 * 10**9
 
 
 def test_a_reset_names_the_status_that_said_e_stop(car: FakeCar) -> None:

@@ -160,9 +160,10 @@ def test_e_stop_without_a_robot_says_so_and_does_not_fail(start: Callable[..., A
 
 
 def test_the_pads_button_arms_and_disarms(qtbot: QtBot, driven: Cockpit, robot: FakeRobot) -> None:
-    driven.window.keyboard.focus = Focus.DRIVE
+    driven.window.keyboard.focus = Focus.AWAY  # a sheet is open, or another program in front
     driven.take_button(PadButton.ARM)
     qtbot.waitUntil(lambda: driven.window.view.state is State.DISARMED, timeout=SOON_MS)
+    driven.window.keyboard.focus = Focus.DRIVE
     driven.take_button(PadButton.ARM)
     qtbot.waitUntil(lambda: driven.window.view.state is State.ARMED, timeout=SOON_MS)
 
@@ -210,6 +211,13 @@ def test_closing_while_armed_disarms_first(qtbot: QtBot, driven: Cockpit, robot:
     assert driven.window.isVisible()
     qtbot.waitUntil(lambda: not driven.window.isVisible(), timeout=SOON_MS)
     assert robot.asked[-2:] == ["disarm", "release"]
+
+
+def test_closing_while_it_connects_is_at_once(start: Callable[..., App]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        cockpit = start().start(f"127.0.0.1:{silent.getsockname()[1]}")
+        cockpit.window.close()
+        assert not cockpit.window.isVisible()
 
 
 def test_closing_with_a_robot_that_has_vanished_takes_3_s_at_most(qtbot: QtBot, driven: Cockpit) -> None:

@@ -102,6 +102,15 @@ def test_the_worst_gap_is_the_worst_of_the_window(gaps_s: list[float]) -> None:
     assert gauge.worst_gap_s(now_s) == max(ended)
 
 
+def test_the_history_begins_with_the_first_ping_not_with_silence() -> None:
+    gauge = LinkGauge()
+    gauge.arrived(1.0)
+    gauge.look(1.1, None)
+    assert gauge.history(1.1) == ()
+    gauge.look(1.2, 24.0)
+    assert [rtt_ms for _, rtt_ms in gauge.history(1.2)] == [24.0]
+
+
 def test_the_history_keeps_30_s_and_shows_silence_as_none() -> None:
     gauge = LinkGauge()
     for i in range(1000):

@@ -314,6 +314,21 @@ def test_an_arm_that_fails_because_of_a_disarm_is_no_error(qtbot: QtBot, rig: Ri
     assert {outcome.error for outcome in outcomes} == {""}
 
 
+def test_a_disarm_between_the_lease_and_the_arm_wins(qtbot: QtBot, rig: Rig, robot: FakeRobot) -> None:
+    robot.lease_takes_s = 0.1
+    link = rig.link(robot.port)
+    qtbot.waitUntil(is_up(link), timeout=SOON_MS)
+    actions = Actions(link)
+    outcomes: list[Outcome] = []
+    actions.finished.connect(outcomes.append)
+    actions.arm()
+    qtbot.waitUntil(lambda: "lease" in robot.asked, timeout=SOON_MS)
+    actions.disarm()
+    qtbot.waitUntil(lambda: len(outcomes) == 2, timeout=SOON_MS)
+    assert robot.asked[-1] == "disarm"
+    assert robot.status.state is State.DISARMED
+
+
 def test_without_a_robot_every_wish_says_what_to_do(rig: Rig) -> None:
     actions = Actions(rig.link(free_port()))
     outcomes: list[Outcome] = []
@@ -322,6 +337,7 @@ def test_without_a_robot_every_wish_says_what_to_do(rig: Rig) -> None:
         ask()
     assert {outcome.error for outcome in outcomes} == {"No robot connected. Press Ctrl+K."}
     assert len(outcomes) == 5
+    assert not actions.is_stop_unconfirmed(time.monotonic() + 1.0), "it is not on its way"
 
 
 def test_e_stop_goes_out_at_once_and_is_confirmed_by_status(qtbot: QtBot, rig: Rig, robot: FakeRobot) -> None:

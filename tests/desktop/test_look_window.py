@@ -313,6 +313,12 @@ def test_escape_disarms_before_it_closes_anything(window: MainWindow, told: Told
     assert len(told("disarm_asked")) == 1
 
 
+def test_escape_ends_an_arm_that_is_on_its_way(window: MainWindow, told: Told) -> None:
+    show(window, replace(views.DISARMED, has_lease=False, is_arming=True))
+    press(window, Qt.Key_Escape)
+    assert told("disarm_asked")
+
+
 def test_taking_from_somebody_names_her_and_asks_once(window: MainWindow, told: Told) -> None:
     show(window, views.GRACE_DRIVES)
     press(window, Qt.Key_T)
