@@ -16,20 +16,21 @@ from PyQt5.QtWidgets import QApplication
 from desktop_app.address import format_address, parse_address
 from desktop_app.cockpit import Cockpit
 from desktop_app.crash import CrashReporter
-from desktop_app.finder import Finder, strangers
+from desktop_app.finder import Finder
 from desktop_app.folders import Folders
 from desktop_app.gamepad import Gamepads
 from desktop_app.keyring import Keyring
 from desktop_app.keys import Deed, KeyMap
 from desktop_app.main_window import MainWindow
 from desktop_app.pairing import PairingOutcome
+from desktop_app.robot_rows import SIMULATED_HOST, robot_rows
 from desktop_app.settings import PadMapping, Robot, SettingsFile
 from desktop_app.simulated import SimulatedStarter
 from desktop_app.sounds import Alarm
 from desktop_app.speaker import Speaker
 from desktop_app.teleop import NS_PER_MS, PERIOD_NS
 from desktop_app.theme import ThemeChoice
-from desktop_app.view import Connection, Focus, KnownRobot
+from desktop_app.view import Connection, Focus
 from desktop_app.window_memory import WindowMemory
 from desktop_app.x11 import FocusWatch, KeyState, RepeatMender
 from pynet_core.errors import ConfigError
@@ -116,6 +117,7 @@ class App(QObject):
         """Start this computer's simulated car, and show it in this window."""
         self._waiting.append(cockpit)
         self._simulated.start()
+        self._show_known()
 
     def close(self) -> None:
         """Disarm and close every window; `ended` says when."""
@@ -190,14 +192,14 @@ class App(QObject):
         except ValueError as exc:
             cockpit.fail(str(exc))
             return
-        if where is not None:
-            for other in self.cockpits:
-                if other.robot is not None and (other.robot.link.host, other.robot.link.port) == where:
-                    other.window.raise_()
-                    other.window.activateWindow()
-                    if pairs and other.robot.link.connection is not Connection.UP:
-                        other.window.open_pairing()
-                    return
+        there = where or (SIMULATED_HOST, self._simulated.port)
+        for other in self.cockpits:
+            if other.robot is not None and (other.robot.link.host, other.robot.link.port) == there:
+                other.window.raise_()
+                other.window.activateWindow()
+                if pairs and other.robot.link.connection is not Connection.UP:
+                    other.window.open_pairing()
+                return
         if cockpit.was_reached:
             cockpit = self._open()
         if where is None:
@@ -234,8 +236,9 @@ class App(QObject):
             if error:
                 cockpit.fail(error)
             else:
-                cockpit.connect_to("127.0.0.1", port, keyring=self._simulated.keyring)
+                cockpit.connect_to(SIMULATED_HOST, port, keyring=self._simulated.keyring)
         self._waiting.clear()
+        self._show_known()
 
     def _on_closed(self, cockpit: Cockpit) -> None:
         self.cockpits.remove(cockpit)
@@ -346,22 +349,16 @@ class App(QObject):
 
     def _show_known(self) -> None:
         links = [cockpit.robot.link for cockpit in self.cockpits if cockpit.robot is not None]
-        connected = {(link.host, link.port) for link in links if link.operator is not None}
-        known = tuple(
-            KnownRobot(
-                address=format_address(robot.host, robot.port),
-                name=robot.name,
-                board=robot.board,
-                simulated=robot.simulated,
-                is_connected=(robot.host, robot.port) in connected,
-                is_paired=self._keyring.is_known(robot.fingerprint) if robot.fingerprint else None,
-            )
-            for robot in self.settings.robots
+        rows = robot_rows(
+            self.settings.robots,
+            connected={(link.host, link.port) for link in links if link.operator is not None},
+            is_paired=self._keyring.is_known,
+            found=self._finder.found if self._finder is not None else (),
+            simulated_port=self._simulated.port,
+            is_starting=bool(self._waiting),
         )
-        if self._finder is not None:
-            known += strangers(self._finder.found, self.settings.robots)
         for cockpit in self.cockpits:
-            cockpit.window.set_known(known)
+            cockpit.window.set_known(rows)
 
     def _remember(self, **changes: object) -> None:
         self.settings = replace(self.settings, **changes)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 FULL_SIZE: Final = (1240.0, 760.0)  # from here up
-SMALLEST_SIZE: Final = (1024.0, 600.0)  # of the window, and so of the compact layout
+SMALLEST_SIZE: Final = (1024.0, 600.0)  # of the compact layout, and of a window whose screen has that room
+_LEAST_SCALE: Final = 0.5
 DEFAULT_PANEL: Final = 200.0
 _PANEL_RANGE: Final = (193.0, 320.0)
 _PICTURE_SMALLEST: Final = (640.0, 475.0)
@@ -70,8 +71,8 @@ class Arrangement:
 
 
 def granted_scale(width: float, height: float, zoom: float) -> float:
-    """The zoom, as far as the compact layout has room for it."""
-    return max(1.0, min(zoom, width / SMALLEST_SIZE[0], height / SMALLEST_SIZE[1]))
+    """The zoom, as far as the compact layout has room for it; on a screen without that room, less than 1."""
+    return max(_LEAST_SCALE, min(zoom, width / SMALLEST_SIZE[0], height / SMALLEST_SIZE[1]))
 
 
 def arrange(

@@ -25,6 +25,9 @@ FOOT = ("Robots answer on the same network. A guest", "Wi-Fi often hides them fr
 
 def row_words(robot: KnownRobot) -> tuple[str, str]:
     """What a click does or what is, and what is known of the robot."""
+    if not robot.address:
+        word = "Starting…" if robot.is_starting else "Connected" if robot.is_connected else "Start"
+        return word, "no robot needed"
     if robot.is_found:
         return "Connect", "found here"
     if robot.is_paired is False:
@@ -129,14 +132,15 @@ class ConnectSheet(SheetBody):
             forget.setAccessibleName(f"Forget {robot.name or robot.address}")
             forget.clicked.connect(lambda _=False, where=robot.address: self.forget_asked.emit(where))
             row.show()
-            forget.setVisible(not robot.is_found)
+            forget.setVisible(bool(robot.address) and not robot.is_found)
             self._rows.append((row, forget))
             if robot.address == focused:
                 row.setFocus()
         QWidget.setTabOrder(self.field, self.go)
 
     def first(self) -> QWidget:
-        return self._rows[0][0] if self._rows else self.field
+        """The robot used last; who has none yet types."""
+        return next((row for row, _ in self._rows if row.robot.address), self.field)
 
     def show_view(self, view: View) -> None:
         before = self._told()

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 from PyQt5.QtCore import QObject, QTimer, pyqtSignal
 
-from desktop_app.address import format_address, parse_address
-from desktop_app.sanity import clip
-from desktop_app.settings import Robot
-from desktop_app.view import KnownRobot
-from pynet_core.discovery import ROBOT, FoundGateway, find_gateways
+from pynet_core.discovery import FoundGateway, find_gateways
 
 _log = logging.getLogger(__name__)
 
 LISTEN_S: Final = 2.0
 LOOK_MS: Final = 500  # whether somebody chooses a robot
 KEPT_S: Final = 10.0  # Wi-Fi loses such messages: one that is not heard again is shown so long
-MAX_SHOWN: Final = 8  # anybody may say that he is a robot
 
 
 class Finder(QObject):
@@ -92,40 +86,5 @@ class Finder(QObject):
             self.changed.emit()
 
 
-def strangers(found: Iterable[FoundGateway], remembered: Sequence[Robot]) -> tuple[KnownRobot, ...]:
-    """Rows for the robots that are not remembered, or are at a new address; nothing else can be driven."""
-    rows = []
-    for each in (each for each in found if each.kind == ROBOT):
-        for host in each.addresses[:1]:
-            if _is_address(host, each.port) and not any(_is_same(each, robot) for robot in remembered):
-                rows.append(
-                    KnownRobot(
-                        address=format_address(host, each.port),
-                        name=clip(each.name),
-                        board=clip(each.host),
-                        is_found=True,
-                    )
-                )
-    return tuple(rows[:MAX_SHOWN])
-
-
-def _is_address(host: str, port: int) -> bool:
-    try:
-        return parse_address(format_address(host, port)) == (host, port)
-    except ValueError:
-        return False
-
-
 def _answers_where(one: FoundGateway, other: FoundGateway) -> bool:
     return one.port == other.port and not set(one.addresses).isdisjoint(other.addresses)
-
-
-def _is_same(found: FoundGateway, robot: Robot) -> bool:
-    """Whether a click on the remembered one comes to this one too."""
-    if robot.host in found.addresses and robot.port == found.port:
-        return True
-    try:
-        ipaddress.ip_address(robot.host)
-    except ValueError:  # a name, which leads to where the robot is now
-        return bool(found.fingerprint) and robot.fingerprint.startswith(found.fingerprint)
-    return False

@@ -84,7 +84,8 @@ class MainWindow(Ground):
         super().__init__(self._make_look(1.0))
         self.setWindowTitle("pynet")
         self.setWindowIcon(window_icon())
-        self.setMinimumSize(QSize(int(SMALLEST_SIZE[0]), int(SMALLEST_SIZE[1])))
+        room = room or QApplication.primaryScreen().availableGeometry().size()
+        self.setMinimumSize(QSize(int(SMALLEST_SIZE[0]), int(SMALLEST_SIZE[1])).boundedTo(room))
         self.view = View()
         self.arrangement = arrange(*WINDOW_USUAL)
         self._is_full_picture = False
@@ -102,7 +103,6 @@ class MainWindow(Ground):
         self.keyboard = Keyboard(self, (self.picture, pad), self.sheets)
         self.keyboard.keys = keys
         self._wire(pad)
-        room = room or QApplication.primaryScreen().availableGeometry().size()
         self.resize(QSize(self.memory.width, self.memory.height).boundedTo(room))
 
     @property

@@ -26,6 +26,11 @@ class SimulatedStarter(QObject):
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
 
+    @property
+    def port(self) -> int:
+        """Where it listens; 0 while it does not."""
+        return self._port
+
     def start(self) -> None:
         """Emits `finished` when it runs, at once if it does already."""
         if self._port:

@@ -120,11 +120,12 @@ class Sample:
 class KnownRobot:
     """One row of the connect sheet."""
 
-    address: str
+    address: str  # "" is the simulated car of this computer
     name: str = ""
     board: str = ""
     simulated: bool = False
     is_connected: bool = False
+    is_starting: bool = False  # the simulated car
     is_paired: bool | None = None  # its key is on our list; None: it has never shown one
     is_found: bool = False  # not remembered: it tells this network of itself, and may be anything
 

@@ -21,7 +21,7 @@ from tests.desktop.look_views import samples
 
 SIZES: Final = {"full": (1440, 900), "compact": (1024, 600), "large": (1920, 1080), "least full": (1240, 760)}
 # Words that end in an ellipsis by themselves: they go on, they are not cut.
-GOES_ON: Final = ("Reset…", "Pair…", "Pairing", "onnecting", "Waiting")
+GOES_ON: Final = ("Reset…", "Pair…", "Pairing", "onnecting", "Starting", "Waiting")
 
 
 def make_window(

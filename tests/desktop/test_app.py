@@ -16,6 +16,7 @@ from pytestqt.qtbot import QtBot
 
 from desktop_app.app import App
 from desktop_app.cockpit import Cockpit
+from desktop_app.connect_sheet import RobotRow, row_words
 from desktop_app.drive_panel import DriveCard
 from desktop_app.folders import Folders
 from desktop_app.gamepad import PadButton
@@ -338,8 +339,16 @@ def test_the_simulated_car_of_this_computer_starts_when_asked_for_and_ends_with_
 ) -> None:
     app = App(qapp, folders)
     cockpit = app.start()
-    cockpit.window.connect_asked.emit("")
+
+    def row() -> RobotRow:
+        return cockpit.window.connect_sheet.findChildren(RobotRow)[-1]
+
+    row().click()
+    assert row_words(row().robot) == ("Starting…", "no robot needed")
     qtbot.waitUntil(is_up(cockpit), timeout=4 * SOON_MS)
+    row().click()
+    assert app.cockpits == [cockpit], "there is one such car, and a window shows it"
+    assert row_words(row().robot) == ("Connected", "no robot needed")
     assert cockpit.window.view.simulated
     assert app.settings.robots == (), "its port is another one each time"
     assert cockpit.robot is not None

@@ -16,9 +16,10 @@ from pytestqt.qtbot import QtBot
 
 from desktop_app.app import App
 from desktop_app.connect_sheet import row_words
-from desktop_app.finder import KEPT_S, LOOK_MS, MAX_SHOWN, Finder, strangers
+from desktop_app.finder import KEPT_S, LOOK_MS, Finder
 from desktop_app.folders import Folders
 from desktop_app.keys import Deed
+from desktop_app.robot_rows import MAX_SHOWN, strangers
 from desktop_app.settings import Robot
 from pynet_core.discovery import ROBOT, FoundGateway
 from pynet_core.errors import ConfigError
@@ -168,8 +169,8 @@ def test_a_robot_of_this_network_is_listed_while_one_is_chosen_and_a_click_conne
     if not window.is_choosing:
         window._do(Deed.ROBOTS)
     sheet: Any = window.connect_sheet
-    qtbot.waitUntil(lambda: bool(sheet._rows), timeout=SOON_MS)
-    [(row, forget)] = sheet._rows
+    qtbot.waitUntil(lambda: len(sheet._rows) == 2, timeout=SOON_MS)
+    [(row, forget), _] = sheet._rows
     assert row.robot.name == "rover-7"
     assert not forget.isVisible(), "there is nothing to forget"
     QTest.mouseClick(row, Qt.LeftButton)

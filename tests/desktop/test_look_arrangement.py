@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from desktop_app.arrangement import Arrangement, Box, arrange, granted_scale, sheet_box
 
-WIDTHS = st.integers(1024, 3840)
-HEIGHTS = st.integers(600, 2160)
+WIDTHS = st.integers(640, 3840)
+HEIGHTS = st.integers(400, 2160)
 ZOOMS = st.sampled_from([1.0, 1.25, 1.5])
 
 
@@ -91,6 +91,7 @@ def test_at_1920_the_columns_take_what_a_4_to_3_picture_cannot_use() -> None:
 
 def test_zoom_is_granted_as_far_as_the_window_has_room() -> None:
     assert granted_scale(1024, 600, 1.5) == 1.0
+    assert granted_scale(800, 480, 1.5) == 800 / 1024
     assert granted_scale(1920, 1080, 1.5) == 1.5
     assert 1.0 < granted_scale(1440, 900, 1.5) < 1.5
     assert arrange(1440, 900, zoom=1.5).is_compact  # 150 % uses the compact layout sooner

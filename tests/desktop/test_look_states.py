@@ -27,7 +27,8 @@ ROBOTS = (
         address="192.168.1.37:1857", name="rover-7", board="Raspberry Pi 5", is_connected=True, is_paired=True
     ),
     KnownRobot(address="truck.local:1857", name="truck", board="Raspberry Pi 4", is_paired=False),
-    KnownRobot(address="localhost:1857", name="Simulated car", simulated=True),
+    KnownRobot(address="localhost:1857", name="sim", simulated=True),
+    KnownRobot(address="", name="Simulated car", board="this computer", simulated=True, is_starting=True),
 )
 WHY_NOT = tuple(
     pairing_words(error, "rover-7.local", wrong)

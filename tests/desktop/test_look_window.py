@@ -20,7 +20,7 @@ from desktop_app.theme import ThemeChoice
 from desktop_app.view import Focus, KnownRobot
 from desktop_app.window_memory import WindowMemory
 from tests.desktop import look_views as views
-from tests.desktop.look_tools import make_window, middle, show, texts
+from tests.desktop.look_tools import faults, make_window, middle, show, texts
 
 SIGNALS = (
     "e_stop_pressed", "arm_asked", "disarm_asked", "reset_asked", "take_asked", "give_asked", "limit_asked",
@@ -505,11 +505,15 @@ def test_a_remembered_window_comes_back_as_it_was(qtbot: Any) -> None:
     assert not window.parts.left[0].isVisible()
 
 
-def test_a_small_screen_does_not_cut_the_e_stop_off(qtbot: Any) -> None:
-    window = MainWindow(WindowMemory(width=1440, height=900), room=QSize(1024, 600))
+@pytest.mark.parametrize("room", [(1024, 600), (800, 480), (960, 540)])
+def test_a_small_screen_does_not_cut_the_e_stop_off(qtbot: Any, room: tuple[int, int]) -> None:
+    """The 7 inch display of a Pi; 1920 x 1080 at twice the size."""
+    window = MainWindow(WindowMemory(width=1440, height=900), room=QSize(*room))
     qtbot.addWidget(window)
     window.show()
-    assert (window.width(), window.height()) == (1024, 600)
+    assert (window.width(), window.height()) == room
+    show(window, views.ARMED)
+    assert faults(window) == []
     assert window.rect().contains(window.bar.geometry().intersected(window.bar.e_stop.geometry()))
 
 
