@@ -25,7 +25,7 @@ def robot_rows(
     simulated_port: int,
     is_starting: bool,
 ) -> tuple[KnownRobot, ...]:
-    """`connected` are hosts and ports, `is_paired` asks for a fingerprint; the last two: the simulated car."""
+    """`connected`: host and port; `is_paired` is asked for a fingerprint; the last two: the simulated car."""
     known = tuple(
         KnownRobot(
             address=format_address(robot.host, robot.port),
