@@ -15,8 +15,8 @@ import click
 from pynet_core.cli_frame import EXIT_INTERRUPTED, EXIT_SOME_FAILED, printable, tell
 from pynet_core.cli_progress import no_progress, shown_progress
 from pynet_core.cli_wish import Wish
-from pynet_core.errors import FilesCancelled, FilesError
-from pynet_core.transfer.jail import Roots
+from pynet_core.errors import FilesCancelled, FilesError, FilesInterrupted
+from pynet_core.transfer.jail import Roots, without_dots
 from pynet_core.transfer.messages import Missed, Tree
 from pynet_core.transfer.options import Found, Moved, OnTreeProgress, Options
 from pynet_core.transfer.plan import as_text
@@ -36,10 +36,14 @@ def carry_out(transfer: Transfer, wish: Wish) -> int:
             moved = transfer(on_progress, cancel)
     except FilesError as exc:
         # A Moved in which something has failed is false.
-        _say(Moved() if exc.moved is None else exc.moved, exc.failed, wish)
+        lost = isinstance(exc, FilesInterrupted)
+        _say(Moved() if exc.moved is None else exc.moved, exc.failed, wish, lost=lost)
         if isinstance(exc, FilesCancelled):
             click.echo(f"stopped; {GO_ON}", err=True)
             return EXIT_INTERRUPTED
+        if lost:
+            why = printable(str(exc.__cause__ or exc))
+            click.echo(f"pynet: not all has arrived, the pair was lost: {why}; {GO_ON}", err=True)
         return EXIT_SOME_FAILED
     _say(moved, moved.failed, wish)
     return EXIT_SOME_FAILED if moved.failed else 0
@@ -64,7 +68,7 @@ def _until_ctrl_c() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, before)
 
 
-def _say(moved: Moved, failed: dict[str, str], wish: Wish) -> None:
+def _say(moved: Moved, failed: dict[str, str], wish: Wish, *, lost: bool = False) -> None:
     _say_failed(failed, wish)
     if wish.as_json:
         tell(
@@ -76,6 +80,7 @@ def _say(moved: Moved, failed: dict[str, str], wish: Wish) -> None:
                 "links": moved.links,
                 "failed": max(moved.failed_count, len(failed)),
                 "skipped": len(moved.skipped),
+                "lost": lost,
                 "seconds": round(moved.seconds, 3),
                 "pairs": len(moved.pair_bytes),
             }
@@ -158,7 +163,7 @@ def local(sources: Sequence[str], options: Options) -> Iterator[Found]:
         FilesError: At the end: some could not be looked at.
     """
     tree = Tree(
-        sources=[os.fsencode(source) for source in sources],
+        sources=[without_dots(os.fsencode(source)) for source in sources],
         recursive=options.recursive,
         links=options.symlinks == "keep",
     )

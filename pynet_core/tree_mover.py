@@ -7,9 +7,12 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from pynet_core.client import Client
 from pynet_core.transfer.asking import StrPath
 from pynet_core.transfer.carriers import FIRST_PAIRS
+from pynet_core.transfer.jail import without_dots
 from pynet_core.transfer.messages import Doomed
 from pynet_core.transfer.options import DEFAULTS, Found, Moved, OnTreeProgress, Options
 from pynet_core.transfer.tree_asking import HONOURED, check_pairs, get_tree, list_tree, tree_of
@@ -109,6 +112,7 @@ class TreeMover:
         """
         options, pairs = self._checked(pairs, options)
         tree = tree_of(sources, (), "", options)
+        tree = msgspec.structs.replace(tree, sources=[without_dots(path) for path in tree.sources])
         return put_tree(
             lambda number: self._bulk_pair(),
             tree,

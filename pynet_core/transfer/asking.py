@@ -22,7 +22,7 @@ from pynet_core.transfer.flat import Flat
 from pynet_core.transfer.folder import DEFAULT_FOLDER, CannotStore, Folder
 from pynet_core.transfer.incoming import bring
 from pynet_core.transfer.intake import Intake
-from pynet_core.transfer.jail import PathRefused, Roots
+from pynet_core.transfer.jail import PathRefused, Roots, without_dots
 from pynet_core.transfer.listing import limited, look_at, receive_list
 from pynet_core.transfer.messages import MAX_PATH_BYTES, Missed, Node, Nodes, Query, Report, Store
 from pynet_core.transfer.meter import Meter, OnProgress, Stopped
@@ -209,7 +209,7 @@ def upload(
         raise ValueError("no files to send")
     folder = os.fspath(dirname).replace(os.sep, "/")
     everywhere = Roots(None)
-    found = [look_at(path, everywhere) for path in dict.fromkeys(_paths(paths))]
+    found = [look_at(without_dots(path), everywhere) for path in dict.fromkeys(_paths(paths))]
     planned, missed = plan((base, one) for base, one in found if isinstance(one, Node))
     missed += [one for _, one in found if isinstance(one, Missed)]
     failed = {as_text(one.path): one.reason for one in missed if one.wanted}

@@ -78,6 +78,9 @@ class Work(Protocol):
     def has_more(self, number: int) -> bool:
         """This pair was lost, and there is something to open it anew for."""
 
+    def stop(self) -> None:
+        """Whoever waits there waits no more.  Any thread; idempotent."""
+
 
 class Carriers:
     """Opens pairs and, once there is work, has each do it.  Its caller's thread opens pair 0, and waits.
@@ -137,6 +140,8 @@ class Carriers:
             self._over.set()
             clients = list(self._clients)
             self._changed.notify_all()
+        if self._work is not None:
+            self._work.stop()
         for client in clients:
             client.abort()
 

@@ -79,9 +79,9 @@ def instant_ns(text: str, now_ns: int) -> int:
     Raises:
         ValueError: Neither.
     """
-    if match := _AGE.fullmatch(text.strip()):
-        return now_ns - round(float(match[1]) * _UNITS_S[match[2]] * 1e9)
     try:
+        if match := _AGE.fullmatch(text.strip()):
+            return now_ns - round(float(match[1]) * _UNITS_S[match[2]] * 1e9)
         return round(datetime.fromisoformat(text.strip()).timestamp() * 1e9)
     except (ValueError, OverflowError, OSError):
         raise ValueError(

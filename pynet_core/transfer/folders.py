@@ -61,14 +61,20 @@ class Folders:
         Raises:
             OSError: It cannot be made, or a link or a file has its name.
         """
-        if not path:
-            return self._top.fd
-        fd = self._open.get(path)
-        if fd is not None:
+        missing: list[bytes] = []  # the innermost first; no recursion: paths have up to 2000 steps
+        while path and path not in self._open:
+            missing.append(path)
+            path = split(path)[0]
+        fd = self._top.fd
+        if path:
+            fd = self._open[path]
             self._open.move_to_end(path)
-            return fd
-        parent, name = split(path)
-        above = self.get(parent)
+        while missing:
+            fd = self._go_down(fd, missing.pop())
+        return fd
+
+    def _go_down(self, above: int, path: bytes) -> int:
+        name = split(path)[1]
         try:
             fd = os.open(name, FOLDER_FLAGS, dir_fd=above)
         except FileNotFoundError:

@@ -125,6 +125,8 @@ class Intake:
             self.moved.folders += 1
         elif not self._links:
             raise PathRefused("is a link, and none were asked for")
+        elif b"\0" in node.target:
+            raise PathRefused("is a link to a name with NUL in it")
         else:
             self.ground.link(node, self._lister)
             self.moved.links += 1

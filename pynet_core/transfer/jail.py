@@ -85,6 +85,15 @@ def part_name(name: str) -> str:
     return hashlib.sha256(os.fsencode(name)).hexdigest() + PART_SUFFIX
 
 
+def without_dots(path: bytes) -> bytes:
+    """The same place on this machine without `..` in it, though there are links on the way."""
+    if b".." not in path.split(b"/"):
+        return path
+    above, _, name = path.rstrip(b"/").rpartition(b"/")
+    full = os.path.realpath(path) if name == b".." else os.path.realpath(above or b"/") + b"/" + name
+    return full + b"/" * path.endswith(b"/")
+
+
 def _is_device(name: str) -> bool:
     """NUL, aux.c, COM1.tar.gz ...: on Windows these are no files, in whatever folder."""
     return name.partition(".")[0].rstrip(" ").upper() in _DEVICES

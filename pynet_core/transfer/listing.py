@@ -74,14 +74,14 @@ def look_at(path: bytes, roots: Roots) -> Found:
     try:
         full = roots.full_path(path)
         found = roots.stat(full)
-    except (OSError, PathRefused) as exc:
+        if not stat.S_ISREG(found.st_mode):
+            raise NoRegularFile("is no regular file")
+        base, name = os.path.split(path)  # so that it is told under the path it was asked for by
+        if name != os.fsencode(full.name):
+            return _file(full, found)
+        return base, node(name, FILE, found)
+    except (OSError, PathRefused, NoRegularFile) as exc:
         return b"", _missed(path, exc)
-    if not stat.S_ISREG(found.st_mode):
-        return b"", _missed(path, NoRegularFile("is no regular file"))
-    base, name = os.path.split(path)  # so that it is told under the path it was asked for by
-    if name != os.fsencode(full.name):
-        return _file(full, found)
-    return base, node(name, FILE, found)
 
 
 def _find(query: Query, roots: Roots) -> Iterator[Found]:
@@ -130,7 +130,10 @@ def _is_folder(path: Path, found: os.stat_result | OSError) -> bool:
 
 def _judge(path: Path, found: os.stat_result | OSError) -> Found:
     if isinstance(found, os.stat_result) and stat.S_ISREG(found.st_mode):
-        return _file(path, found)
+        try:
+            return _file(path, found)
+        except PathRefused as exc:
+            return os.fsencode(path.parent), _missed(os.fsencode(path), exc)
     # What has gone since the folder was listed was not there to be wanted.
     why = found if isinstance(found, OSError) else None
     if why is None or isinstance(why, FileNotFoundError):

@@ -6,7 +6,7 @@ import dataclasses
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, get_args
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +49,18 @@ class Options:
     # auto: what shrinks, and not to this machine nor where the link is fast.
     compress: Compress = "auto"
     delete_source: bool = False  # move: what has arrived, verified, is removed where it came from
+
+    def __post_init__(self) -> None:
+        """Raises:
+        ValueError: One has a value that it cannot have.
+        """
+        for name, known in (
+            ("symlinks", ("skip", "keep")),
+            ("fsync", ("none", "end", "each")),
+            ("compress", get_args(Compress)),
+        ):
+            if (said := getattr(self, name)) not in known:
+                raise ValueError(f"{name} is one of {', '.join(known)}; got {said!r}")
 
     def refuse_unknown(self, honoured: frozenset[str]) -> None:
         """Say no to what is asked for and not built.

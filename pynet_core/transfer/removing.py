@@ -22,6 +22,8 @@ def remove(request: Remove, base: bytes, roots: Roots) -> Iterator[Missed | None
         for doomed in request.things:
             try:
                 _remove(shelf, base, doomed, recursive=request.recursive)
+            except RecursionError:
+                yield Missed(path=doomed.path, reason="has too many folders in each other: not all have gone")
             except (OSError, PathRefused, Changed) as exc:
                 reason = (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
                 yield Missed(path=doomed.path, reason=reason)

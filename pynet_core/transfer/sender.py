@@ -186,11 +186,12 @@ class Sender:
                 continue
             for start in range(offset, end, MAX_RAW_BYTES):
                 length = min(MAX_RAW_BYTES, end - start)
-                if not (
+                # Read before it is sent: what a bad disk does not give costs its file, not the connection.
+                if not self._hashing.add(hasher, fd, start, length) or not (
                     self._send_dense(fd, pull.codec, start, length)
                     if pull.codec
                     else self._send_raw(fd, start, length)
-                ) or not self._hashing.add(hasher, fd, start, length):
+                ):
                     raise Changed("has shrunk")
                 _check(os.fstat(fd), bit)
                 self._on_sent(bit.path, length, 0)

@@ -60,19 +60,23 @@ class Shelf:
             PathRefused: Outside the roots, or with steps that are none.
             OSError: No such folder, or a link on the way.
         """
-        key = base, path
-        fd = self._open.get(key)
-        if fd is not None:
-            self._open.move_to_end(key)
-            return fd
-        if self._is_root(base, path):
-            fd = self._roots.open_folder(self._roots.full_path(joined(base, path)))
-        elif path:
-            parent, _, name = path.rpartition(b"/")
-            fd = os.open(checked(name), _FOLDER, dir_fd=self.folder(base, parent))
+        missing: list[bytes] = []  # the innermost first; no recursion: paths have up to 2000 steps
+        while path and (base, path) not in self._open and not self._is_root(base, path):
+            missing.append(path)
+            path = path.rpartition(b"/")[0]
+        if (fd := self._open.get((base, path))) is None:
+            full = self._roots.full_path(joined(base, path) if path else base)
+            fd = self._keep(base, path, self._roots.open_folder(full))
         else:
-            fd = self._roots.open_folder(self._roots.full_path(base))
-        self._open[key] = fd
+            self._open.move_to_end((base, path))
+        while missing:
+            path = missing.pop()
+            name = checked(path.rpartition(b"/")[2])
+            fd = self._keep(base, path, os.open(name, _FOLDER, dir_fd=fd))
+        return fd
+
+    def _keep(self, base: bytes, path: bytes, fd: int) -> int:
+        self._open[base, path] = fd
         if len(self._open) > KEPT_FOLDERS:
             os.close(self._open.popitem(last=False)[1])
         return fd

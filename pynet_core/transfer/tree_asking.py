@@ -173,6 +173,10 @@ class _Getting:
         stock = self.intake.stock
         return (number != 0 or self.intake.is_listed) and not (stock.is_stopped or stock.is_done())
 
+    def stop(self) -> None:
+        """Nothing more is wanted."""
+        self.intake.stop()
+
     def work(self, link: PlainChannel, number: int) -> None:
         """The first pair lists, then brings, as all others do."""
         if number == 0 and not self.intake.is_listed:
@@ -266,7 +270,6 @@ def get_tree(
         nonlocal is_cancelled
         if cancel is not None and cancel.is_set() and not is_cancelled:
             is_cancelled = True
-            intake.stop()
             carriers.abort()
         if on_progress is not None:
             on_progress(_progress(intake, began_s))
@@ -276,7 +279,6 @@ def get_tree(
         run(carriers, PairTuner() if pairs is None else None, intake.amounts, tick)
         moved = _ended(carriers, intake, is_cancelled=is_cancelled)
     finally:
-        intake.stop()
         carriers.abort()
         carriers.join()
         intake.close()

@@ -104,14 +104,14 @@ def claims_of(staging: int, node: Node) -> deque[tuple[int, int]]:
     A last line that a kill has cut short counts for nothing, as does one that
     nobody has written like that.
     """
+    claims: deque[tuple[int, int]] = deque()
     try:
         fd = os.open(staged_name(node) + JOURNAL, os.O_RDONLY | NOFOLLOW | OPEN_FLAGS, dir_fd=staging)
-    except OSError:
-        return deque()
-    with os.fdopen(fd, "rb") as journal:
-        lines = journal.read().split(b"\n")[:-1]
-    claims: deque[tuple[int, int]] = deque()
-    ranges = [tuple(map(int, line.split())) for line in lines if line.replace(b" ", b"").isdigit()]
+        with os.fdopen(fd, "rb") as journal:
+            lines = journal.read().split(b"\n")[:-1]
+        ranges = [tuple(map(int, line.split())) for line in lines if line.replace(b" ", b"").isdigit()]
+    except (OSError, ValueError):  # the latter: too many digits
+        return claims
     at = 0
     for one in sorted(one for one in ranges if len(one) == 2):
         offset, length = one

@@ -54,15 +54,17 @@ class _Admission:
                 raise PathRefused("was not offered")
 
     def _has_selected(self, shelf: Shelf, base: bytes, folder: bytes) -> bool:
-        if not folder:
-            return True
-        key = base, folder
-        if key not in self._folders:
+        asked: list[bytes] = []  # the innermost first
+        while folder and (base, folder) not in self._folders:
+            asked.append(folder)
+            folder = folder.rpartition(b"/")[0]
+        yes = not folder or self._folders[base, folder]
+        while asked:
+            folder = asked.pop()
             assert self._select is not None
-            found = shown(node(folder, FOLDER, os.fstat(shelf.folder(base, folder))))
-            parent = folder.rpartition(b"/")[0]
-            self._folders[key] = self._has_selected(shelf, base, parent) and self._select(found)
-        return self._folders[key]
+            yes = yes and self._select(shown(node(folder, FOLDER, os.fstat(shelf.folder(base, folder)))))
+            self._folders[base, folder] = yes
+        return yes
 
 
 class Putting:
@@ -106,6 +108,10 @@ class Putting:
     def has_more(self, number: int) -> bool:
         """With the first pair the transfer itself is lost."""
         return number != 0 and not self.has_ended
+
+    def stop(self) -> None:
+        """Nothing more is to go out."""
+        self.limit.stop()
 
     def work(self, link: PlainChannel, number: int) -> None:
         """The first pair lists, then brings what is pulled, as all others do."""
@@ -212,7 +218,6 @@ def put_tree(
             carriers.abort()  # pairs that came too late
         if cancel is not None and cancel.is_set() and not is_cancelled:
             is_cancelled = True
-            putting.limit.stop()
             carriers.abort()
         if on_progress is not None:
             on_progress(putting.progress(began_s))

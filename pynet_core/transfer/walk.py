@@ -13,7 +13,7 @@ from typing import Final
 from pynet_core.transfer.compression import CODECS
 from pynet_core.transfer.digest import HASHERS
 from pynet_core.transfer.frames import LIST_FRAME_BYTES, Link
-from pynet_core.transfer.jail import DIRECTORY, OPEN_FLAGS, PathRefused, Roots
+from pynet_core.transfer.jail import DIRECTORY, OPEN_FLAGS, PART_SUFFIX, PathRefused, Roots
 from pynet_core.transfer.messages import FILE, FOLDER, LINK, MAX_PATH_BYTES, Missed, Node, Nodes, Tree
 from pynet_core.transfer.options import FileKind, Found, Select
 from pynet_core.transfer.pattern import Pattern
@@ -25,6 +25,7 @@ FIRST_FRAME_BYTES: Final = 2 * 1024  # fits the first packets of a connection: t
 SORTED_AT_A_TIME: Final = 10_000  # names of one folder: a million of them must not be in memory
 _NAMES: Final = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()  # os.fsencode is slower
 ROUND_THINGS: Final = 8192  # of a list that rests: what its receiver holds of it when it alone brings
+_FAR_NS: Final = 2**63
 _KINDS: Final[tuple[FileKind, ...]] = ("file", "folder", "link")
 
 
@@ -112,22 +113,24 @@ class Walk:
                     yield b"", _missed(source, exc)
 
     def _link_source(self, base: bytes, name: bytes, shelf: Shelf) -> Iterator[tuple[bytes, Node | Missed]]:
-        """A source that is a link: itself, or what it leads to under its own name."""
+        """A source that is a link: itself, if links are wanted."""
         if self._tree.links:
             yield from self._from(base, name, shelf)
         else:
-            yield base, Missed(path=joined(base, name), reason="is a link", wanted=False)
+            yield base, Missed(path=joined(base, name), reason="is a link: name what it leads to")
 
     def _from(self, base: bytes, path: bytes, shelf: Shelf) -> Iterator[tuple[bytes, Node | Missed]]:
+        """What somebody has named: that it is no file is no reason to be silent."""
         try:
             found = shelf.look(base, path) if path else os.fstat(shelf.folder(base, b""))
+            if stat.S_ISDIR(found.st_mode):
+                yield from self._folder(base, path, found, shelf)
+            elif isinstance(one := self._judge(base, path, found, shelf), Missed):
+                yield base, Missed(path=one.path, reason=one.reason)
+            elif one is not None:
+                yield base, one
         except (OSError, PathRefused) as exc:
             yield base, _missed(joined(base, path), exc)
-            return
-        if stat.S_ISDIR(found.st_mode):
-            yield from self._folder(base, path, found, shelf)
-        elif (one := self._judge(base, path, found, shelf)) is not None:
-            yield base, one
 
     def _folder(
         self, base: bytes, top: bytes, found: os.stat_result, shelf: Shelf
@@ -169,6 +172,9 @@ class Walk:
             some.sort(key=_name)
             for entry in some:
                 path = prefix + entry.name.encode(*_NAMES)
+                if entry.name.endswith(PART_SUFFIX) and not self._tree.names_folders:
+                    yield base, Missed(path=joined(base, path), reason="is unfinished", wanted=False)
+                    continue
                 try:
                     found = entry.stat(follow_symlinks=False)
                 except OSError as exc:
@@ -176,19 +182,22 @@ class Walk:
                     if not isinstance(exc, FileNotFoundError):
                         yield base, _missed(joined(base, path), exc)
                     continue
-                if everything and stat.S_ISREG(found.st_mode):
-                    yield base, node(path, FILE, found)
-                elif stat.S_ISDIR(found.st_mode):
-                    if not self._tree.recursive and self._tree.names_folders:
-                        yield base, node(path, FOLDER, found)
-                    elif not self._tree.recursive:
-                        yield base, Missed(path=joined(base, path), reason="is a folder", wanted=False)
-                    elif len(path) > MAX_PATH_BYTES - 256:
-                        yield base, Missed(path=path[:MAX_PATH_BYTES], reason="has too long a path")
-                    else:
-                        inner.append(path)
-                elif (one := self._judge(base, path, found, shelf)) is not None:
-                    yield base, one
+                try:
+                    if everything and stat.S_ISREG(found.st_mode):
+                        yield base, node(path, FILE, found)
+                    elif stat.S_ISDIR(found.st_mode):
+                        if not self._tree.recursive and self._tree.names_folders:
+                            yield base, node(path, FOLDER, found)
+                        elif not self._tree.recursive:
+                            yield base, Missed(path=joined(base, path), reason="is a folder", wanted=False)
+                        elif len(path) > MAX_PATH_BYTES - 256:
+                            yield base, Missed(path=path[:MAX_PATH_BYTES], reason="has too long a path")
+                        else:
+                            inner.append(path)
+                    elif (one := self._judge(base, path, found, shelf)) is not None:
+                        yield base, one
+                except PathRefused as exc:
+                    yield base, _missed(joined(base, path), exc)
 
     def _judge(self, base: bytes, path: bytes, found: os.stat_result, shelf: Shelf) -> Node | Missed | None:
         """What is no folder; None when it is not wanted."""
@@ -256,6 +265,11 @@ def _name(entry: os.DirEntry[str]) -> str:
 
 
 def node(path: bytes, kind: int, found: os.stat_result, target: bytes = b"") -> Node:
+    """Raises:
+    PathRefused: Its time is more than 292 years from 1970, which cannot travel.
+    """
+    if not -_FAR_NS < found.st_mtime_ns < _FAR_NS:
+        raise PathRefused("has a time more than 292 years from 1970")
     return Node(
         path,
         kind,

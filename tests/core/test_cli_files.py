@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -243,3 +244,23 @@ def test_a_gateway_that_is_gone_is_one_sentence(gateway: Gateway, free_port: int
     done = CliRunner().invoke(pynet, ["get", f"localhost:{free_port}", "/x", "--into", str(tmp_path / "x")])
     assert done.exit_code == 1
     assert not (tmp_path / "x").exists()
+
+
+def test_a_lost_connection_is_told_and_how_to_go_on(place: Place) -> None:
+    make(place.source, "large", size=8_000_000)
+
+    def die() -> None:
+        assert eventually(place.down.exists)
+        place.gateway.stop()
+
+    killer = threading.Thread(target=die)
+    killer.start()
+    done = pynet_(place, "get", f"{place.source}/", "--into", place.down, "--limit", "1M", "--json")
+    killer.join()
+    assert done.exit_code == EXIT_SOME_FAILED
+    assert json.loads(done.stdout.splitlines()[-1])["lost"] is True
+    assert "goes on from here" in done.stderr
+
+
+def test_an_age_beyond_all_ages_is_wrong_use(place: Place) -> None:
+    assert pynet_(place, "get", "x", "--newer", f"{'9' * 400}d").exit_code == 2

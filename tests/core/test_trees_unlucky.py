@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import subprocess
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pynet_core.controller import Controller
 from pynet_core.errors import FilesError
-from pynet_core.transfer.options import Options
-from tests.core.file_place import Place, place_in
+from pynet_core.transfer.messages import FILE, Node
+from pynet_core.transfer.options import Options, TreeProgress
+from pynet_core.transfer.tree_part import JOURNAL, claims_of, staged_name
+from tests.core.file_place import Place, make, place_in
 
 MOVE = Options(delete_source=True)
 
@@ -62,3 +70,132 @@ def test_an_empty_path_is_not_all_that_is_here(controller: Controller) -> None:
     for call in (controller.get_files, controller.put_files):
         with pytest.raises(ValueError, match="empty"):
             call([""])
+
+
+@pytest.mark.parametrize("way", ["get", "put"])
+def test_folders_may_lie_in_each_other_deeper_than_python_recurses(
+    way: str, place: Place, controller: Controller
+) -> None:
+    above = os.open(place.source, os.O_RDONLY)
+    for _ in range(1100):
+        os.mkdir("d", dir_fd=above)
+        inner = os.open("d", os.O_RDONLY, dir_fd=above)
+        os.close(above)
+        above = inner
+    os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=above))
+    os.close(above)
+    every = Options(select=lambda found: True)
+    try:
+        if way == "get":
+            moved = controller.get_files(f"{place.source}/", place.down, options=every)
+        else:
+            moved = controller.put_files(f"{place.source}/", options=every)
+    finally:  # shutil.rmtree, which pytest clears up by, recurses
+        subprocess.run(["rm", "-r", *place.source.parent.glob("*/d")], check=True)
+    assert (moved.files, moved.folders) == (1, 1100)
+
+
+@pytest.mark.parametrize("way", ["get", "put", "flat"])
+def test_what_the_disk_does_not_give_costs_its_own_file(
+    way: str, place: Place, controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = make(place.source, "bad", "good", size=3_000_000)
+    inode, preadv = bad.stat().st_ino, os.preadv
+
+    def failing(fd: int, buffers: Any, offset: int) -> int:
+        if os.fstat(fd).st_ino == inode and offset >= 1_000_000:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return preadv(fd, buffers, offset)
+
+    monkeypatch.setattr(os, "preadv", failing)
+    with pytest.raises(FilesError) as caught:
+        if way == "flat":
+            with place.client_of() as client:
+                client.get_files_from_gateway(folder=place.source)
+        elif way == "get":
+            controller.get_files(f"{place.source}/", place.down)
+        else:
+            controller.put_files(f"{place.source}/")
+    assert caught.value.failed == {str(bad): "Input/output error"}
+    assert ((place.up if way == "put" else place.down) / good.name).read_bytes() == good.read_bytes()
+
+
+@pytest.mark.parametrize("way", ["get", "put"])
+def test_who_waits_for_the_limit_is_let_go_when_the_caller_has_had_enough(
+    way: str, place: Place, controller: Controller
+) -> None:
+    make(place.source, "large", size=8_000_000)
+    slow = Options(limit_bytes_per_s=1000)  # its first piece would be paid for by waiting for many minutes
+
+    def enough(now: TreeProgress) -> None:
+        if now.elapsed_s > 0.3:
+            raise KeyboardInterrupt
+
+    began_s = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        if way == "get":
+            controller.get_files(f"{place.source}/", place.down, options=slow, on_progress=enough)
+        else:
+            controller.put_files(f"{place.source}/", options=slow, on_progress=enough)
+    assert time.monotonic() - began_s < 30
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="of the file systems only some have such times")
+def test_a_time_that_cannot_travel_costs_its_own_file(place: Place, controller: Controller) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as source:
+        odd, good = make(Path(source), "odd", "good")
+        os.utime(odd, (1e12, 1e12))
+        why = {str(odd): "has a time more than 292 years from 1970"}
+        with pytest.raises(FilesError) as caught:
+            controller.get_files(f"{source}/", place.down)
+        assert caught.value.failed == why
+        with place.client_of() as client, pytest.raises(FilesError) as caught:
+            client.get_files_from_gateway(folder=source)
+        assert caught.value.failed == why
+        assert (place.down / good.name).exists()
+
+
+def test_what_was_named_and_is_no_file_has_not_arrived(place: Place, controller: Controller) -> None:
+    (place.source / "link").symlink_to("nowhere")
+    os.mkfifo(place.source / "pipe")
+    with pytest.raises(FilesError) as caught:
+        controller.get_files([place.source / "link", place.source / "pipe"], place.down)
+    assert caught.value.failed == {
+        str(place.source / "link"): "is a link: name what it leads to",
+        str(place.source / "pipe"): "is a device, pipe or socket",
+    }
+    assert controller.get_files(f"{place.source}/", place.down), "met in a folder they are skipped"
+
+
+def test_what_others_have_left_unfinished_in_a_source_is_skipped(
+    place: Place, controller: Controller
+) -> None:
+    make(place.source, "a", ".0123.pynet.part/part", "b.pynet.part")
+    moved = controller.get_files(f"{place.source}/", place.down)
+    assert (moved.files, len(moved.skipped)) == (1, 2)
+
+
+def test_a_path_of_ones_own_may_go_up(
+    place: Place, controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(place.source, "a", "in/b")
+    monkeypatch.chdir(place.source / "in")
+    controller.put_files(["../a", ".."])
+    with place.client_of() as client:
+        client.send_files_to_gateway("flat", ["../a"])
+    landed = {str(path.relative_to(place.up)) for path in place.up.rglob("*") if path.is_file()}
+    assert landed == {"a", "flat/a", "source/a", "source/in/b"}
+
+
+@pytest.mark.parametrize("options", [{"symlinks": "follow"}, {"fsync": "always"}, {"compress": "zstd"}])
+def test_an_option_that_is_none_is_told_with_those_that_are(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="is one of"):
+        Options(**options)
+
+
+def test_a_journal_of_nonsense_claims_nothing(tmp_path: Path) -> None:
+    node = Node(b"f", FILE, 2_000_000, 1, 1, 1, 0o644)
+    (tmp_path / f"{staged_name(node)}{JOURNAL}").write_bytes(b"9" * 5000 + b" 1\n0 1\n")
+    staging = os.open(tmp_path, os.O_RDONLY)
+    assert not claims_of(staging, node)
+    os.close(staging)
