@@ -6,6 +6,7 @@ what it is asked to do.  What pip and apt really do is seen on empty Debian mach
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -29,12 +30,12 @@ case "$*" in
 "-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python; echo venv >>calls ;;
 -) [ ! -e no-libraries ] ;;
 "-m pip "*) echo "pip ${!#}" >>calls; [ ! -e offline ] || { echo "ERROR: no route" >&2; exit 1; } ;;
-*--last-failed*) echo "$*" >>calls; [ ! -e fail-again ] ;;
+*"-v --maxfail"*) echo "$*" >>calls; [ ! -e fail-again ] ;;
 *)
     echo "$*" >>calls
     [ -e "fail-$2" ] || exit 0
     mkdir -p .pytest_cache/v/cache
-    echo '{ "tests/test_it.py::test_that": true }' >.pytest_cache/v/cache/lastfailed
+    cp failed .pytest_cache/v/cache/lastfailed
     exit "$(cat "fail-$2")"
     ;;
 esac
@@ -71,9 +72,12 @@ class Checkout:
         (self.folder / name).parent.mkdir(exist_ok=True)
         (self.folder / name).touch()
 
-    def fail(self, tool: str, code: int = 1) -> None:
-        """Let it end with this code from now on."""
+    def fail(self, tool: str, *tests: str, code: int = 1) -> None:
+        """Let it end with this code from now on, with these as the tests that failed."""
         (self.folder / f"fail-{tool}").write_text(str(code))
+        (self.folder / "failed").write_text(
+            json.dumps(dict.fromkeys(tests, True), ensure_ascii=False, indent=2)
+        )
 
     def calls(self) -> list[str]:
         """What was asked of Python since the last look."""
@@ -221,7 +225,7 @@ def test_a_quick_run_leaves_out_what_takes_seconds(checkout: Checkout) -> None:
 
 @pytest.mark.parametrize(("tool", "name"), [("mypy", "mypy"), ("pytest", "pytest: quick")])
 def test_one_failed_check_fails_the_run_and_is_named_last(checkout: Checkout, tool: str, name: str) -> None:
-    checkout.fail(tool)
+    checkout.fail(tool, "tests/test_it.py::test_that")
     checkout.touch("fail-again")
     result = checkout.run("test", "--quick")
     assert result.returncode == 1
@@ -231,19 +235,26 @@ def test_one_failed_check_fails_the_run_and_is_named_last(checkout: Checkout, to
 
 
 def test_what_failed_is_tried_once_more_alone_and_named(checkout: Checkout) -> None:
-    checkout.fail("pytest")
+    checkout.fail("pytest", "tests/test_it.py::test_that")
     result = checkout.run("test", "--quick")
     assert result.returncode == 0
-    assert checkout.calls()[-1] == f"-m pytest -v --last-failed --maxfail 1 -m {QUICK}"
+    assert checkout.calls()[-1] == "-m pytest -v --maxfail 1 tests/test_it.py::test_that"
     assert result.stdout.endswith(
-        '\nPassed only when tried once more, look into them:\n"tests/test_it.py::test_that"\n\n\nPASS\n'
+        '\nPassed only when tried once more, look into them:\ntests/test_it.py::test_that\n\n\nPASS\n'
     )
 
 
+def test_of_a_class_all_is_tried_once_more_for_its_tests_go_on_from_each_other(checkout: Checkout) -> None:
+    one = r'tests/test_it.py::test_one["::1"-\n[a\]'
+    checkout.fail("pytest", one, "t.py::TestLife::test_born", "t.py::TestLife::test_gone[::2]")
+    assert checkout.run("test", "--quick").returncode == 0
+    assert checkout.calls()[-1] == f"-m pytest -v --maxfail 1 t.py::TestLife {one}"
+
+
 def test_a_run_that_was_cut_short_is_not_tried_once_more(checkout: Checkout) -> None:
-    checkout.fail("pytest", code=2)
+    checkout.fail("pytest", "tests/test_it.py::test_that", code=2)
     assert checkout.run("test", "--quick").returncode == 1
-    assert "--last-failed" not in checkout.calls()[-1]
+    assert "--maxfail" not in checkout.calls()[-1]
 
 
 def test_an_unknown_verb_shows_the_verbs(checkout: Checkout) -> None:
