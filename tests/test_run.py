@@ -207,12 +207,14 @@ def test_without_arguments_only_the_tests_that_measure_run_alone(
 ) -> None:
     assert checkout.run("test").returncode == 0
     empty_machines, processes = "tests/system/test_clean_machine.py", "not (not system and not root)"
-    calls = checkout.calls()[-4:]
+    window = "tests/desktop/test_window_x11.py"
+    calls = checkout.calls()[-5:]
     calls.remove(f"-m pytest -p no:cacheprovider {empty_machines}")  # beside the first two
     assert calls == [
         f"{TOGETHER} not system and not root",
         f"{TOGETHER.removesuffix(' -m')} --ignore={empty_machines} -m {processes} and shared",
-        f"-m pytest -m {processes} and not shared",
+        f"-m pytest -n 2 --dist load --max-worker-restart 0 {window}",
+        f"-m pytest --ignore={window} -m {processes} and not shared",
     ]
 
 
@@ -241,7 +243,7 @@ def test_what_failed_is_tried_once_more_alone_and_named(checkout: Checkout) -> N
     assert result.returncode == 0
     assert checkout.calls()[-1] == "-m pytest -v --maxfail 1 tests/test_it.py::test_that"
     assert result.stdout.endswith(
-        '\nPassed only when tried once more, look into them:\ntests/test_it.py::test_that\n\n\nPASS\n'
+        "\nPassed only when tried once more, look into them:\ntests/test_it.py::test_that\n\n\nPASS\n"
     )
 
 

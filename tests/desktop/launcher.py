@@ -4,7 +4,7 @@ Everything is as in `desktop_app.program`, but what it keeps is kept in DIR.
 Prints what happens, a line each (`window ID`, `ready`, `state ARMED`, ...); takes
 commands on stdin: `block MS` (the Qt loop, and only that; then `free`), `fail` (an exception
 in a slot), `close`, `front` (says so when it has the keyboard), `pad`, `axis NAME VALUE`,
-`trigger NAME VALUE`, `button NAME 0|1`, `unplug`.
+`trigger NAME VALUE`, `button NAME 0|1`, `unplug`, `hands` (says so when they may drive: neutral was seen).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from desktop_app.app import App
 from desktop_app.cockpit import Cockpit
 from desktop_app.folders import Folders
 from desktop_app.program import make_qt
+from desktop_app.view import Focus
 from tests.desktop.virtual_pad import VirtualPad
 
 LOOK_MS: Final = 5
@@ -40,7 +41,7 @@ class BackDoor(QObject):
         self._is_ready = False
         self._state = ""
         self._hint = ""
-        self._awaits_front = False
+        self._awaits_front = self._awaits_hands = False
         self._asked.connect(self._do)
         self._timer = QTimer(self)
         self._timer.setInterval(LOOK_MS)
@@ -58,9 +59,14 @@ class BackDoor(QObject):
         if not self._is_ready and view.description is not None and view.picture_age_s is not None:
             self._is_ready = True
             say("ready")
-        if self._awaits_front and self._cockpit.window.isActiveWindow():
+        if self._awaits_front and self._cockpit.window.focus is Focus.DRIVE:
             self._awaits_front = False
             say("front")
+        hands = self._cockpit.hands.teleop
+        is_pad_there = self._pad is None or hands._gamepad is not None
+        if self._awaits_hands and is_pad_there and not hands._latched:
+            self._awaits_hands = False
+            say("hands")
         state = f"{view.state}{' assumed' if view.is_assumed else ''}"
         if state != self._state:
             self._state = state
@@ -83,6 +89,8 @@ class BackDoor(QObject):
             self._cockpit.window.close()
         elif command == "front":
             self._awaits_front = True
+        elif command == "hands":
+            self._awaits_hands = True
         elif command == "pad":
             self._pad = VirtualPad()
         elif command == "unplug":

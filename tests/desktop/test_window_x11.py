@@ -1,6 +1,7 @@
 """The real window in a real X server drives the simulated car, while an observer watches the board.
 
 One trial of each fault; `python -m tests.desktop.window_faults --trials N` does many.
+Two processes may run these: what is measured has its turn (`window_rig.turn`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.desktop.window_faults import FAULTS, run
-from tests.desktop.window_rig import DRIVING_MPS, Rig, rig
+from tests.desktop.window_rig import DRIVING_MPS, Rig, rig, turn
 from tests.desktop.xserver import X, missing, x_server
 from tests.system.faults import AT_REST_WITHIN_S
 
@@ -27,7 +28,7 @@ def x() -> Iterator[X]:
 
 @pytest.fixture
 def armed(x: X, tmp_path: Path) -> Iterator[Rig]:
-    with rig(x, tmp_path) as found:
+    with turn(), rig(x, tmp_path) as found:
         found.arm()
         yield found
 
@@ -99,7 +100,7 @@ def test_after_a_failsafe_a_held_key_waits_until_it_was_let_go(armed: Rig) -> No
 
 
 def test_enter_that_waited_in_a_stuck_window_does_not_arm(x: X, tmp_path: Path) -> None:
-    with rig(x, tmp_path) as found:
+    with turn(), rig(x, tmp_path) as found:
         found.window.tell("block 1500")
         found.window.wait_for("blocked")
         x.tap("Return")

@@ -8,6 +8,7 @@ is the window itself, in an X server, with a real key held down.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import statistics
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.desktop.window_rig import Rig, rig
+from tests.desktop.window_rig import Rig, rig, turn
 from tests.desktop.xserver import X, missing, x_server
 from tests.system.faults import AT_REST_WITHIN_S, WATCH_S
 from tests.system.stops import Trial, judge
@@ -26,6 +27,7 @@ from tests.system.stops import Trial, judge
 # At the pins.  One send is at most one 20 ms tick; release at once; 50 ms toward zero.
 FOLDER: Final = Path("out/window-faults")  # what the window keeps, and log.txt
 LET_GO_MS: Final = 20 + 20 + 50
+SETTLED_S: Final = 0.8  # three times what any budget is
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,13 @@ class Fault:
 
 
 def run(fault: Fault, x: X, folder: Path) -> Trial:
-    """One trial of one fault."""
-    with rig(x, folder) as found:
+    """One trial of one fault; its turn ends when all it does is to look whether the car stays at rest."""
+    with contextlib.ExitStack() as measuring, contextlib.ExitStack() as driving:
+        measuring.enter_context(turn())
+        found = driving.enter_context(rig(x, folder))
         if fault.uses_pad:
             for command in ("pad", "axis leftx 0"):
                 found.window.tell(command)
-            time.sleep(0.3)
         found.arm()
         if fault.uses_pad:
             for command in ("button leftshoulder 1", "trigger righttrigger 1"):
@@ -55,7 +58,9 @@ def run(fault: Fault, x: X, folder: Path) -> Trial:
         try:
             speed_mps = found.await_speed()
             fault_ns = fault.make(found)
-            time.sleep(WATCH_S)
+            time.sleep(SETTLED_S)
+            measuring.close()
+            time.sleep(WATCH_S - SETTLED_S)
         finally:
             x.release("Up")
         log = found.stop_watching()
