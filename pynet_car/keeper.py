@@ -132,7 +132,11 @@ class Keeper:
     def _try(self, line: Line, now_s: float) -> None:
         line.pair.attempt += 1
         started = _Try(line, line.pair.attempt, now_s)
-        threading.Thread(target=self._open, args=(started,), name="pynet try", daemon=True).start()
+        trying = threading.Thread(target=self._open, args=(started,), name="pynet try", daemon=True)
+        try:
+            trying.start()
+        except RuntimeError as exc:  # the machine has none left; later it may
+            self._results.put((started, LinkClosed(f"no pair can be opened: {exc}")))
 
     def _open(self, started: _Try) -> None:
         """In a thread of its own."""

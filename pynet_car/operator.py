@@ -33,11 +33,12 @@ from pynet_car.messages import (
     encode,
 )
 from pynet_car.newest_status import NewestStatus
+from pynet_car.press import press_e_stop
 from pynet_car.refused import STANDING, refuse_standing, why_refused
 from pynet_car.refused import CarRefused as CarRefused  # what callers of this module catch
-from pynet_car.sender import SEND_PERIOD_S, Sender
+from pynet_car.sender import Sender
 from pynet_core.controller import Controller
-from pynet_core.errors import DeadlineExceeded, LinkClosed, LinkError, PynetError
+from pynet_core.errors import DeadlineExceeded, LinkClosed, PynetError
 from pynet_core.keys import Identity
 from pynet_core.trust import TrustStore
 
@@ -242,15 +243,7 @@ class Operator:
         Raises:
             LinkError: Not confirmed within `timeout_s`.
         """
-        done = threading.Event()
-        errors: list[PynetError] = []
-        seen = self.status
-        for line in (self._safety, self._control):  # at once on both: a lost segment holds one of them up
-            threading.Thread(target=self._press, args=(line, seen, done, errors), daemon=True).start()
-        if not done.wait(timeout_s):
-            done.set()  # ends both
-            why = errors[-1] if errors else "no answer"
-            raise LinkError(f"E-STOP not confirmed within {timeout_s:g} s: {why}")
+        press_e_stop((self._safety, self._control), self._newest, timeout_s)
 
     def drive(self, throttle: float, steering: float) -> None:
         """Send what you want now, each in [-1, 1]: + forward, + left.
@@ -329,18 +322,6 @@ class Operator:
         refuse_standing(status, self.id)
 
     # Threads of ours.
-
-    def _press(self, line: AskLine, seen: Status, done: threading.Event, errors: list[PynetError]) -> None:
-        while not done.is_set():
-            try:
-                line.ask("e_stop")
-                done.set()
-            except PynetError as exc:
-                errors[:] = [exc]
-                # Not one from before: somebody may have reset the car since, and be driving.
-                if self.status is not seen and self.status.state is State.E_STOP:
-                    done.set()
-                done.wait(SEND_PERIOD_S)
 
     def _take_status(self, data: bytes) -> None:
         try:

@@ -157,6 +157,37 @@ def test_e_stop_that_is_not_confirmed_is_an_error(car: FakeCar) -> None:
             operator.e_stop(timeout_s=0.3)
 
 
+def without_threads(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """As on a machine that has none left, for threads of this name."""
+    start = threading.Thread.start
+
+    def no_thread_left(thread: threading.Thread) -> None:
+        if thread.name == name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", no_thread_left)
+
+
+def test_e_stop_takes_no_thread_where_none_is_left(car: FakeCar, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Operator(port=car.port) as operator:
+        without_threads(monkeypatch, "pynet e-stop")
+        operator.e_stop()
+        assert car.asked == ["e_stop"]
+        car.gateway.stop()
+        with pytest.raises(LinkError, match=r"E-STOP not confirmed within 0\.3 s"):
+            operator.e_stop(timeout_s=0.3)
+
+
+def test_a_link_is_mended_once_there_are_threads_again(car: FakeCar, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Operator(port=car.port) as operator:
+        with monkeypatch.context() as patched:
+            without_threads(patched, "pynet try")
+            operator._safety.cut()
+            wait_for(lambda: "no pair can be opened: can't start new thread" in str(operator.link_error))
+        wait_for(lambda: operator.link_error is None and operator._safety.is_up)
+
+
 def test_close_disarms_and_gives_the_lease_back_and_ends_every_thread(car: FakeCar) -> None:
     before = set(threading.enumerate())
     operator = Operator(port=car.port)
