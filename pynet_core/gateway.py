@@ -194,7 +194,7 @@ class Gateway:
         """Listen.  With `blocking`, return only when the gateway has been stopped (Ctrl-C stops it).
 
         Raises:
-            LinkError: The address cannot be listened on, or the gateway runs already.
+            LinkError: The address cannot be listened on, the gateway runs already, or no thread is left.
         """
         if self.is_running:
             raise LinkError(f"this gateway already listens on port {self.port}")
@@ -208,10 +208,14 @@ class Gateway:
             # Last: who it lets in may stop us, and only threads that have started can be waited for.
             threading.Thread(target=self._accept, args=(self._listener,), name="pynet accept", daemon=True),
         ]
-        if self.announces:  # before anybody is let in, who may stop us: what ends it must find it
-            self._announcement = Announcement(self.name, address, self.port, self.fingerprint, self.kind)
-        for thread in self._threads:
-            thread.start()
+        try:
+            if self.announces:  # before anybody is let in, who may stop us: what ends it must find it
+                self._announcement = Announcement(self.name, address, self.port, self.fingerprint, self.kind)
+            for thread in self._threads:
+                thread.start()
+        except RuntimeError as exc:  # the machine has no thread left
+            self.stop()
+            raise LinkError(f"the gateway on port {self.port} cannot start: {exc}") from exc
         _log.info("gateway listens on %s port %d, %s", self.host, self.port, self.admission)
         _log.info("%s", self.files)
         if blocking:
@@ -248,7 +252,8 @@ class Gateway:
         if self._announcement is not None:
             self._announcement.stop_soon()
         for thread in self._threads:
-            thread.join(_left_s(end))  # no new handlers after this
+            if thread.ident is not None:
+                thread.join(_left_s(end))  # no new handlers after this
         handlers = self.pool.all()
         for handler in handlers:
             handler.abort()

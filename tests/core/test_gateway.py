@@ -722,6 +722,27 @@ def test_a_gateway_whose_machine_has_no_thread_left_turns_the_peer_away_and_serv
         assert not gateway.pool.unproven
 
 
+@pytest.mark.parametrize("lacking", ["watch", "accept"])
+def test_a_gateway_that_cannot_start_for_want_of_a_thread_leaves_its_port_to_others(
+    lacking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def no_thread_left(thread: threading.Thread) -> None:
+        if lacking in thread.name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    gateway = Gateway(0)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_thread_left)
+        with pytest.raises(LinkError, match="cannot start: can't start new thread"):
+            gateway.start()
+    assert not gateway.is_running
+    with gateway, controller_of(gateway).get_client() as client:
+        assert client.ping().message == "ping"
+
+
 @pytest.mark.parametrize("options", [{}, {"shared": True}, {"keep": "latest"}])
 def test_a_stream_for_which_no_thread_is_left_costs_no_pair(
     gateway: Gateway, client: Client, options: Any, monkeypatch: pytest.MonkeyPatch
