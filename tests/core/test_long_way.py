@@ -14,7 +14,7 @@ import pytest
 from pynet_core.controller import Controller
 from tests.core.loopback import serving
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.shared]
 
 PERIOD_S = 1 / 30
 ITEM_BYTES = 20_000

@@ -127,7 +127,7 @@ class Rig:
 @contextlib.contextmanager
 def turn() -> Iterator[None]:
     """While it lasts no other process has one: nothing starts while something is measured."""
-    with (Path(tempfile.gettempdir()) / "pynet-window-turn").open("w") as lock:
+    with (Path(tempfile.gettempdir()) / f"pynet-window-turn-{os.getuid()}").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -66,6 +66,7 @@ def ping_beside(client: Client, seconds: float) -> float:
 
 
 @pytest.mark.system
+@pytest.mark.shared
 @pytest.mark.root
 def test_downloads_leave_room_on_a_thin_link_and_what_does_not_yield_leaves_none(
     where: Road, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -104,6 +105,7 @@ def test_downloads_leave_room_on_a_thin_link_and_what_does_not_yield_leaves_none
 
 
 @pytest.mark.system
+@pytest.mark.shared
 @pytest.mark.root
 def test_pictures_on_a_link_too_thin_for_them_are_young(where: Road) -> None:
     where.link.shape(THIN)
@@ -118,6 +120,7 @@ def car(where: Road) -> Iterator[Driven]:
 
 
 @pytest.mark.system
+@pytest.mark.shared
 @pytest.mark.root
 def test_commands_do_not_wait_behind_an_upload(car: Driven) -> None:
     ages_ms = {}
