@@ -109,7 +109,7 @@ class Sheets(Ground):
         self.raise_()
         self._place()
         first = body.first() or self._close
-        first.setFocus(Qt.PopupFocusReason)
+        first.setFocus(Qt.ShortcutFocusReason)  # with its ring: one sees what Enter would press
 
     def close_sheet(self) -> None:
         if self.body is None:

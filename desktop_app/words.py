@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import ssl
 from typing import Final
 
@@ -52,6 +53,13 @@ def connection_words(error: BaseException, name: str, address: str) -> str:
             return f"{robot} refused: {error.reason}."
         case ConfigError():
             return f"{error}."
+        case LinkError() if isinstance(error.__cause__, ConnectionRefusedError):
+            return (
+                f"No robot answers at {address}, though a computer does. "
+                "On the robot: sudo systemctl start pynet-agent"
+            )
+        case LinkError() if isinstance(error.__cause__, socket.gaierror):
+            return f"No robot answers at {address}: no computer has that name here. Try its address."
         case PynetError():
             return f"{UNREACHABLE.format(address=address)} ({error})"
         case _:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from desktop_app.event_log import MAX_EVENTS, MAX_TEXT, EventLog
@@ -99,6 +101,22 @@ def test_a_flood_and_a_novel_are_bounded() -> None:
 )
 def test_each_refusal_has_the_words_of_the_look(error: Exception, words: str) -> None:
     assert connection_words(error, "rover-7", "pi.local:1857") == words
+
+
+@pytest.mark.parametrize(
+    ("cause", "next_step"),
+    [
+        (ConnectionRefusedError(), "systemctl start pynet-agent"),
+        (socket.gaierror(-2, "x"), "Try its address."),
+    ],
+)
+def test_a_computer_without_an_agent_and_a_name_without_a_computer_are_told_apart(
+    cause: OSError, next_step: str
+) -> None:
+    error = LinkError("x")
+    error.__cause__ = cause
+    words = connection_words(error, "", "pi.local")
+    assert words.startswith("No robot answers at pi.local") and words.endswith(next_step)
 
 
 def test_other_link_errors_keep_what_the_system_said() -> None:

@@ -324,6 +324,7 @@ def test_taking_from_somebody_names_her_and_asks_once(window: MainWindow, told: 
     press(window, Qt.Key_T)
     assert window.sheets.body is window.take_sheet
     assert "Grace" in window.take_sheet.under
+    assert window.take_sheet.leave.shows_focus, "one sees what Enter would press"
     assert not told("take_asked")
     QTest.mouseClick(window.take_sheet.take, Qt.LeftButton)
     assert len(told("take_asked")) == 1
