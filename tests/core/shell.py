@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-PYNET: Final = (sys.executable, "-c", "from pynet_core.cli import main; main()")
+PYNET: Final = (sys.executable, "-m", "pynet")
 PAGE: Final = Path(__file__).parents[2] / "docs/reference/command-line.md"
 TIMEOUT_S: Final = 60.0
 

@@ -301,7 +301,7 @@ def test_a_table_that_a_program_reads_is_its_rows_alone() -> None:
 @pytest.fixture
 def path_with_pynet(tmp_path: Path) -> str:
     script = tmp_path / "pynet"
-    script.write_text(f"#!{sys.executable}\n{PYNET[2]}\n")
+    script.write_text(f"#!{sys.executable}\nfrom pynet_core.cli import main\nmain()\n")
     script.chmod(0o755)
     return f"{tmp_path}:{os.environ['PATH']}"
 
