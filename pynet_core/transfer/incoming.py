@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
@@ -152,7 +153,8 @@ class Incoming:
         have = b""
         try:
             if unit.claimed and large.compares:
-                have = intake.digest_of_present(large.node, self._folders)
+                with contextlib.suppress(CannotStore):  # what cannot be read cannot be the same
+                    have = intake.digest_of_present(large.node, self._folders)
             elif unit.claimed:
                 have = intake.part_of(large).digest(intake.digest, unit.offset, unit.length)
             else:

@@ -152,9 +152,10 @@ class Intake:
         if there is not None and stat.S_ISREG(there.st_mode) and there.st_size == node.size:
             compare = self._checksum
             if not compare and there.st_mtime_ns == node.mtime_ns:
-                self.ground.refresh(node, there, self._lister)
-                self._same(base, node)
-                return False
+                with contextlib.suppress(CannotStore):  # then it is fetched: to take its place needs less
+                    self.ground.refresh(node, there, self._lister)
+                    self._same(base, node)
+                    return False
         if node.size <= SMALL_BYTES:
             return True
         claims: deque[tuple[int, int]] = deque()

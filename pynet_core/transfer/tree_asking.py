@@ -20,6 +20,7 @@ from pynet_core.errors import (
     FilesInterrupted,
     LinkError,
     PoolFull,
+    PynetError,
     RemoteProtocolError,
 )
 from pynet_core.exchange import CLOSE_TIMEOUT_S, check
@@ -310,7 +311,8 @@ def _opened(open_pair: OpenPair, ask: Frame, carriers: Carriers, others: int) ->
 def _ended(carriers: Carriers, intake: Intake, *, is_cancelled: bool) -> Moved:
     moved = intake.result()
     lost = [problem for problem in carriers.problems if isinstance(problem, LinkError)]
-    if intake.is_listed and intake.stock.is_done():
+    is_done = intake.is_listed and intake.stock.is_done()
+    if is_done:
         try:
             intake.finish()
         except CannotStore as exc:
@@ -319,9 +321,11 @@ def _ended(carriers: Carriers, intake: Intake, *, is_cancelled: bool) -> Moved:
     elif is_cancelled:
         raise cancelled(moved)
     for problem in carriers.problems:
-        if problem not in lost:
+        if is_done and isinstance(problem, PynetError):  # of several gateways one is of no use
+            _log.warning("a pair has failed, the others have brought all: %s", problem)
+        elif problem not in lost:
             raise problem
-    if not (intake.is_listed and intake.stock.is_done()):
+    if not is_done:
         raise interrupted(moved) from (lost[0] if lost else None)
     _log.info(
         "%d files downloaded over %d pairs: %d B in %.2f s; %d failed, %d were there",

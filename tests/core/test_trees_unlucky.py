@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,9 @@ from pynet_core.errors import FilesError
 from pynet_core.transfer.messages import FILE, Node
 from pynet_core.transfer.options import Options, TreeProgress
 from pynet_core.transfer.tree_part import JOURNAL, claims_of, staged_name
+from pynet_core.wire import Frame, Kind
 from tests.core.file_place import Place, make, place_in
+from tests.core.loopback import FakeGateway
 
 MOVE = Options(delete_source=True)
 
@@ -199,3 +202,49 @@ def test_a_journal_of_nonsense_claims_nothing(tmp_path: Path) -> None:
     staging = os.open(tmp_path, os.O_RDONLY)
     assert not claims_of(staging, node)
     os.close(staging)
+
+
+def test_of_several_gateways_one_may_talk_nonsense(place: Place) -> None:
+    make(place.source, *(f"{number}" for number in range(200)), size=10_000)
+
+    def serve() -> None:
+        with gateway.accept_and_welcome() as peer:
+            peer.receive()  # FETCH
+            peer.receive()  # PULL
+            peer.send(Frame(Kind.SEAL, 0, bytes(16)))
+            peer.hears_the_end()
+
+    with FakeGateway() as gateway:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        several = [("127.0.0.1", place.gateway.port), ("127.0.0.1", gateway.port)]
+        slow = Options(limit_bytes_per_s=2_000_000)  # so that both get work
+        moved = Controller().get_files(
+            f"{place.source}/", place.down, gateways=several, pairs=2, options=slow
+        )
+        thread.join()
+    assert moved.files == 200
+
+
+@pytest.mark.parametrize("checksum", [False, True])
+def test_what_stands_here_and_cannot_be_read_is_fetched_again(
+    checksum: bool, place: Place, controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(place.source, "large", size=400_000)
+    controller.get_files(f"{place.source}/", place.down)
+    ours = (place.down / "large").stat()
+    (place.source / "large").chmod(0o600)  # else nobody need look into it
+    real = os.open
+
+    def refusing(path: Any, flags: int, *arguments: Any, dir_fd: int | None = None) -> int:
+        """As for one who is not root and has not the right."""
+        fd = real(path, flags, *arguments, dir_fd=dir_fd)
+        if os.fstat(fd).st_ino == ours.st_ino:
+            os.close(fd)
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return fd
+
+    monkeypatch.setattr(os, "open", refusing)
+    assert controller.get_files(f"{place.source}/", place.down, options=Options(checksum=checksum)).files == 1
+    monkeypatch.undo()
+    assert (place.down / "large").stat().st_mode & 0o777 == 0o600
