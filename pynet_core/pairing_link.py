@@ -6,7 +6,9 @@ import contextlib
 import logging
 import socket
 import struct
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from pynet_core.clock import Deadline
@@ -30,6 +32,8 @@ PAIRING_PORT: Final = 1858
 OPEN_S: Final = 120.0
 TALK_S: Final = 5.0  # four messages, and SPAKE2 in Python at both ends: 20 ms here, 0.5 s on a Pi Zero
 MAX_GUESSES: Final = 3  # wrong codes, each wrong for a new one, before the door is locked
+
+AGAIN_S: Final = 0.05
 
 _LENGTH: Final = struct.Struct(">H")
 
@@ -68,17 +72,27 @@ def host_pairing(
         for _ in range(MAX_GUESSES):
             code = new_code()
             on_code(code, listener.getsockname()[1])
-            while True:
-                talk = PairingHost(code, identity, name, role)
-                with _accept(listener, deadline) as sock:
-                    try:
-                        return _host(sock, talk, trust)
-                    except WrongCode as exc:
-                        _log.warning("pairing: %s; that code is used up", exc)
-                        break
-                    except LinkError as exc:  # it has learned nothing from us: the code stays good
-                        _log.info("pairing: %s", exc)
+            try:
+                return _await_guest(
+                    listener, partial(PairingHost, code, identity, name, role), trust, deadline
+                )
+            except WrongCode as exc:
+                _log.warning("pairing: %s; that code is used up", exc)
     raise PairingFailed(f"{MAX_GUESSES} wrong codes: pairing is closed, start it again")
+
+
+def _await_guest(
+    listener: socket.socket, talk: Callable[[], PairingHost], trust: TrustStore, deadline: Deadline
+) -> Trusted:
+    """The first who has talked to the end; raises WrongCode where that was the wrong one."""
+    while True:
+        with _accept(listener, deadline) as sock:
+            try:
+                return _host(sock, talk(), trust)
+            except WrongCode:
+                raise
+            except LinkError as exc:  # it has learned nothing from us: the code stays good
+                _log.info("pairing: %s", exc)
 
 
 def _host(sock: socket.socket, talk: PairingHost, trust: TrustStore) -> Trusted:
@@ -130,8 +144,12 @@ def _accept(listener: socket.socket, deadline: Deadline) -> socket.socket:
         listener.settimeout(deadline.remaining_s())
         try:
             return listener.accept()[0]
-        except OSError:  # ours: time is up, or the peer has given up already
+        except TimeoutError:  # which the deadline says
             continue
+        except (
+            OSError
+        ):  # the peer has given up already; or too many files are open, and later there may be fewer
+            time.sleep(AGAIN_S)
 
 
 def _send(sock: socket.socket, message: bytes) -> None:
