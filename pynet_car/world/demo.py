@@ -15,6 +15,7 @@ from typing import Final
 
 from pynet_car.world import DEFAULT_SEED, OF_EXTRA
 from pynet_car.world.launch import SimulatedCar, end_as_by_ctrl_c
+from pynet_car.world.options import MAX_SEED, within
 from pynet_core.errors import PynetError
 from pynet_core.extras import missing
 
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="./run demo --headless", description="drive the simulated car")
     parser.add_argument("--headless", action="store_true", help="no window")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to drive")
-    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the track")
+    parser.add_argument("--seed", type=within(0, MAX_SEED), default=DEFAULT_SEED, help="of the track")
     parser.add_argument("--json", action="store_true", help="the figures as JSON")
     options = parser.parse_args(arguments)
     if not 0 < options.seconds < 86400:

@@ -26,7 +26,7 @@ from pynet_car.messages import DEFAULT_PORT
 from pynet_car.world import BOARD_FILE
 from pynet_car.world.board import Board
 from pynet_car.world.memory import memory_folder
-from pynet_car.world.options import within
+from pynet_car.world.options import MAX_SEED, within
 from pynet_core.errors import ConfigError, LinkError, PynetError
 from pynet_core.keys import SECRET_VARIABLE, Identity
 from pynet_core.trust import TRUST_FILE, Trusted, TrustStore
@@ -223,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=DEFAULT_PORT,
         help="to listen on, 0 is a free one (%(default)s)",
     )
-    parser.add_argument("--seed", type=int, help="of the track")
+    parser.add_argument("--seed", type=within(0, MAX_SEED), help="of the track")
     parser.add_argument("--tls", action="store_true", help="let in only whom it has been paired with")
     parser.add_argument(
         "--state-dir", type=Path, help="what it keeps: e-stop, identity, trusted devices (a new folder)"

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
+from typing import Final
+
+MAX_SEED: Final = 2**32 - 1  # as many tracks as anybody wants
 
 
 def within(low: int, high: int) -> Callable[[str], int]:
@@ -16,3 +20,11 @@ def within(low: int, high: int) -> Callable[[str], int]:
         return value
 
     return number
+
+
+def metres(text: str) -> float:
+    """A place along the track; which is closed, so that any number is one."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text} is nowhere")
+    return value

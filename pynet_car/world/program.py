@@ -24,7 +24,7 @@ from pynet_car.world import BOARD_FILE, CAMERA_SOCKET, DEFAULT_SEED
 from pynet_car.world.board import Board
 from pynet_car.world.camera import Camera, Lens
 from pynet_car.world.frames import FrameServer
-from pynet_car.world.options import within
+from pynet_car.world.options import MAX_SEED, metres, within
 from pynet_car.world.track import Track
 from pynet_car.world.world import STEP_NS, World
 from pynet_core.errors import HardwareError, PynetError
@@ -119,14 +119,16 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--runtime-dir", type=Path, required=True, help="where board and camera.sock are made"
     )
-    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="each is another track (%(default)s)")
+    parser.add_argument(
+        "--seed", type=within(0, MAX_SEED), default=DEFAULT_SEED, help="each is another track (%(default)s)"
+    )
     parser.add_argument("--width", type=within(64, 1280), default=640, help="px (%(default)s)")
     parser.add_argument("--height", type=within(48, 960), default=480, help="px (%(default)s)")
     parser.add_argument("--fps", type=within(1, 120), default=30, help="frames a second (%(default)s)")
     parser.add_argument("--quality", type=within(1, 90), default=75, help="JPEG quality (%(default)s)")
     parser.add_argument(
         "--box",
-        type=float,
+        type=metres,
         action="append",
         default=[],
         metavar="M",

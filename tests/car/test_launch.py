@@ -8,11 +8,14 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from pynet_car.world import demo
 from pynet_car.world.launch import SimulatedCar, hold_port, main
+from pynet_car.world.program import main as world
 from pynet_core.errors import LinkError
 
 SAYS_WHERE = "--runtime-dir "
@@ -43,6 +46,25 @@ def test_a_port_that_is_none_is_wrong_use(port: str, capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit):
         main(["--port", port])
     assert "argument --port: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seed", ["-1", "4294967296", "seven"])
+@pytest.mark.parametrize(
+    "program", [main, demo.main, lambda words: world(["--runtime-dir", "/nowhere", *words])]
+)
+def test_a_seed_that_is_none_is_wrong_use(
+    program: Callable[[list[str]], int], seed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        program(["--seed", seed])
+    assert "argument --seed: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["nan", "1e400", "here"])
+def test_a_box_that_is_nowhere_is_wrong_use(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        world(["--runtime-dir", "/nowhere", "--box", place])
+    assert "argument --box: " in capsys.readouterr().err
 
 
 @pytest.mark.system
