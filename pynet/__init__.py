@@ -35,9 +35,10 @@ from pynet_core.gateway import Gateway
 from pynet_core.keys import Identity
 from pynet_core.offering import Offering
 from pynet_core.payload import pack, payload, unpack
+from pynet_core.results import Results, SwarmProgress
 from pynet_core.subroutines import Peer, caller
 from pynet_core.subscription import StreamStats, Subscription
-from pynet_core.swarm import Results, Swarm, SwarmProgress
+from pynet_core.swarm import Swarm
 from pynet_core.transfer.asking import Files
 from pynet_core.transfer.choosing import Choice
 from pynet_core.transfer.meter import Progress

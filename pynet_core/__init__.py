@@ -10,9 +10,9 @@ Scripts import `pynet`, which has the public names.  To read how it works follow
     wire         what a frame is and how it becomes bytes; `decoder`: the way back
     channel      one socket that carries frames; `tls`: one whose ends have proved who they are
     exchange     the calling end: a request and its answer; `pair`, `streaming`, `client` are built on it
-    controller   opens pairs with gateways; `redial` opens a lost one again
+    controller   opens pairs with gateways, `opening` says how; `redial` opens a lost one again
     subscription a stream in a thread of its own
-    swarm        many pairs as one thing; `crew` has their threads, `dealing` what they do
+    swarm        many pairs as one thing; `crew` has the threads, `dealing` the work, `results` what comes
 
 Beside it: `mailbox` hands items from thread to thread, `keys`, `trust` and `pairing` say whom to believe,
 `discovery` finds gateways, `transfer` moves files, and each `cli_*` is a verb of the command line.

@@ -12,83 +12,21 @@ import contextlib
 import functools
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Generic, Self, TypeVar
 
+from pynet_core.aio_thread import CallThread
 from pynet_core.client import Batch, Client, Pong
 from pynet_core.controller import Controller
-from pynet_core.errors import LinkClosed
 from pynet_core.offering import Offering
+from pynet_core.results import Results, SwarmProgress
 from pynet_core.subscription import StreamStats
-from pynet_core.swarm import Results, Swarm, SwarmProgress
+from pynet_core.swarm import Swarm
 from pynet_core.transfer.asking import Files
 
-CANCEL_PERIOD_S: Final = 0.05  # a call that had not begun when it was cancelled is cancelled again
 LOOK_S: Final = 1.0  # a stream whose item does not come back looks whether there is an event loop still
 
 _T = TypeVar("_T")
 _END: Final = object()
-
-
-class _Thread:
-    """Runs one thing after the other; `cancel` ends what runs, from any thread."""
-
-    def __init__(self, cancel: Callable[[], object]) -> None:
-        self._cancel = cancel
-        self._pool = ThreadPoolExecutor(1, "pynet aio")
-        self._turn = threading.Lock()  # held while something is cancelled, lest it hits what comes next
-        self.is_over = False
-
-    async def run(self, function: Callable[..., _T], *arguments: Any, **kwargs: Any) -> _T:
-        """What it returns, in its turn.
-
-        Raises:
-            LinkClosed: `end` has come before.
-        """
-        if self.is_over:
-            raise LinkClosed("it was closed at this end; get another one")
-        job = self._pool.submit(self._begin, function, *arguments, **kwargs)
-        done = asyncio.wrap_future(job)
-        try:
-            return await asyncio.shield(done)
-        except asyncio.CancelledError:
-            done.add_done_callback(_forget)
-            if not job.cancel():
-                await self._cancel_while(lambda: not job.done(), done)
-            raise
-
-    async def end(self, function: Callable[[], object]) -> None:
-        """Run this as the last, and soon: what comes before it is cancelled.  Idempotent."""
-        if not self.is_over:
-            self.is_over = True
-            job = self._pool.submit(self._begin, function)
-            self._pool.shutdown(wait=False)
-            done = asyncio.wrap_future(job)
-            await self._cancel_while(lambda: not (job.running() or job.done()), done)
-            await asyncio.shield(done)
-
-    def _begin(self, function: Callable[..., _T], *arguments: Any, **kwargs: Any) -> _T:
-        with self._turn:
-            pass
-        return function(*arguments, **kwargs)
-
-    async def _cancel_while(self, is_wanted: Callable[[], bool], done: asyncio.Future[Any]) -> None:
-        """Cancel what runs, and wait until this is done."""
-
-        def cancel() -> None:
-            with self._turn:
-                if is_wanted():
-                    self._cancel()
-
-        while not done.done():
-            await asyncio.to_thread(cancel)
-            await asyncio.wait([done], timeout=CANCEL_PERIOD_S)
-
-
-def _forget(done: asyncio.Future[Any]) -> None:
-    """What has become of it is of nobody's interest any more."""
-    if not done.cancelled():
-        done.exception()
 
 
 class AsyncController:
@@ -125,7 +63,7 @@ class AsyncClient:
 
     def __init__(self, client: Client) -> None:
         self.client = client  # for settings: timeout_s, reconnect_timeout_s
-        self._thread = _Thread(client.cancel)
+        self._thread = CallThread(client.cancel)
         self._streams: list[AsyncSubscription] = []
 
     async def __aenter__(self) -> Self:
@@ -189,7 +127,7 @@ class AsyncSubscription:
     """
 
     def __init__(
-        self, client: Client, name: str, arguments: list[Any], kwargs: dict[str, Any], thread: _Thread
+        self, client: Client, name: str, arguments: list[Any], kwargs: dict[str, Any], thread: CallThread
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._thread = thread
@@ -272,7 +210,7 @@ class AsyncSwarm:
 
     def __init__(self, swarm: Swarm) -> None:
         self.swarm = swarm  # for settings: timeout_s, alive
-        self._thread = _Thread(swarm.cancel)
+        self._thread = CallThread(swarm.cancel)
 
     async def __aenter__(self) -> Self:
         return self
@@ -309,7 +247,7 @@ class AsyncResults(Generic[_T]):
     Who leaves the loop early ends it by `cancel`, or by using `async with`.
     """
 
-    def __init__(self, begin: Callable[[], Results[_T]], thread: _Thread) -> None:
+    def __init__(self, begin: Callable[[], Results[_T]], thread: CallThread) -> None:
         self._begin = begin
         self._thread = thread
         self._results: Results[_T] | None = None

@@ -13,37 +13,19 @@ from pynet_core.admission import HOW_TO_OPEN, OWNER_BYTES, is_loopback
 from pynet_core.channel import PlainChannel, words
 from pynet_core.client import Client
 from pynet_core.clock import Deadline
-from pynet_core.errors import (
-    DeadlineExceeded,
-    LinkClosed,
-    LinkError,
-    PoolFull,
-    Refused,
-    RemoteProtocolError,
-)
+from pynet_core.errors import LinkClosed, LinkError, Refused, RemoteProtocolError
 from pynet_core.items import CAPABILITY
 from pynet_core.keys import Identity
 from pynet_core.offering import Offering
+from pynet_core.opening import connect, greet, prove
 from pynet_core.redial import Redial
 from pynet_core.session import Session
 from pynet_core.swarm import Swarm, open_swarm
-from pynet_core.tls import Credentials, SpeaksPlain, TlsChannel, device_credentials, given_credentials
+from pynet_core.tls import Credentials, TlsChannel, device_credentials, given_credentials
 from pynet_core.traffic import PURPOSES
 from pynet_core.tree_mover import TreeMover
 from pynet_core.trust import TrustStore
-from pynet_core.wire import (
-    MAGIC,
-    MAX_NAME_CHARS,
-    MAX_OPENING_BYTES,
-    WIRE_VERSION,
-    Failure,
-    Frame,
-    Hello,
-    Kind,
-    Welcome,
-    pack_body,
-    unpack_body,
-)
+from pynet_core.wire import MAGIC, MAX_NAME_CHARS, Frame, Hello
 
 DEFAULT_PORT: Final = 1857
 CONNECT_TIMEOUT_S: Final = 5.0
@@ -148,6 +130,15 @@ class Controller(TreeMover):
             download_dir=self.download_dir,
         )
 
+    def _address(self, gateway: tuple[str, int] | None) -> tuple[str, int]:
+        """Raises ValueError when that is none."""
+        if gateway is not None and not (isinstance(gateway, tuple | list) and len(gateway) == 2):
+            raise ValueError(f"a gateway is ('host', port), got {gateway!r}")
+        host, port = gateway or (self.gateway_ip, self.port)
+        if not isinstance(port, int) or not 0 < port <= 65535:  # getaddrinfo takes 67393 for 1857
+            raise ValueError(f"port must be 1 to 65535, got {port!r}")
+        return host, port
+
     def _open_pair(
         self,
         gateway: tuple[str, int] | None,
@@ -157,23 +148,19 @@ class Controller(TreeMover):
         ahead: Frame | None = None,
     ) -> PlainChannel:
         """One try, to WELCOME; what is asked `ahead` goes out before that if it is small, else after."""
-        if gateway is not None and not (isinstance(gateway, tuple | list) and len(gateway) == 2):
-            raise ValueError(f"a gateway is ('host', port), got {gateway!r}")
-        host, port = gateway or (self.gateway_ip, self.port)
-        if not isinstance(port, int) or not 0 < port <= 65535:  # getaddrinfo takes 67393 for 1857
-            raise ValueError(f"port must be 1 to 65535, got {port!r}")
+        host, port = self._address(gateway)
         if purpose not in PURPOSES:
             raise ValueError(f"purpose must be one of {', '.join(PURPOSES)}, got {purpose!r}")
         where = f"{host or 'this machine'} port {port}"
         pair.attempt += 1
         deadline = Deadline(timeout_s, f"the gateway at {where}")
-        sock = _connect(host or "127.0.0.1", port, where, deadline)
+        sock = connect(host or "127.0.0.1", port, where, deadline)
         try:
             credentials = self._credentials_for(sock, where)
             channel_type = PlainChannel if credentials is None else TlsChannel
             channel = channel_type(sock, Session("controller"))
             channel.carry(purpose)
-            fingerprint = "" if credentials is None else _prove(channel, credentials, deadline)
+            fingerprint = "" if credentials is None else prove(channel, credentials, deadline)
             controller_id = self._id_for(credentials)
             if gateway is None:
                 self._id, self.gateway_fingerprint = controller_id, fingerprint
@@ -186,16 +173,7 @@ class Controller(TreeMover):
                 purpose=purpose,
                 name=self.name,
             )
-            frames = [Frame(Kind.HELLO, WIRE_VERSION, pack_body(hello))]
-            if ahead is not None and len(ahead.body) <= MAX_OPENING_BYTES:
-                frames, ahead = [*frames, ahead], None
-            with contextlib.suppress(LinkClosed):  # a gateway that has refused us says so below
-                for frame in frames:
-                    channel.send(frame)
-            _check_welcome(channel.receive_by(deadline))
-            channel.opened()
-            if ahead is not None:
-                channel.send(ahead)
+            greet(channel, hello, ahead, deadline)
         except RemoteProtocolError as exc:
             sock.close()
             raise RemoteProtocolError(f"no pynet gateway at {where}, something else answers: {exc}") from exc
@@ -298,47 +276,3 @@ class Controller(TreeMover):
         if credentials is None:
             return self._random
         return bytes.fromhex(credentials.own.fingerprint)[:OWNER_BYTES] + self._random[OWNER_BYTES:]
-
-
-def _prove(channel: PlainChannel, credentials: Credentials, deadline: Deadline) -> str:
-    """Make the channel secure, with a gateway that is trusted; returns its fingerprint."""
-    assert isinstance(channel, TlsChannel)
-    try:
-        fingerprint = channel.shake_hands(credentials, deadline, at_gateway=False)
-    except SpeaksPlain:  # and says why
-        _check_welcome(channel.receive_by(deadline))
-        raise
-    if credentials.find(fingerprint, at_gateway=False) is None:
-        raise Refused(401, "this gateway has just been struck off the list here")
-    return fingerprint
-
-
-def _connect(host: str, port: int, where: str, deadline: Deadline) -> socket.socket:
-    try:
-        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        for number, (family, kind, protocol, _, address) in enumerate(addresses):
-            sock = socket.socket(family, kind, protocol)
-            try:
-                left_s = deadline.remaining_s()
-                # Who does not answer under the one address leaves time for the next.
-                sock.settimeout(None if left_s is None else left_s / (len(addresses) - number))
-                sock.connect(address)
-                return sock
-            except BaseException as exc:
-                sock.close()
-                if number == len(addresses) - 1 or not isinstance(exc, OSError):
-                    raise
-        raise OSError("it has no address")
-    except TimeoutError as exc:
-        raise DeadlineExceeded(f"no answer from {where} within {deadline.timeout_s:g} s") from exc
-    except ConnectionRefusedError as exc:
-        raise LinkError(f"no gateway at {where}: is it started, and is this its port?") from exc
-    except (OSError, UnicodeError) as exc:  # the last: a host that is no name
-        raise LinkError(f"cannot reach {where}: {exc}") from exc
-
-
-def _check_welcome(answer: Frame) -> None:
-    if answer.kind == Kind.REFUSAL:
-        reason = unpack_body(answer.body, Failure).reason
-        raise (PoolFull if answer.ident == 503 else Refused)(answer.ident, reason)
-    unpack_body(answer.body, Welcome)

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from pynet_core.aio import AsyncClient, AsyncController, AsyncSubscription, AsyncSwarm, _Thread
+from pynet_core.aio import AsyncClient, AsyncController, AsyncSubscription, AsyncSwarm
+from pynet_core.aio_thread import CallThread
 from pynet_core.client import Client
 from pynet_core.errors import LinkClosed, LinkError, SubroutineError
 from pynet_core.gateway import Gateway
@@ -166,7 +167,7 @@ def test_a_cancelled_call_does_not_take_the_one_behind_it_with_it() -> None:
         second_ran.append(second_began.wait(0.1))
 
     async def whole() -> None:
-        thread = _Thread(cancel)
+        thread = CallThread(cancel)
         running = asyncio.create_task(thread.run(first))
         await asyncio.to_thread(first_began.wait, PATIENCE_S)
         behind = asyncio.create_task(thread.run(second_began.set))
