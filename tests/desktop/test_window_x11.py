@@ -133,13 +133,19 @@ def test_space_from_any_place_stops_and_a_second_press_is_harmless(armed: Rig) -
 
 def test_a_held_key_drives_steadily_though_x_repeats_it(armed: Rig) -> None:
     """Qt took most repeats of X for letting go and pressing again: 25 times a second, from zero."""
-    pressed_ns = armed.x.press("Up")
-    time.sleep(2.0)  # repeats begin after 0.66 s
-    until_ns = armed.x.release("Up")
-    duties = [
-        sample.duty
-        for sample in armed.stop_watching().samples
-        if pressed_ns + 600_000_000 < sample.ns < until_ns
-    ]
-    assert duties, "it drives, so the observer has something to say"
-    assert min(duties) == max(duties) == pytest.approx(0.5)
+
+    def is_steady() -> bool:
+        armed.x.press("Up")
+        time.sleep(0.7)  # it is up to speed, and repeats have begun
+        end_s = time.monotonic() + 1.3
+        duties = set()
+        while time.monotonic() < end_s:
+            duties.add(armed.duty)
+            time.sleep(0.002)
+        armed.x.release("Up")
+        armed.window.tell("hands")
+        armed.window.wait_for("hands")
+        return min(duties) == max(duties) == pytest.approx(0.5)
+
+    # A window that gets no turn for 0.1 s begins from zero too; one that minds repeats does so each time.
+    assert any(is_steady() for _ in range(3))
