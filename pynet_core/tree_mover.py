@@ -140,7 +140,7 @@ class TreeMover:
         Raises:
             As `get_files`, at the first step.
         """
-        options.refuse_unknown(HONOURED)
+        options, _ = self._checked(None, options)
         tree = tree_of(source, (), regex, options, landed=landed, names_folders=names_folders)
         yield from list_tree(self._bulk_pair(), tree, options)
 

@@ -65,7 +65,7 @@ class Kind(enum.IntEnum):
     REPORT = 27  # gateway; body: Report
     ITEMS = 28  # gateway; ident: how many; body: see items.py
     TREE = 29  # controller; body: Tree
-    FOUND = 30  # whoever has the files; body: Nodes
+    FOUND = 30  # whoever has the files; body: Nodes; ident: 0, or their size if the body is compressed
     PULL = 31  # whoever wants the files; body: Pull
     PACK = 32  # answers PULL; ident: bytes of the Packed; body: Packed, then the files
     RAW = 33  # answers PULL; ident: offset in the file; body: bytes of the file

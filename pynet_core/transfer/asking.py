@@ -20,6 +20,7 @@ from pynet_core.exchange import check
 from pynet_core.rawfile import Drain
 from pynet_core.transfer.flat import Flat
 from pynet_core.transfer.folder import DEFAULT_FOLDER, CannotStore, Folder
+from pynet_core.transfer.found import send_found
 from pynet_core.transfer.incoming import bring
 from pynet_core.transfer.intake import Intake
 from pynet_core.transfer.jail import PathRefused, Roots, without_dots
@@ -29,7 +30,6 @@ from pynet_core.transfer.meter import Meter, OnProgress, Stopped
 from pynet_core.transfer.plan import as_text, joined, plan
 from pynet_core.transfer.sender import Sender
 from pynet_core.transfer.storing import FullLink
-from pynet_core.transfer.walk import send_found
 from pynet_core.wire import Frame, Kind, pack_body, unpack_body
 
 _log = logging.getLogger(__name__)

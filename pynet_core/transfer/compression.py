@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from pynet_core.errors import PynetError
+from pynet_core.errors import PynetError, RemoteProtocolError
 from pynet_core.transfer.options import Compress
 
 try:
@@ -81,6 +81,16 @@ CODECS: Final[dict[str, Codec]] = {  # by their name on the wire, best first
     "zlib": Codec(zlib.compress, (1, 3, 5, 6), _unzlib),
 }
 STEPS: Final = 4  # levels of each
+
+
+def unpacked(codec: str, data: bytes | memoryview, size: int) -> bytes:
+    """Raises:
+    RemoteProtocolError: It is not what was asked for, or does not stand for so many bytes.
+    """
+    try:
+        return CODECS[codec].decompress(data, size)
+    except (KeyError, NotCompressed) as exc:
+        raise RemoteProtocolError(f"peer sent compressed bytes that cannot be unpacked: {exc}") from exc
 
 
 def agree_codec(theirs: Iterable[str]) -> str:

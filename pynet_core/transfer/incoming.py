@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from pynet_core.errors import RemoteProtocolError
 from pynet_core.rawfile import Drain
-from pynet_core.transfer.compression import CODECS, NotCompressed
+from pynet_core.transfer.compression import unpacked
 from pynet_core.transfer.digest import DIGEST_BYTES, HASHERS, READ_BYTES, FileHasher, Hasher, digest_of
 from pynet_core.transfer.folder import CannotStore
 from pynet_core.transfer.folders import Folders
@@ -373,16 +373,6 @@ class Incoming:
 
 
 _ZEROS: Final = bytes(READ_BYTES)
-
-
-def unpacked(codec: str, data: memoryview, size: int) -> bytes:
-    """Raises:
-    RemoteProtocolError: It is not what was asked for, or does not stand for so many bytes.
-    """
-    try:
-        return CODECS[codec].decompress(data, size)
-    except (KeyError, NotCompressed) as exc:
-        raise RemoteProtocolError(f"peer sent compressed bytes that cannot be unpacked: {exc}") from exc
 
 
 def _large(asked: _Asked) -> Large:

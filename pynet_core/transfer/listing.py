@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from pynet_core.errors import PynetError, RemoteProtocolError
+from pynet_core.transfer.found import unpack_found
 from pynet_core.transfer.frames import Link
 from pynet_core.transfer.jail import MAX_NAME_BYTES, NoRegularFile, PathRefused, Roots
 from pynet_core.transfer.messages import FILE, MAX_PATH_BYTES, Missed, Node, Nodes, Query
 from pynet_core.transfer.pattern import Pattern
 from pynet_core.transfer.walk import node
-from pynet_core.wire import Frame, Kind, unpack_body
+from pynet_core.wire import Frame, Kind
 
 MAX_LIST_BYTES: Final = 64 * 1024 * 1024  # of one list: about 300,000 files; it is held as a whole
 
@@ -62,8 +63,8 @@ def receive_list(link: Link) -> tuple[list[Nodes], Frame]:
     found: list[Nodes] = []
     total = 0
     while (frame := link.receive()).kind == Kind.FOUND:
-        found.append(unpack_body(frame.body, Nodes))
-        total += len(frame.body)
+        found.append(unpack_found(frame))
+        total += max(len(frame.body), frame.ident)
         if total > MAX_LIST_BYTES:
             raise RemoteProtocolError(f"peer lists files without end: {total} B, limit {MAX_LIST_BYTES} B")
     return found, frame

@@ -59,6 +59,7 @@ class Tree(Struct, frozen=True, kw_only=True):
     landed: bool = False  # the sources are below the gateway's download folder
     rests: bool = False  # the list, after so many things, until there is a Tree without sources
     names_folders: bool = False  # when not recursive: folders in a folder too, without what is in them
+    dense: bool = False  # the list may come compressed
 
 
 class Node(Struct, frozen=True, array_like=True, gc=False):

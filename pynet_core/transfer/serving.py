@@ -12,6 +12,7 @@ import msgspec
 
 from pynet_core.errors import PynetError, RemoteProtocolError
 from pynet_core.transfer.folder import DEFAULT_FOLDER
+from pynet_core.transfer.found import send_found, send_round
 from pynet_core.transfer.frames import Link, send_reports
 from pynet_core.transfer.jail import PathRefused, Roots
 from pynet_core.transfer.listing import find
@@ -20,7 +21,7 @@ from pynet_core.transfer.removing import remove
 from pynet_core.transfer.sender import Sender
 from pynet_core.transfer.shelf import Shelf
 from pynet_core.transfer.storing import FullLink, Stores
-from pynet_core.transfer.walk import Walk, send_found, send_round
+from pynet_core.transfer.walk import Walk
 from pynet_core.wire import Frame, Kind, pack_body, unpack_body
 
 _log = logging.getLogger(__name__)
@@ -35,11 +36,12 @@ class Resting:
 
     def __init__(self) -> None:
         self._found: Generator[tuple[bytes, Node | Missed], None, None] | None = None
+        self._dense = False
 
-    def begin(self, walk: Walk, link: FullLink) -> bool:
+    def begin(self, walk: Walk, link: FullLink, *, dense: bool) -> bool:
         """Send some of it; True when there is more."""
         self.close()
-        self._found = walk.run()
+        self._found, self._dense = walk.run(), dense
         return self.send(link)
 
     def send(self, link: FullLink) -> bool:
@@ -50,7 +52,7 @@ class Resting:
         """
         if self._found is None:
             raise RemoteProtocolError("peer wants more of a list, and none rests")
-        if send_round(link, self._found):
+        if send_round(link, self._found, dense=self._dense):
             return True
         self.close()
         return False
@@ -125,8 +127,8 @@ class FileAccess:
             roots = Roots([self.download_dir])
             tree = msgspec.structs.replace(tree, sources=[self._landed(source) for source in tree.sources])
         if tree.rests:
-            return resting.begin(Walk(tree, roots), link)
-        send_found(link, Walk(tree, roots).run())
+            return resting.begin(Walk(tree, roots), link, dense=tree.dense)
+        send_found(link, Walk(tree, roots).run(), dense=tree.dense)
         return False
 
     def _landed(self, path: bytes) -> bytes:

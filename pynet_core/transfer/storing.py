@@ -14,6 +14,7 @@ from typing import Final, Protocol, get_args
 from pynet_core.errors import PynetError, RemoteProtocolError
 from pynet_core.transfer.flat import Flat
 from pynet_core.transfer.folder import Folder
+from pynet_core.transfer.found import unpack_found
 from pynet_core.transfer.frames import send_reports
 from pynet_core.transfer.ground import Fsync, Ground
 from pynet_core.transfer.incoming import RawLink as ReceivingLink
@@ -22,10 +23,10 @@ from pynet_core.transfer.intake import Intake
 from pynet_core.transfer.jail import PathRefused, folder_parts
 from pynet_core.transfer.landing import Landing
 from pynet_core.transfer.listing import MAX_LIST_BYTES
-from pynet_core.transfer.messages import Join, Missed, Nodes, Report, Store
+from pynet_core.transfer.messages import Join, Missed, Report, Store
 from pynet_core.transfer.options import MAX_NAMED, Compress
 from pynet_core.transfer.sender import RawLink as SendingLink
-from pynet_core.wire import Frame, Kind, pack_body, unpack_body
+from pynet_core.wire import Frame, Kind, pack_body
 
 _log = logging.getLogger(__name__)
 
@@ -185,10 +186,10 @@ def _receive_list(intake: Intake, link: FullLink, most_bytes: int | None) -> Fra
     """What the controller lists now; returns the END or MORE behind it."""
     listed = 0  # bytes
     while (frame := link.receive()).kind == Kind.FOUND:
-        listed += len(frame.body)
+        listed += max(len(frame.body), frame.ident)
         if most_bytes is not None and listed > most_bytes:
             raise RemoteProtocolError(f"peer lists {listed} B of files, limit {most_bytes} B")
-        intake.found(unpack_body(frame.body, Nodes))
+        intake.found(unpack_found(frame))
     if frame.kind not in (Kind.END, Kind.MORE):
         raise RemoteProtocolError(f"peer sent {Kind(frame.kind).name} in the middle of a list")
     return frame

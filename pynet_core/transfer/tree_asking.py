@@ -27,6 +27,7 @@ from pynet_core.exchange import CLOSE_TIMEOUT_S, check
 from pynet_core.transfer.asking import StrPath, query_for
 from pynet_core.transfer.carriers import FIRST_PAIRS, Carriers, Pair, PairTuner, run
 from pynet_core.transfer.folder import DEFAULT_FOLDER, CannotStore, Folder
+from pynet_core.transfer.found import unpack_found
 from pynet_core.transfer.ground import Ground
 from pynet_core.transfer.incoming import bring
 from pynet_core.transfer.intake import Intake
@@ -37,7 +38,7 @@ from pynet_core.transfer.options import MAX_PAIRS, Found, Moved, OnTreeProgress,
 from pynet_core.transfer.plan import as_text
 from pynet_core.transfer.tree_removing import ask_leave
 from pynet_core.transfer.walk import shown
-from pynet_core.wire import Frame, Kind, pack_body, unpack_body
+from pynet_core.wire import Frame, Kind, pack_body
 
 _log = logging.getLogger(__name__)
 
@@ -92,6 +93,7 @@ def tree_of(
         regex=regex,
         recursive=options.recursive,
         links=options.symlinks == "keep",
+        dense=options.compress != "never",
         landed=landed,
         names_folders=names_folders,
     )
@@ -131,7 +133,7 @@ def listed(link: PlainChannel, tree: Tree, name: str) -> Iterator[Nodes]:
     """
     link.send(Frame(Kind.TREE, 0, pack_body(tree)))
     while (frame := link.receive()).kind == Kind.FOUND:
-        yield unpack_body(frame.body, Nodes)
+        yield unpack_found(frame)
     check(frame, name)
 
 
@@ -205,7 +207,7 @@ class _Getting:
     def _list_round(self, link: PlainChannel) -> bool:
         """What the gateway finds now, for it has been asked; True when there is more."""
         while (frame := link.receive()).kind == Kind.FOUND:
-            self.intake.found(unpack_body(frame.body, Nodes))
+            self.intake.found(unpack_found(frame))
             if self.intake.stock.is_stopped:
                 return False
         check(frame, GET_NAME)

@@ -16,6 +16,7 @@ from pynet_core.errors import LinkError, RemoteProtocolError, SubroutineError
 from pynet_core.exchange import check
 from pynet_core.transfer.asking import StrPath
 from pynet_core.transfer.carriers import FIRST_PAIRS, Carriers, Pair, PairTuner, run
+from pynet_core.transfer.found import send_round
 from pynet_core.transfer.jail import PathRefused, Roots
 from pynet_core.transfer.limit import Limit
 from pynet_core.transfer.messages import FILE, FOLDER, LINK, Join, Missed, Node, Report, Store, Tree
@@ -25,7 +26,7 @@ from pynet_core.transfer.plan import as_text
 from pynet_core.transfer.sender import Sender
 from pynet_core.transfer.shelf import Shelf
 from pynet_core.transfer.tree_asking import cancelled, failed, interrupted
-from pynet_core.transfer.walk import Walk, node, send_round, shown, split_source
+from pynet_core.transfer.walk import Walk, node, shown, split_source
 from pynet_core.wire import Frame, Kind, pack_body, unpack_body
 
 PUT_NAME: Final = "put_files"
@@ -147,7 +148,7 @@ class Putting:
 
     def _list_on(self, link: PlainChannel, end: Kind) -> None:
         """Some of the tree; where there is more, the gateway asks for it when it has room."""
-        more = send_round(link, self._finding)
+        more = send_round(link, self._finding, dense=self._options.compress != "never")
         self.is_listed = not more
         link.send(Frame(end, int(more)))
 

@@ -10,21 +10,15 @@ from collections.abc import Generator, Iterator
 from itertools import islice
 from typing import Final
 
-from pynet_core.transfer.compression import CODECS
-from pynet_core.transfer.digest import HASHERS
-from pynet_core.transfer.frames import LIST_FRAME_BYTES, Link
 from pynet_core.transfer.jail import DIRECTORY, OPEN_FLAGS, PART_SUFFIX, PathRefused, Roots
-from pynet_core.transfer.messages import FILE, FOLDER, LINK, MAX_PATH_BYTES, Missed, Node, Nodes, Tree
+from pynet_core.transfer.messages import FILE, FOLDER, LINK, MAX_PATH_BYTES, Missed, Node, Tree
 from pynet_core.transfer.options import FileKind, Found, Select
 from pynet_core.transfer.pattern import Pattern
 from pynet_core.transfer.plan import as_text, joined
 from pynet_core.transfer.shelf import Shelf
-from pynet_core.wire import Frame, Kind, pack_body
 
-FIRST_FRAME_BYTES: Final = 2 * 1024  # fits the first packets of a connection: then others bring already
 SORTED_AT_A_TIME: Final = 10_000  # names of one folder: a million of them must not be in memory
 _NAMES: Final = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()  # os.fsencode is slower
-ROUND_THINGS: Final = 8192  # of a list that rests: what its receiver holds of it when it alone brings
 _FAR_NS: Final = 2**63
 _KINDS: Final[tuple[FileKind, ...]] = ("file", "folder", "link")
 
@@ -219,45 +213,6 @@ class Walk:
 
     def _is_wanted(self, one: Node) -> bool:
         return self._select is None or self._select(shown(one))
-
-
-def send_found(link: Link, found: Iterator[tuple[bytes, Node | Missed]]) -> None:
-    """A list of a tree, while it is being made."""
-    base, nodes, missed, size = b"", list[Node](), list[Missed](), 0
-    enough = FIRST_FRAME_BYTES
-    for now, one in found:
-        if size >= enough or now != base:
-            if nodes or missed:
-                body = pack_body(_nodes(base, nodes, missed))
-                link.send(Frame(Kind.FOUND, 0, body))
-                enough = min(2 * enough, LIST_FRAME_BYTES)
-            base, nodes, missed, size = now, [], [], 0
-        if isinstance(one, Node):
-            nodes.append(one)
-            size += len(one.path) + len(one.target) + 48
-        else:
-            missed.append(one)
-            size += len(one.path) + len(one.reason) + 48
-    body = pack_body(_nodes(base, nodes, missed))
-    link.send(Frame(Kind.FOUND, 0, body))
-
-
-def send_round(link: Link, found: Iterator[tuple[bytes, Node | Missed]]) -> bool:
-    """As `send_found`, some of it; True when there is more, for which the list rests."""
-    count = 0
-
-    def some() -> Iterator[tuple[bytes, Node | Missed]]:
-        nonlocal count
-        for one in islice(found, ROUND_THINGS):
-            count += 1
-            yield one
-
-    send_found(link, some())
-    return count == ROUND_THINGS
-
-
-def _nodes(base: bytes, nodes: list[Node], missed: list[Missed]) -> Nodes:
-    return Nodes(base=base, digests=list(HASHERS), codecs=list(CODECS), nodes=nodes, missed=missed)
 
 
 def _name(entry: os.DirEntry[str]) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 
+import pytest
+
+from pynet_core.errors import RemoteProtocolError
+from pynet_core.transfer.found import FIRST_FRAME_BYTES, send_found, unpack_found
 from pynet_core.transfer.frames import LIST_FRAME_BYTES
 from pynet_core.transfer.messages import FILE, Missed, Node, Nodes
-from pynet_core.transfer.walk import FIRST_FRAME_BYTES, send_found
-from pynet_core.wire import Frame, Kind, unpack_body
+from pynet_core.wire import Frame, Kind, pack_body
 
 NODES = [
     Node(b"folder/file %d" % number, FILE, 4096, 1 << 60, 1 << 60, number, 0o644) for number in range(5000)
@@ -46,9 +50,34 @@ def test_the_first_of_a_list_leaves_soon_and_the_rest_in_large_frames() -> None:
     assert max(sizes) < 2 * LIST_FRAME_BYTES
 
 
-def test_all_that_was_found_is_in_the_list_in_order() -> None:
+@pytest.mark.parametrize("dense", [False, True])
+def test_all_that_was_found_is_in_the_list_in_order(dense: bool) -> None:
     link = Sent()
-    send_found(link, link.found())
+    send_found(link, link.found(), dense=dense)
     assert {frame.kind for frame in link.frames} == {Kind.FOUND}
-    listed = [node for frame in link.frames for node in unpack_body(frame.body, Nodes).nodes]
+    listed = [node for frame in link.frames for node in unpack_found(frame).nodes]
     assert listed == NODES
+
+
+def test_a_dense_list_is_less_than_half_as_long() -> None:
+    plain, dense = Sent(), Sent()
+    send_found(plain, plain.found())
+    send_found(dense, dense.found(), dense=True)
+    assert sum(len(frame.body) for frame in dense.frames) < sum(len(frame.body) for frame in plain.frames) / 2
+
+
+@pytest.mark.parametrize(
+    ("body", "ident"),
+    [
+        (zlib.compress(bytes(10_000_000)), 10_000_000),  # a bomb that says so
+        (zlib.compress(bytes(10_000_000)), 1000),  # and one that does not
+        (zlib.compress(pack_body(Nodes(base=b"", digests=[]))), 1),
+        (zlib.compress(pack_body(Nodes(base=b"", digests=[]))), -1),
+        (pack_body(Nodes(base=b"", digests=[])), 100),
+        (zlib.compress(b"no list"), 7),
+        (b"", 7),
+    ],
+)
+def test_what_stands_for_no_list_or_for_another_size_breaks_the_format(body: bytes, ident: int) -> None:
+    with pytest.raises(RemoteProtocolError):
+        unpack_found(Frame(Kind.FOUND, ident, body))

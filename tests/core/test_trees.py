@@ -15,7 +15,7 @@ import pytest
 from pynet_core.controller import Controller
 from pynet_core.errors import FilesCancelled, FilesError, FilesInterrupted, SubroutineError
 from pynet_core.gateway import Gateway
-from pynet_core.transfer import intake, walk
+from pynet_core.transfer import found, intake
 from pynet_core.transfer.messages import Node
 from pynet_core.transfer.options import Found, Moved, Options, TreeProgress, miss
 from pynet_core.transfer.stock import Stock
@@ -275,7 +275,7 @@ def test_the_list_rests_while_much_waits_and_nobody_else_brings(
             most = max(most, self._waiting)
 
     monkeypatch.setattr(intake, "Stock", lambda: Watched(200))
-    monkeypatch.setattr(walk, "ROUND_THINGS", 300)
+    monkeypatch.setattr(found, "ROUND_THINGS", 300)
     if way == "down":
         moved = controller.get_files(f"{tmp_path}/tree/", tmp_path / "down", pairs=pairs)
     else:
