@@ -153,7 +153,7 @@ def _writer_of(pattern: str) -> Write:
     """
     try:
         is_same = pattern.format(n=1, ident=1) == pattern.format(n=2, ident=2)
-    except (LookupError, ValueError, AttributeError) as exc:
+    except (LookupError, ValueError, AttributeError, TypeError, MemoryError) as exc:
         raise click.UsageError(f"--files {pattern!r}: it may have {{n}} and {{ident}}: {exc!r}") from exc
     if is_same:
         raise click.UsageError(f"--files {pattern!r} is one name for all; put {{n}} into it, or {{ident}}")

@@ -145,9 +145,18 @@ class Drawing:
                 self.crew.put(Task(share.number, share))
                 self.given += 1
             while (item := self._take()) is not None:
-                yield item
+                if isinstance(item, tuple):
+                    yield item
+                elif self.return_errors:
+                    yield item  # type: ignore[misc]  # as Results.with_errors says
+                else:
+                    try:
+                        raise item
+                    finally:
+                        del item  # as in Calls
 
-    def _take(self) -> tuple[int, bytes] | None:
+    def _take(self) -> tuple[int, bytes] | Exception | None:
+        """The next item, or what has ended a share; None when that was all, or the work has been stopped."""
         with self.crew.lock:
             while not self.crew.stopping.is_set():
                 item = self._shares.take()

@@ -51,7 +51,7 @@ class Results(Generic[_Result]):
         return SwarmProgress(work.given, self._taken, work.failed, work.crew.repeated)
 
     def with_errors(self) -> Results[_Result | Exception]:
-        """The same, but a call that fails gives its exception at its place, and the others go on."""
+        """The same, but a call or share that fails gives its exception at its place; the others go on."""
         self._work.return_errors = True
         return cast("Results[_Result | Exception]", self)
 

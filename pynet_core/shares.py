@@ -36,14 +36,10 @@ class Share:
             )
         return True
 
-    def check(self) -> None:
-        """Raises, once, what has ended it."""
+    def take_error(self) -> Exception | None:
+        """What has ended it, once."""
         error, self.error = self.error, None
-        try:
-            if error is not None:
-                raise error
-        finally:
-            del error  # it refers to this frame
+        return error
 
     def put(self, ident: int, body: bytes) -> None:
         """One has come."""
@@ -64,31 +60,26 @@ class Shares:
         """All have ended, and all their items have been taken."""
         return all(share.is_over and not share.items for share in self.shares)
 
-    def take(self) -> tuple[int, bytes] | None:
-        """The next item; None when it has not come yet, or none will.
-
-        Raises:
-            Exception: What has ended a share, behind its items.
-        """
+    def take(self) -> tuple[int, bytes] | Exception | None:
+        """The next item, or what has ended a share, behind its items; None when neither has come, or will."""
         if not self._ordered:
             return self._take_any()
         first: Share | None = None
         for share in self.shares:
             if not share.items:
-                share.check()
+                if error := share.take_error():
+                    return error
                 if not share.is_over:
                     return None  # its next may be the one
             elif first is None or share.items[0][0] < first.items[0][0]:
                 first = share
         return None if first is None else first.items.popleft()
 
-    def _take_any(self) -> tuple[int, bytes] | None:
+    def _take_any(self) -> tuple[int, bytes] | Exception | None:
         count = len(self.shares)
         for step in range(count):
             share = self.shares[(self._turn + step) % count]
             if share.items:
                 self._turn = (share.number + 1) % count
                 return share.items.popleft()
-        for share in self.shares:
-            share.check()
-        return None
+        return next(filter(None, (share.take_error() for share in self.shares)), None)

@@ -174,7 +174,7 @@ class Swarm:
         until the end or until it returns False.
 
         Raises, while the items are drawn:
-            SubroutineError: A generator failed, behind the items of its share.
+            SubroutineError: A generator failed, behind the items of its share; that ends it as in `map`.
             OutOfOrder: The idents of a share do not rise.
             LinkError: Every pair is lost, or nobody can take a share over.
             LocalProtocolError: The swarm is at work on something else.

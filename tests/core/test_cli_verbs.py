@@ -313,7 +313,7 @@ def test_stream_writes_each_item_into_a_file_of_its_own(port: int, tmp_path: Pat
     }
 
 
-@pytest.mark.parametrize("pattern", ["one-for-all", "{x}", "{", "{n.y}", ""])
+@pytest.mark.parametrize("pattern", ["one-for-all", "{x}", "{", "{n.y}", "{n[0]}", ""])
 def test_a_pattern_that_names_no_files_is_wrong_use(port: int, pattern: str) -> None:
     result = types("stream", f"localhost:{port}", "count_to", 3, "--files", pattern)
     assert result.exit_code == 2

@@ -217,6 +217,27 @@ def test_a_failing_share_raises_behind_its_items(gateway: Gateway, swarm: Swarm)
     assert no_swarm_threads()
 
 
+@pytest.mark.parametrize("ordered", [True, False])
+def test_with_errors_a_failing_share_gives_its_error_behind_its_items_and_the_others_go_on(
+    gateway: Gateway, swarm: Swarm, ordered: bool
+) -> None:
+    def failing(share: int, shares: int) -> Iterator[tuple[int, bytes]]:
+        for number in range(share, 40, shares):
+            if number == 21:  # of share 1
+                raise ValueError("twenty-one")
+            yield number, b""
+
+    gateway.add_subroutine("failing", failing)
+    got = list(swarm.stream("failing", ordered=ordered).with_errors())
+    (error,) = [each for each in got if isinstance(each, Exception)]
+    idents = [each[0] for each in got if isinstance(each, tuple)]
+    assert str(error).endswith("ValueError: twenty-one")
+    assert sorted(idents) == [number for number in range(40) if number % 4 != 1 or number < 21]
+    assert got.index(error) > idents.index(17)
+    if ordered:
+        assert idents == sorted(idents)
+
+
 def test_a_generator_that_takes_no_share_is_told_what_it_lacks(gateway: Gateway, swarm: Swarm) -> None:
     gateway.add_subroutine("count", counting)
     with pytest.raises(SubroutineError, match="TypeError") as caught:
