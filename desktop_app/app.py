@@ -321,6 +321,7 @@ class App(QObject):
         # A simulated car has another port each time, unless somebody has paired with it.
         if not description.simulated or robot.link.known is not None:
             self._know(known)
+            robot.link.known = known  # from now on another key at this address is a warning
         self._show_known()
 
     def _know(self, robot: Robot) -> None:

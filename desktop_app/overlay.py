@@ -44,6 +44,7 @@ MEASURED_WITHIN_S: Final = 0.3  # an odometry older than that is no speed of now
 MARGIN: Final = 12.0
 FRAME: Final = 10.0  # of a stale picture
 NEAR_HEIGHT: Final = 34.0
+NEAR_WIDTH: Final = 112.0  # at most: "0.39 m" in the widest face
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,9 +293,15 @@ def draw_stale_frame(ink: Ink, area: QRectF) -> None:
     ink.hatch(ring, AMBER_FILL, pitch=20, width=7)
 
 
-def draw_stale_plate(ink: Ink, area: QRectF, age_s: float) -> None:
-    plate = QRectF(0, 0, 372, 126)
+def stale_plate(area: QRectF) -> QRectF:
+    """Between what may be near at the sides."""
+    plate = QRectF(0, 0, min(372.0, area.width() - 2 * (MARGIN + NEAR_WIDTH + 8)), 126)
     plate.moveCenter(QPointF(area.center().x(), area.top() + area.height() * 0.4))
+    return plate
+
+
+def draw_stale_plate(ink: Ink, area: QRectF, age_s: float) -> None:
+    plate = stale_plate(area)
     solid = QColor(PLATE_SOLID)
     solid.setAlpha(235)
     ink.plate(plate, solid, AMBER_FILL, radius=8, width=2)

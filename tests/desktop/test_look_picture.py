@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PyQt5.QtCore import QPoint
+from PyQt5.QtCore import QPoint, QRectF
 from PyQt5.QtGui import QImage
 from PyQt5.QtWidgets import QApplication
 
 from desktop_app.lettering import Type
-from desktop_app.overlay import overlay_of
+from desktop_app.overlay import MARGIN, NEAR_WIDTH, overlay_of, stale_plate
 from desktop_app.picture import Picture
-from desktop_app.theme import DARK, LIGHT, MISSING, Look, Palette
+from desktop_app.theme import DARK, LIGHT, MISSING, READOUT, Look, Palette
 from desktop_app.view import Connection, PictureView, View
 from tests.desktop import look_views as views
 from tests.desktop.look_tools import grey_ramp
@@ -167,6 +167,12 @@ def test_a_near_thing_stands_on_the_side_it_is_on(picture: Picture, clock: Clock
     assert places["front_mid_left"].y() < 100
     assert 200 < places["front_mid_left"].x() < 400
     assert places["rear"].y() > 520
+
+
+def test_what_is_near_does_not_cover_the_age_of_a_small_picture(picture: Picture) -> None:
+    area = QRectF(10, 10, 598, 398)  # of 1366 x 768, in its frame
+    assert picture.look.type.fits("0.00 m", READOUT, NEAR_WIDTH - 44, bold=True)
+    assert stale_plate(area).left() > area.left() + MARGIN + NEAR_WIDTH
 
 
 def test_plates_of_one_side_do_not_cover_each_other(picture: Picture, clock: Clock) -> None:

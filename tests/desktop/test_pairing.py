@@ -312,6 +312,20 @@ def test_a_robot_whose_key_is_known_is_not_taken_for_one_with_another(
         qtbot.waitUntil(lambda: not cockpit.window.isVisible(), timeout=SOON_MS)
 
 
+def test_another_key_is_warned_of_in_the_very_session_that_learnt_the_first(
+    qtbot: QtBot, start: Callable[[int], Cockpit], folders: Folders, free_port: int
+) -> None:
+    laptop, rover = Identity.new(), Identity.new()
+    laptop.save(home())
+    TrustStore(home() / TRUST_FILE).add(Trusted("gateway", "rover", rover.certificate))
+    lets_in = TrustStore(devices=[Trusted("driver", "laptop", laptop.certificate)])
+    with FakeRobot(port=free_port, identity=rover, trust=lets_in):
+        cockpit = start(free_port)
+        qtbot.waitUntil(lambda: cockpit.window.view.description is not None, timeout=SOON_MS)
+    with FakeRobot(port=free_port, identity=Identity.new(), trust=lets_in):
+        qtbot.waitUntil(lambda: cockpit.window.view.pairing is Pairing.CHANGED, timeout=SOON_MS)
+
+
 def test_what_was_paired_with_is_remembered_though_its_gateway_is_not_there(
     qtbot: QtBot, start: Callable[[int], Cockpit], stranger: FakeRobot, free_port: int
 ) -> None:
