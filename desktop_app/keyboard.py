@@ -90,12 +90,26 @@ class Keyboard(QObject):
             or sip.isdeleted(self._window)
             or event.type() not in (QEvent.KeyPress, QEvent.KeyRelease)
             or not isinstance(target, QWidget)
-            or target.window() is not self._window
         ):
             return False
+        if target.window() is not self._window:
+            return self._is_of_ours(target.window()) and self._press_in_menu(event)
         if event.type() == QEvent.KeyPress:
             return self._press(event)
         return self._release(event)
+
+    def _is_of_ours(self, other: QWidget) -> bool:
+        """A menu that a field of this window has opened."""
+        owner = other.parentWidget()
+        return owner is not None and owner.window() is self._window
+
+    def _press_in_menu(self, event: QKeyEvent) -> bool:
+        """It has its keys to itself, all but the E-STOP's."""
+        deed = self.keys.deed(event.key(), event.modifiers(), is_typing=self._is_typing())
+        is_stop = deed is Deed.E_STOP and event.type() == QEvent.KeyPress
+        if is_stop and not event.isAutoRepeat():
+            self.asked.emit(deed)
+        return is_stop
 
     def _press(self, event: QKeyEvent) -> bool:
         key = event.key()

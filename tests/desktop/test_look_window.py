@@ -548,6 +548,19 @@ def test_everything_is_reached_by_tab(window: MainWindow) -> None:
         assert wanted in seen
 
 
+def test_the_e_stop_works_over_the_menu_of_a_field(window: MainWindow, told: Told) -> None:
+    window._do(Deed.ROBOTS)
+    window.connect_sheet.field.setFocus()
+    window.connect_sheet.field.setText("rover")
+    menu = window.connect_sheet.field.createStandardContextMenu()
+    menu.popup(window.pos())
+    QTest.keyPress(menu, Qt.Key_Down)
+    assert menu.activeAction() is not None, "its other keys are its own"
+    QTest.keyPress(menu, Qt.Key_F12)
+    assert told("e_stop_pressed")
+    menu.close()
+
+
 def test_tab_stays_off_what_a_sheet_covers(window: MainWindow) -> None:
     window.set_known((KnownRobot(address="10.0.0.7:1857", name="rover-7"),))
     window._do(Deed.ROBOTS)
