@@ -38,8 +38,6 @@ class Flat:
     are kept, permissions not.
     """
 
-    keeps_spoilt = False  # others may have its room
-
     def __init__(self, folder: Folder, *, keeps_parts: bool) -> None:
         self.store = folder
         self.keeps_parts = keeps_parts

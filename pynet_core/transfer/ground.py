@@ -37,8 +37,6 @@ class Ground:
     finds what it had, and refuses to run twice at a time.
     """
 
-    keeps_spoilt = True  # its verified ranges are worth much, and there may be room again
-
     def __init__(self, folder: Folder, key: bytes, *, preserve: bool, fsync: Fsync) -> None:
         """Raises:
         CannotStore: The folder takes no files, or this transfer is running already.

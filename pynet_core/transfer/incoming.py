@@ -13,13 +13,14 @@ from pynet_core.errors import RemoteProtocolError
 from pynet_core.rawfile import Drain
 from pynet_core.transfer.compression import unpacked
 from pynet_core.transfer.digest import DIGEST_BYTES, HASHERS, READ_BYTES, FileHasher, Hasher, digest_of
-from pynet_core.transfer.folder import CannotStore
+from pynet_core.transfer.folder import CannotStore, NoRoom
 from pynet_core.transfer.folders import Folders
 from pynet_core.transfer.frames import Link
 from pynet_core.transfer.intake import Intake
 from pynet_core.transfer.messages import LOST, SAME, Bit, Hole, Node, Packed, Pull, unpack_dense
 from pynet_core.transfer.positions import write_at
-from pynet_core.transfer.stock import MIN_RANGE_BYTES, Large, Pack, Range, Unit
+from pynet_core.transfer.stock import MIN_RANGE_BYTES
+from pynet_core.transfer.units import Large, Pack, Range, Unit
 from pynet_core.wire import Failure, Frame, Kind, pack_body, unpack_body
 
 PULLS: Final = 3  # out at a time, so that the sender never waits; of files barely large so many more
@@ -213,6 +214,7 @@ class Incoming:
         intake, base, digest = self._intake, pack.base, self._intake.digest
         landed: list[Node] = []
         missing: list[tuple[Node, str]] = []
+        roomless: list[tuple[Node, str]] = []
         lost = iter(head.lost)
         at = index = 0
         for node, size in zip(pack.nodes, head.sizes, strict=True):
@@ -230,9 +232,14 @@ class Incoming:
                     intake.same(base, node, self._folders)
                 else:
                     missing.append((node, next(lost)[1]))
+            except NoRoom as exc:
+                roomless.append((node, str(exc)))
             except CannotStore as exc:
                 intake.fail(base, node, str(exc))
         intake.landed(base, landed)
+        if roomless and not intake.stock.try_late(pack, [node for node, _ in roomless]):
+            for node, reason in roomless:
+                intake.fail(base, node, reason)
         if missing and not intake.stock.again(self._pair, pack, [node for node, _ in missing]):
             for node, reason in missing:
                 intake.fail(base, node, reason)

@@ -22,8 +22,9 @@ from pynet_core.transfer.messages import FILE, FOLDER, Node, Nodes
 from pynet_core.transfer.options import MAX_NAMED, Compress, Moved, Select, miss
 from pynet_core.transfer.part import Part
 from pynet_core.transfer.plan import as_text, joined
-from pynet_core.transfer.stock import SMALL_BYTES, Large, Pack, Stock
+from pynet_core.transfer.stock import SMALL_BYTES, Stock
 from pynet_core.transfer.tree_part import gaps_between
+from pynet_core.transfer.units import Large, Pack
 from pynet_core.transfer.walk import shown
 
 Arrived = Callable[[bytes, Node], object]  # base, and what has landed
@@ -279,13 +280,14 @@ class Intake:
             self.fail(large.base, large.node, reason)
 
     def spoil_large(self, large: Large, reason: str) -> None:
-        """No more of this one: it cannot be stored here, or has come corrupted."""
-        self.fail_large(large, reason, keep=self.ground.keeps_spoilt)
+        """No more of this one: it cannot be stored here, or has come corrupted.  Others may have its room."""
+        self.fail_large(large, reason, keep=False)
 
     def end_large(self, large: Large) -> None:
         """It has failed and nobody writes to it: only now its part may be closed."""
         if large.part is not None:
             large.part.abandon(keep=large.keep)
+        self.stock.ended()
 
     def _missed(self, path: str, reason: str, *, wanted: bool) -> None:
         with self._count:

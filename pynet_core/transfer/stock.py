@@ -8,63 +8,16 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from pynet_core.transfer.messages import MAX_PACK_BYTES, MAX_PACK_FILES, Node
+from pynet_core.transfer.units import Large, Pack, Range, Unit, cut
 
 SMALL_BYTES: Final = 256 * 1024  # up to here a file travels whole, in a pack
 PACK_PATH_BYTES: Final = 6 * 1024  # three requests of this fit the kernel's smallest buffers
 HIGH_WATER: Final = 8192  # files that wait; then the list waits, and the memory does not grow
 MIN_RANGE_BYTES: Final = 1024 * 1024
-LAST_RANGE_BYTES: Final = 256 * 1024  # at least, when little is left
-LAST_PACK_BYTES: Final = 64 * 1024  # the same
-
-
-@dataclass(eq=False, slots=True)
-class Pack:
-    """Small files that travel together."""
-
-    base: bytes
-    nodes: list[Node]
-    source: int | None = None  # which alone may bring it; None: any
-    is_again: bool = False  # another source could not
-
-
-@dataclass(eq=False, slots=True)
-class Large:
-    """A file that travels in ranges.
-
-    `claimed` are ranges that an earlier attempt has brought, as (offset,
-    length): they go out first, to be compared.  `part` is the receiver's.
-    """
-
-    base: bytes
-    node: Node
-    claimed: deque[tuple[int, int]] = field(default_factory=deque)
-    gaps: deque[tuple[int, int]] = field(default_factory=deque)  # (offset, end) that nobody has brought
-    source: int | None = None  # which alone may bring it, once one has begun: two might differ unnoticed
-    is_again: bool = False  # another source could not
-    restarts: bool = False  # as soon as nobody writes to it
-    compares: bool = False  # what is claimed stands in the file's place, not in a part
-    out: int = 0  # units
-    is_over: bool = False  # nothing of it goes out any more
-    is_whole: bool = False
-    keep: bool = True  # the part, if it does not become whole
-    part: Any = None
-
-
-@dataclass(eq=False, slots=True)
-class Range:
-    """`length` bytes of a large file from `offset`; `claimed`: they may stand here already."""
-
-    large: Large
-    offset: int
-    length: int
-    claimed: bool
-
-
-Unit = Pack | Range
+LAST_PACK_BYTES: Final = 64 * 1024  # at least, when little is left
 
 
 class Stock:
@@ -86,6 +39,8 @@ class Stock:
         self._packs: deque[Pack] = deque()
         self._open: Pack | None = None  # being filled
         self._open_bytes = self._open_path_bytes = 0
+        self._late: list[Pack] = []  # for when all else is over
+        self._ending = 0  # large files that have failed, and whose parts are still there
         self._large: list[tuple[int, int, Large]] = []  # a heap: -size, serial
         self._serial = 0
         self._out: dict[object, list[Unit]] = {}
@@ -189,7 +144,10 @@ class Stock:
             return None
 
     def done(self, pair: object, unit: Unit) -> bool:
-        """The pair is through with it; True when it was the last of a large file, whole or not."""
+        """The pair is through with it; True when it was the last of a large file.
+
+        If that has failed, `ended` is to be called when its part has been seen to.
+        """
         with self._changed:
             self._out[pair].remove(unit)
             is_last = False
@@ -199,9 +157,16 @@ class Stock:
                 if not (large.is_over or large.out or large.gaps or large.claimed):
                     large.is_over = large.is_whole = True
                 is_last = large.is_over and not large.out and not self._begin_again(large)
+                self._ending += is_last and not large.is_whole
             if self._is_listed:
                 self._changed.notify_all()
             return is_last
+
+    def ended(self) -> None:
+        """The part of a large file that has failed takes no more room than it is to."""
+        with self._changed:
+            self._ending -= 1
+            self._changed.notify_all()
 
     def drop(self, large: Large, *, keep: bool) -> bool:
         """This file has failed: no more of it goes out.  False when that was known."""
@@ -235,6 +200,14 @@ class Stock:
             self._changed.notify_all()
             return True
 
+    def try_late(self, pack: Pack, nodes: list[Node]) -> bool:
+        """These of a pack found no room: once more, when nobody else is using any.  False: that was that."""
+        with self._changed:
+            if pack.is_late:
+                return False
+            self._late.append(Pack(pack.base, nodes, pack.source, is_again=True, is_late=True))
+            return True
+
     def _begin_again(self, large: Large) -> bool:
         """If it is to: nobody has a unit of it any more."""
         if not large.restarts:
@@ -258,7 +231,7 @@ class Stock:
     def give_back(self, pair: object) -> list[Large]:
         """This pair brings nothing more: what it holds is for the others, first of all.
 
-        Returns the large files that had failed and that nobody writes to any more.
+        Returns the large files that had failed and that nobody writes to any more; `ended` for each.
         """
         ended: list[Large] = []
         with self._changed:
@@ -278,6 +251,7 @@ class Stock:
                     self._push(large)
                 elif not large.out and not self._begin_again(large):
                     ended.append(large)
+                    self._ending += 1
             if self._sources and self._living(source) is None:
                 self._release(source)
             self._changed.notify_all()
@@ -309,7 +283,8 @@ class Stock:
         heapq.heappush(self._large, (-large.node.size, self._serial, large))
 
     def _has_work(self) -> bool:
-        return bool(self._packs or self._open or any(not large.is_over for _, _, large in self._large))
+        packs = self._packs or self._open or self._late
+        return bool(packs) or any(not large.is_over for _, _, large in self._large)
 
     def _next(self, pair: object, takes_open: bool, range_bytes: int) -> Unit | None:
         others_pack = any(
@@ -320,6 +295,7 @@ class Stock:
             (None if others_pack else self._next_pack(takes_open, source))
             or self._next_range(range_bytes, source)
             or (self._next_pack(takes_open, source) if others_pack else None)
+            or self._next_late(source)
         )
 
     def _next_pack(self, takes_open: bool, source: int) -> Pack | None:
@@ -336,6 +312,14 @@ class Stock:
         self._took(len(pack.nodes))
         return pack
 
+    def _next_late(self, source: int) -> Pack | None:
+        if not self._is_listed or self._ending or any(self._out.values()):
+            return None
+        self._packs.extend(self._late)
+        self._waiting += sum(len(pack.nodes) for pack in self._late)
+        self._late.clear()
+        return self._next_pack(takes_open=False, source=source)
+
     def _halved(self, pack: Pack) -> Pack | None:
         """Of one of the last packs some files, and the rest stays; None when it is small.
 
@@ -347,7 +331,7 @@ class Stock:
         count = bisect.bisect_left(ends, wanted) + 1
         if len(self._out) < 2 or ends[-1] < wanted + wanted // 2 or count >= len(ends):
             return None
-        first = Pack(pack.base, pack.nodes[:count], pack.source, pack.is_again)
+        first = Pack(pack.base, pack.nodes[:count], pack.source, pack.is_again, pack.is_late)
         del pack.nodes[:count]
         return first
 
@@ -367,7 +351,7 @@ class Stock:
                 continue
             # In the end pieces get smaller, so that no pair has much to bring while others have nothing.
             sharers = len(self._out) if len(self._large) == 1 and self._is_listed else 1
-            unit = None if large.is_over else _cut(large, range_bytes, sharers)
+            unit = None if large.is_over else cut(large, range_bytes, sharers)
             if large.is_over or not (large.gaps or large.claimed):
                 heapq.heappop(self._large)
                 self._took(1)
@@ -377,19 +361,3 @@ class Stock:
             unit.large.source = source
             unit.large.out += 1
         return unit
-
-
-def _cut(large: Large, range_bytes: int, sharers: int) -> Range | None:
-    if large.claimed:
-        return Range(large, *large.claimed.popleft(), claimed=True)
-    if not large.gaps:
-        return None
-    if sharers > 2:
-        left = sum(end - offset for offset, end in large.gaps)
-        range_bytes = max(LAST_RANGE_BYTES, min(range_bytes, left // (2 * sharers)))
-    offset, end = large.gaps.popleft()
-    length = end - offset
-    if length > range_bytes + range_bytes // 2:  # no crumb is left for the end
-        length = range_bytes
-        large.gaps.appendleft((offset + length, end))
-    return Range(large, offset, length, claimed=False)

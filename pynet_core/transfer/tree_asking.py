@@ -323,10 +323,11 @@ def _ended(carriers: Carriers, intake: Intake, *, is_cancelled: bool) -> Moved:
     elif is_cancelled:
         raise cancelled(moved)
     for problem in carriers.problems:
-        if is_done and isinstance(problem, PynetError):  # of several gateways one is of no use
-            _log.warning("a pair has failed, the others have brought all: %s", problem)
-        elif problem not in lost:
+        if problem in lost:
+            continue
+        if not (is_done and isinstance(problem, PynetError)):
             raise problem
+        _log.warning("a pair has failed, the others have brought all: %s", problem)
     if not is_done:
         raise interrupted(moved) from (lost[0] if lost else None)
     _log.info(

@@ -13,17 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pynet_core.transfer.messages import FILE, MAX_PACK_BYTES, MAX_PACK_FILES, Node
-from pynet_core.transfer.stock import (
-    LAST_PACK_BYTES,
-    MIN_RANGE_BYTES,
-    SMALL_BYTES,
-    Large,
-    Pack,
-    Range,
-    Stock,
-    Unit,
-)
+from pynet_core.transfer.stock import LAST_PACK_BYTES, MIN_RANGE_BYTES, SMALL_BYTES, Stock
 from pynet_core.transfer.tree_part import gaps_between
+from pynet_core.transfer.units import Large, Pack, Range, Unit
 
 BASE = b"/base"
 MB = 1 << 20
@@ -323,6 +315,28 @@ def test_what_a_dead_pair_held_of_a_dropped_file_ends_it_too() -> None:
     stock.take("pair", wait=False)
     stock.drop(one, keep=False)
     assert stock.give_back("pair") == [one]
+
+
+def test_what_found_no_room_is_tried_once_more_when_nobody_takes_any() -> None:
+    big = large("big", MB)
+    stock = stock_of(node("small"), big)
+    stock.enter("pair")
+    stock.enter("other")
+    pack, piece = stock.take("pair", wait=False), stock.take("other", wait=False)
+    assert isinstance(pack, Pack)
+    assert piece is not None
+    assert stock.try_late(pack, pack.nodes)
+    stock.done("pair", pack)
+    assert stock.take("pair", wait=False) is None, "the other one is still writing"
+    stock.drop(big, keep=False)
+    assert stock.done("other", piece)
+    assert stock.take("pair", wait=False) is None, "what it has written is still there"
+    stock.ended()
+    again = stock.take("pair", wait=False)
+    assert isinstance(again, Pack)
+    assert not stock.try_late(again, again.nodes)
+    stock.done("pair", again)
+    assert stock.is_done()
 
 
 @settings(max_examples=60)
