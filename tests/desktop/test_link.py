@@ -141,7 +141,7 @@ def test_a_robot_that_vanishes_is_lost_and_back_within_a_second_of_its_return(qt
         qtbot.waitUntil(lambda: link.connection is Connection.UP, timeout=SOON_MS)
         took_s = time.monotonic() - begun_s
         qtbot.waitUntil(lambda: "Link is back. Disarmed: press Enter to arm." in rig.texts(), timeout=SOON_MS)
-        assert took_s < 2.0  # 0.6 s on an idle machine
+        assert took_s < 4.0, "0.6 s where nothing else runs"
         link.close()
         qtbot.waitUntil(lambda: not link._thread.is_alive(), timeout=SOON_MS)
 

@@ -63,8 +63,9 @@ def test_it_comes_out_of_the_loudspeaker_and_the_newest_cuts_off_the_older(
     speaker = Speaker(told.append)
     try:
         begun_s = time.monotonic()
-        speaker.play(Alarm.LINK_LOST)
-        assert time.monotonic() - begun_s < 0.5
+        for _ in range(10):
+            speaker.play(Alarm.LINK_LOST)
+        assert time.monotonic() - begun_s < 5 * Alarm.LINK_LOST.duration_s, "it waited for its end"
         wanted = samples(Alarm.LINK_LOST)[:4000]
         while wanted not in (out.read_bytes() if out.exists() else b""):
             assert time.monotonic() - begun_s < SOON_S, told
