@@ -75,7 +75,8 @@ class RobotChip(Instrument[ChipContent]):
             else self.look.type.wrap(name, AXIS, room, bold=True)
         )
         if len(lines) > 2:
-            lines = [lines[0], ink.shorten(" ".join(lines[1:]), AXIS, room, bold=True)]
+            rest = " ".join(name.split()).removeprefix(lines[0]).lstrip()
+            lines = [lines[0], ink.shorten(rest, AXIS, room, bold=True)]
         size, y = (BODY, middle + 5) if len(lines) == 1 else (AXIS, middle - 3)
         for line in lines:
             ink.text(left, y, line, size, color, bold=True, room=room)

@@ -187,7 +187,8 @@ class Sheets(Ground):
         room = self._frame.width() - 2 * EDGE - self._close.design_width() - 16
         ink.text(x, y + 49, self.body.title, BANNER, palette.text, bold=True, room=room)
         tone = getattr(palette, self.body.under_tone)
-        ink.text(x, y + 73, self.body.under, BODY, tone, room=room)
+        under = ink.shorten(self.body.under, BODY, room)  # names that others chose stand in it
+        ink.text(x, y + 73, under, BODY, tone, room=room)
         painter.restore()
         self.drawn = tuple(ink.drawn)
 

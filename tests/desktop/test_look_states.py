@@ -159,6 +159,17 @@ def test_a_hostile_robot_cannot_write_over_the_window(qtbot: Any) -> None:
         window = make_window(qtbot, size)
         show(window, hostile)
         assert [fault for fault in faults(window) if "elided" not in fault] == []
+        window._do(Deed.TAKE)
+        window.grab()
+        assert [fault for fault in faults(window) if "elided" not in fault] == []
+
+
+def test_a_long_name_keeps_its_letters_in_the_compact_chip(qtbot: Any) -> None:
+    window = make_window(qtbot, "compact")
+    name = "rovernumberfortysevenintheverylastbasement"
+    show(window, replace(views.ARMED, robot_name=name))
+    first, second = (text.text for text in window.bar.chip.drawn)
+    assert name.startswith((first + second).rstrip("…"))
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
