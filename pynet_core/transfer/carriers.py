@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from pynet_core.channel import PlainChannel
-from pynet_core.errors import LinkError, PoolFull
+from pynet_core.errors import LinkClosed, LinkError, PoolFull
 from pynet_core.redial import pauses
 
 _log = logging.getLogger(__name__)
@@ -22,6 +22,7 @@ STEP_S: Final = 0.4  # a rate is measured for so long, and on a long way
 STEP_OPENINGS: Final = 8  # for so many times what a pair takes to open: each starts slowly
 GAIN: Final = 1.15  # another pair must be worth that much
 MOST_LOSSES: Final = 5  # of a pair, one soon after the other: then it stays lost
+AT_ONCE: Final = 2  # opened beside the first: of one address a gateway lets four in that are not proven yet
 LOOK_S: Final = 0.05  # whether it is still wanted
 STEADY_S: Final = 5.0  # a pair that has held so long has come back to stay
 
@@ -96,7 +97,7 @@ class Carriers:
         self._clients: list[Pair] = []
         self._threads: list[threading.Thread] = []
         self._numbers = itertools.count(1)
-        self._running = 0
+        self._running = self._opening = 0
         self._dismissed = False
         self._over = threading.Event()
         self.problems: list[BaseException] = []  # that pairs have ended with, in order
@@ -153,6 +154,8 @@ class Carriers:
     def _run(self, client: Pair | None, number: int) -> None:
         try:
             client = client or self._open(number)
+            if client is None:
+                return
             with self._changed:
                 self._clients.append(client)
             try:
@@ -173,16 +176,40 @@ class Carriers:
                 self._running -= 1
                 self._changed.notify_all()
 
-    def _open(self, number: int) -> Pair:
-        began_s = time.monotonic()
-        client = self._open_pair(number)
-        self.opening_s = time.monotonic() - began_s
-        return client
+    def _open(self, number: int) -> Pair | None:
+        """None when nobody wants it any more.
+
+        A gateway closes those that are too many at once; they come again.
+        """
+        waits = pauses()
+        for tries in itertools.count(1):
+            with self._changed:
+                self._changed.wait_for(lambda: self._opening < AT_ONCE or self._is_over())
+                if self._is_over():
+                    return None
+                self._opening += 1
+            began_s = time.monotonic()
+            try:
+                client = self._open_pair(number)
+                self.opening_s = time.monotonic() - began_s
+                return client
+            except LinkClosed:
+                if tries > MOST_LOSSES:
+                    raise
+            finally:
+                with self._changed:
+                    self._opening -= 1
+                    self._changed.notify_all()
+            self._over.wait(next(waits))
+        raise AssertionError("counting never ends")
+
+    def _is_over(self) -> bool:
+        return self._dismissed or self._over.is_set()
 
     def _awaited_work(self) -> Work | None:
         """None when there will be none."""
         with self._changed:
-            self._changed.wait_for(lambda: self._work or self._dismissed or self._over.is_set())
+            self._changed.wait_for(lambda: self._work or self._is_over())
             return self._work
 
     def _carry(self, work: Work, client: Pair, number: int) -> None:
