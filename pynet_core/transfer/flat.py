@@ -38,6 +38,9 @@ class Flat:
     are kept, permissions not.
     """
 
+    folds = False  # it looks itself, when a file takes its name
+    before = None
+
     def __init__(self, folder: Folder, *, keeps_parts: bool) -> None:
         self.store = folder
         self.keeps_parts = keeps_parts
@@ -55,6 +58,10 @@ class Flat:
         raise PathRefused("is no regular file")
 
     link = folder
+
+    def is_own(self, path: bytes) -> bool:
+        """Nothing: it has no staging folder."""
+        return False
 
     def present(self, path: bytes, folders: Folders) -> os.stat_result | None:
         """What has this name here already, itself.

@@ -29,6 +29,10 @@ _HERE: Final = "cannot be stored here"
 Fsync = Literal["none", "end", "each"]
 
 
+def staging_name(key: bytes) -> str:
+    return f".{hashlib.sha256(key).hexdigest()[:16]}{PART_SUFFIX}"
+
+
 class Ground:
     """A folder on this machine in which a tree is being built, and which it closes.  Any thread; close it.
 
@@ -49,11 +53,15 @@ class Ground:
         self.fresh: set[bytes] = set()  # folders that we have made: nothing of interest is in them
         self._attributes: list[tuple[bytes, int, int]] = []  # of folders: path, mode, mtime_ns
         self._lock = threading.Lock()
-        self._staging_name = f".{hashlib.sha256(key).hexdigest()[:16]}{PART_SUFFIX}"
+        self._staging_name = staging_name(key)
+        self.folds = False  # `a` and `A` are one name here
         self.has_parts = False  # an earlier attempt has left something
         try:
             with storing(f"cannot use the folder {str(folder.path)!r}"):
+                self.before = os.fstat(self.fd)
                 self.staging = self._open_staging()
+                with contextlib.suppress(FileNotFoundError):  # to file systems where it is not, A is a
+                    self.folds = bool(os.stat(self._staging_name.upper(), dir_fd=self.fd))
         except BaseException:
             folder.close()
             raise
@@ -87,6 +95,10 @@ class Ground:
         except FileNotFoundError:
             return False
         return os.path.samestat(there, os.fstat(fd))
+
+    def is_own(self, path: bytes) -> bool:
+        """A path that ends with the name of the staging folder."""
+        return path.endswith(b"/" + self._staging_name.encode())
 
     def folder(self, node: Node, folders: Folders) -> None:
         """Make it; its time and permissions come at the end.

@@ -7,10 +7,11 @@ import os
 import stat
 import threading
 import time
+import unicodedata
 from collections import deque
 from collections.abc import Callable
 
-from pynet_core.errors import RemoteProtocolError
+from pynet_core.errors import PynetError, RemoteProtocolError
 from pynet_core.transfer.compression import Advisor
 from pynet_core.transfer.digest import agree, digest_at
 from pynet_core.transfer.folder import CannotStore, storing
@@ -28,6 +29,14 @@ from pynet_core.transfer.units import Large, Pack
 from pynet_core.transfer.walk import shown
 
 Arrived = Callable[[bytes, Node], object]  # base, and what has landed
+
+
+class WithinItself(PynetError):
+    """A tree that holds the folder it is to land in; says which."""
+
+
+def within_itself(path: bytes) -> WithinItself:
+    return WithinItself(f"{as_text(path)!r} is where it lands: leave that out, or choose another folder")
 
 
 class Intake:
@@ -74,6 +83,8 @@ class Intake:
         self._moves = moves
         self._select = select
         self._unselected = b""  # a folder that is not wanted, with its slash
+        self._here = b""  # the full path of what may be the folder that it lands in, found in the tree
+        self._names: dict[str, bytes] = {}  # where `a` and `A` are one name
         self._lister = Folders(ground)
         self._count = threading.Lock()
         self._began_s = time.monotonic()
@@ -89,14 +100,13 @@ class Intake:
 
         Raises:
             RemoteProtocolError: It knows no digest that we know.
+            WithinItself: The tree holds the folder that it lands in.
         """
         digest = agree(nodes.digests)
         if digest is None:
             raise RemoteProtocolError("peer lists files without a digest that we know")
         self.digest = digest
         self.advisor.agree(nodes.codecs)
-        for one in nodes.missed:
-            self._missed(as_text(one.path), one.reason, wanted=one.wanted)
         small: list[Node] = []
         for node in nodes.nodes:
             if self.stock.is_stopped:
@@ -107,6 +117,10 @@ class Intake:
             except (CannotStore, PathRefused) as exc:
                 self._missed(as_text(joined(nodes.base, node.path)), str(exc), wanted=True)
 
+        for one in nodes.missed:
+            if self._here and one.path.startswith(self._here) and self.ground.is_own(one.path):
+                raise within_itself(self._here)
+            self._missed(as_text(one.path), one.reason, wanted=one.wanted)
         self.stock.add_small(nodes.base, small)
 
     def end_of_list(self) -> None:
@@ -119,9 +133,17 @@ class Intake:
         check_path(node.path)
         if self._select is not None and not self._is_selected(node):
             return False
+        if self.ground.folds and node.kind != FOLDER:
+            name = unicodedata.normalize("NFC", as_text(node.path)).casefold()
+            if (first := self._names.setdefault(name, node.path)) != node.path:
+                raise CannotStore(f"has a name that is one with {as_text(first)!r} here")
         if node.kind == FILE:
             return self._judge_file(base, node)
         if node.kind == FOLDER:
+            if (before := self.ground.before) and node.inode == before.st_ino:
+                self._here = joined(base, node.path)
+                if node.ctime_ns == before.st_ctime_ns:  # listed before we have touched it
+                    raise within_itself(self._here)
             self.ground.folder(node, self._lister)
             self.moved.folders += 1
         elif not self._links:

@@ -17,6 +17,8 @@ from pynet_core.exchange import check
 from pynet_core.transfer.asking import StrPath
 from pynet_core.transfer.carriers import FIRST_PAIRS, Carriers, Pair, PairTuner, run
 from pynet_core.transfer.found import send_round
+from pynet_core.transfer.ground import staging_name
+from pynet_core.transfer.intake import within_itself
 from pynet_core.transfer.jail import PathRefused, Roots
 from pynet_core.transfer.limit import Limit
 from pynet_core.transfer.messages import FILE, FOLDER, LINK, Join, Missed, Node, Report, Store, Tree
@@ -87,6 +89,7 @@ class Putting:
             compress=options.compress,
             moves=options.delete_source,
         )
+        self._staging = b"/" + staging_name(b"put\0" + self._store.key).encode()
         self.movables = Movables()
         self.limit = Limit(options.limit_bytes_per_s)
         self._tops = [split_source(source, self._roots) for source in tree.sources]
@@ -156,6 +159,8 @@ class Putting:
         with contextlib.closing(Walk(self._tree, self._roots, self._options.select).run()) as walk:
             for base, one in walk:
                 if isinstance(one, Missed):
+                    if one.path.endswith(self._staging) and one.path != base.rstrip(b"/") + self._staging:
+                        raise within_itself(one.path.removesuffix(self._staging))
                     with self._lock:
                         miss(self.moved, as_text(one.path), one.reason, wanted=one.wanted)
                     continue

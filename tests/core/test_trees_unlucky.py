@@ -15,13 +15,17 @@ from typing import Any
 import pytest
 
 from pynet_core.controller import Controller
-from pynet_core.errors import FilesError
-from pynet_core.transfer.messages import FILE, Node
+from pynet_core.errors import FilesError, PynetError
+from pynet_core.transfer.digest import HASHERS
+from pynet_core.transfer.folder import Folder
+from pynet_core.transfer.ground import Ground
+from pynet_core.transfer.intake import Intake
+from pynet_core.transfer.messages import FILE, Node, Nodes
 from pynet_core.transfer.options import Options, TreeProgress
 from pynet_core.transfer.tree_part import JOURNAL, claims_of, staged_name
 from pynet_core.wire import Frame, Kind
 from tests.core.file_place import Place, make, place_in
-from tests.core.loopback import FakeGateway
+from tests.core.loopback import FakeGateway, serving
 
 MOVE = Options(delete_source=True)
 
@@ -248,3 +252,31 @@ def test_what_stands_here_and_cannot_be_read_is_fetched_again(
     assert controller.get_files(f"{place.source}/", place.down, options=Options(checksum=checksum)).files == 1
     monkeypatch.undo()
     assert (place.down / "large").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("way", ["get", "put"])
+def test_a_tree_is_not_copied_into_itself(way: str, place: Place, controller: Controller) -> None:
+    make(place.source, "a", "here/b")
+    within = place.source / "here"
+    with serving(download_dir=str(within)) as gateway, pytest.raises(PynetError, match="is where it lands"):
+        if way == "get":
+            controller.get_files(f"{place.source}/", within)
+        else:
+            Controller(port=gateway.port).put_files(f"{place.source}/")
+    left_out = Options(select=lambda found: found.path != "here")
+    assert controller.get_files(f"{place.source}/", within, options=left_out)
+
+
+def test_where_small_and_capital_are_one_name_the_second_is_told(tmp_path: Path) -> None:
+    ground = Ground(Folder(tmp_path), b"key", preserve=True, fsync="none")
+    assert not ground.folds
+    ground.folds = True  # as on a stick with a FAT
+    intake = Intake(ground)
+    names = ["a", "A", "é", "e\u0301", "b"]
+    nodes = [Node(os.fsencode(name), FILE, 1, 1, 1, number, 0o644) for number, name in enumerate(names)]
+    intake.found(Nodes(base=b"/x", digests=list(HASHERS), nodes=nodes))
+    intake.close()
+    assert intake.moved.failed == {
+        "/x/A": "has a name that is one with 'a' here",
+        "/x/e\u0301": "has a name that is one with 'é' here",
+    }
