@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from typing import Any, Final
+from types import UnionType
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -91,7 +92,7 @@ class GuardianLink:
     `receive` belongs to one thread.
     """
 
-    def __init__(self, sock: socket.socket, receives: Any) -> None:
+    def __init__(self, sock: socket.socket, receives: UnionType) -> None:
         sock.setblocking(False)
         self._sock = sock
         self._encode = msgspec.msgpack.Encoder().encode

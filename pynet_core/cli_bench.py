@@ -6,8 +6,9 @@ import contextlib
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import click
@@ -90,8 +91,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 def ping_rows(client: Client, seconds: float) -> Iterator[Measure]:
     """Pings of several sizes, there and back."""
     for size in PING_BYTES:
-        message = "x" * size
-        yield _timed("ping", size, seconds, lambda message=message: client.ping(message))
+        yield _timed("ping", size, seconds, partial(client.ping, "x" * size))
 
 
 def own_rows(client: Client, seconds: float) -> Iterator[Measure]:
@@ -102,7 +102,7 @@ def own_rows(client: Client, seconds: float) -> Iterator[Measure]:
         yield _streamed(client, size, seconds)
 
 
-def _timed(what: str, size: int, seconds: float, act: Any) -> Measure:
+def _timed(what: str, size: int, seconds: float, act: Callable[[], object]) -> Measure:
     for _ in range(WARM_UP):
         act()
     each_us = []
