@@ -99,6 +99,9 @@ class Streaming(Pair):
         lost, and calls `on_reconnect(reconnection)` before its first item: a
         generator of its own begins anew, and what a shared one has given in
         between is lost.
+
+        Raises:
+            PynetError: The machine has no thread left for it.
         """
 
         def draw(on_item: StreamCallback, stopping: threading.Event) -> None:

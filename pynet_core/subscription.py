@@ -42,6 +42,7 @@ class Subscription:
         callback: OnItem | None,
         on_end: Callable[[BaseException | None], object] | None,
     ) -> None:
+        """Begin; raises PynetError where the machine has no thread left for it."""
         self.name = name
         self.error: BaseException | None = None  # what ended it, when not `stop` or its natural end
         self._pair = pair
@@ -61,7 +62,10 @@ class Subscription:
         self._is_stopping = False  # the same, without a call for each item
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"pynet stream {name}", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as exc:
+            raise PynetError(f"stream {name!r} cannot run now: {exc}") from exc
 
     @property
     def stats(self) -> StreamStats:

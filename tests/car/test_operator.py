@@ -179,13 +179,17 @@ def test_e_stop_takes_no_thread_where_none_is_left(car: FakeCar, monkeypatch: py
             operator.e_stop(timeout_s=0.3)
 
 
-def test_a_link_is_mended_once_there_are_threads_again(car: FakeCar, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["pynet try", "pynet stream status"])
+def test_a_link_is_mended_once_there_are_threads_again(
+    car: FakeCar, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     with Operator(port=car.port) as operator:
+        echo = operator._echoes[0]
         with monkeypatch.context() as patched:
-            without_threads(patched, "pynet try")
-            operator._safety.cut()
-            wait_for(lambda: "no pair can be opened: can't start new thread" in str(operator.link_error))
-        wait_for(lambda: operator.link_error is None and operator._safety.is_up)
+            without_threads(patched, name)
+            echo.cut()
+            wait_for(lambda: "can't start new thread" in str(operator.link_error))
+        wait_for(lambda: operator.link_error is None and echo.is_up)
 
 
 def test_close_disarms_and_gives_the_lease_back_and_ends_every_thread(car: FakeCar) -> None:
