@@ -12,7 +12,7 @@ from typing import Final, Protocol, TypeVar
 from pynet_car.race import RETRY_S
 from pynet_core.client import Client, Pong, Sink
 from pynet_core.controller import PairId
-from pynet_core.errors import LinkClosed, LinkError, PynetError, SubroutineError
+from pynet_core.errors import LinkClosed, LinkError, ProtocolError, PynetError, SubroutineError
 from pynet_core.subscription import Subscription
 
 _log = logging.getLogger(__name__)
@@ -236,7 +236,7 @@ class AskLine(_OnePair):
             self._ping_at_s = now_s
             try:
                 pong = self._use(lambda client: client.ping(""))
-            except LinkError as exc:
+            except PynetError as exc:  # the peer's breaking the wire format too, which costs the pair
                 _log.debug("ping failed: %s", exc)
             else:
                 self._on_pong(pong)
@@ -252,6 +252,6 @@ class AskLine(_OnePair):
                 raise LinkClosed("no link to the car")
             try:
                 return request(self._client)
-            except LinkError:
+            except (LinkError, ProtocolError):
                 self._changed.set()
                 raise
