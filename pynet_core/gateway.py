@@ -297,6 +297,7 @@ class Gateway:
         self.pool.retire(handler)
 
     def _accept(self, listener: socket.socket) -> None:
+        trouble = ""
         while not self._stopping.is_set():
             if not self.pool.room.acquire(timeout=WATCH_PERIOD_S):
                 continue  # newcomers wait in the kernel's backlog until one has said HELLO or run out of time
@@ -307,9 +308,12 @@ class Gateway:
                 if self._stopping.is_set():
                     return
                 # Out of descriptors, or the peer gave up in the backlog: no reason to stop listening.
-                _log.warning("accept failed: %s", exc)
+                if str(exc) != trouble:  # told once: it is tried again twice a second
+                    _log.warning("accept failed: %s", exc)
+                trouble = str(exc)
                 self._stopping.wait(WATCH_PERIOD_S)
                 continue
+            trouble = ""
             ip, port = plain_ip(address[0]), address[1]
             if self.pool.is_crowded(ip):
                 sock.close()

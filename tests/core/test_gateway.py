@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import logging
 import os
@@ -720,6 +721,29 @@ def test_a_gateway_whose_machine_has_no_thread_left_turns_the_peer_away_and_serv
         assert eventually(lambda: "turned away: can't start new thread" in caplog.text)
         controller_of(gateway).get_client().close()
         assert not gateway.pool.unproven
+
+
+def test_a_gateway_without_descriptors_says_so_once_and_takes_the_peer_when_there_are_some(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    accept, refused = socket.socket.accept, threading.Semaphore(0)
+
+    def none_left(listener: socket.socket) -> Any:
+        refused.release()
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with serving() as gateway:
+        controller_of(gateway).get_client().close()
+        monkeypatch.setattr(socket.socket, "accept", none_left)
+        with contextlib.suppress(LinkError):
+            controller_of(gateway).get_client(timeout_s=0.1)  # wakes the accept that runs
+        with contextlib.suppress(LinkError):
+            controller_of(gateway).get_client(timeout_s=1.2)
+        assert refused.acquire(timeout=PATIENCE_S)
+        assert refused.acquire(timeout=PATIENCE_S)
+        monkeypatch.setattr(socket.socket, "accept", accept)
+        controller_of(gateway).get_client().close()
+    assert caplog.text.count("accept failed") == 1
 
 
 @pytest.mark.parametrize("lacking", ["watch", "accept"])
