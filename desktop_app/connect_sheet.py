@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from PyQt5.QtCore import QRectF, Qt, pyqtSignal
 from PyQt5.QtGui import QColor, QKeyEvent
 from PyQt5.QtWidgets import QAbstractButton, QLineEdit, QWidget
@@ -136,7 +138,6 @@ class ConnectSheet(SheetBody):
             self._rows.append((row, forget))
             if robot.address == focused:
                 row.setFocus()
-        QWidget.setTabOrder(self.field, self.go)
 
     def first(self) -> QWidget:
         """The robot used last; who has none yet types."""
@@ -186,6 +187,10 @@ class ConnectSheet(SheetBody):
         return QRectF(4, max(1, len(self._rows)) * (ROW + GAP) + 4, width, 316)
 
     def lay_out(self, width: float) -> None:
+        rows = itertools.chain.from_iterable(self._rows)  # made last, but read first
+        in_order = [*rows, self.field, self.go, self.pair, self.settings, self.help]
+        for one, after in itertools.pairwise(in_order):
+            QWidget.setTabOrder(one, after)
         side = self._side_box()
         rows_width = side.left() - 4 - 28 if self._is_wide(width) else width
         y = 4.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -546,6 +547,16 @@ def test_everything_is_reached_by_tab(window: MainWindow) -> None:
         drive.slider,
     ):
         assert wanted in seen
+
+
+def test_tab_goes_through_the_robots_and_then_to_the_field(window: MainWindow) -> None:
+    window.set_known(tuple(KnownRobot(address=f"10.0.0.{n}:1857") for n in (7, 8)))
+    window._do(Deed.ROBOTS)
+    sheet = window.connect_sheet
+    expected = [*itertools.chain.from_iterable(sheet._rows), sheet.field, sheet.go]
+    for widget in expected:
+        assert window.focusWidget() is widget
+        window.focusNextPrevChild(True)
 
 
 def test_the_e_stop_works_over_the_menu_of_a_field(window: MainWindow, told: Told) -> None:
