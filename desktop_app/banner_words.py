@@ -14,8 +14,8 @@ from desktop_app.icons import Icon
 from desktop_app.keys import Deed
 from desktop_app.view import PICTURE_STALE_S, Connection, Pairing, View
 from pynet_car.messages import State
+from pynet_car.reflex import CREEP_MPS
 
-CREEP_MPS: Final = 0.5  # how fast the guardian lets a human go without a fresh picture
 DRIVES_AT: Final = 0.02  # of throttle: what the guardian takes for neutral is within +-0.02
 FREE_AFTER_S: Final = 2.0  # of silence: the link counts as lost, a FAILSAFE has become DISARMED
 

@@ -30,7 +30,6 @@ class Hands:
     asked: tuple[float, float] | None = None  # throttle, steering
     done: tuple[float, float] | None = None
     limit: float = 1.0
-    can_drive: bool = False
 
 
 def hands_of(view: View) -> Hands:
@@ -39,7 +38,7 @@ def hands_of(view: View) -> Hands:
     drive, status = view.drive, view.status
     asked = (round(drive.throttle, 2), round(drive.steering, 2)) if view.has_lease else None
     done = None if view.is_assumed else (round(status.duty, 2), round(status.steering, 2))
-    return Hands(None if view.is_assumed else asked, done, round(drive.limit, 2), view.has_lease)
+    return Hands(None if view.is_assumed else asked, done, round(drive.limit, 2))
 
 
 def steering_words(value: float) -> str:

@@ -16,11 +16,10 @@ from PyQt5.QtGui import QImage
 
 from desktop_app.announcer import Announcer
 from desktop_app.belief import DropGauge
-from desktop_app.view import PictureView
+from desktop_app.view import PICTURE_STALE_S, PictureView
 from pynet_car.messages import CameraFrame
 from pynet_core.mailbox import Mailbox
 
-STALE_S: Final = 0.5  # an older picture is drawn grey: this is not what the car sees now
 MAX_SIDE_PX: Final = 4096  # a header may claim 65535 x 65535, which would be 17 GB
 RATE_OVER_S: Final = 1.0
 
@@ -120,7 +119,7 @@ class Frames:
         return Picture(image, self._grey_if_stale(image, frame, arrived_s), frame, arrived_s)
 
     def _grey_if_stale(self, image: QImage, frame: CameraFrame, arrived_s: float) -> QImage | None:
-        if self._age_s(frame.captured_ns, arrived_s, time.monotonic()) <= STALE_S:
+        if self._age_s(frame.captured_ns, arrived_s, time.monotonic()) <= PICTURE_STALE_S:
             return None
         return image.convertToFormat(QImage.Format_Grayscale8)
 

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from typing import Final
 
 from desktop_app.actions import Actions
-from desktop_app.frames import STALE_S
 from desktop_app.gamepad import Pad
 from desktop_app.keys import USUAL_KEYS
 from desktop_app.stick_feel import Triggers
 from desktop_app.teleop import Decision, Gate, Teleop
-from desktop_app.view import Focus
+from desktop_app.view import PICTURE_STALE_S, Focus
 
 DISARM_AGAIN_S: Final = 0.25
 
@@ -75,7 +74,7 @@ class Hands:
         if robot is None:
             return Gate()
         age_s = self._picture_age_s(now_s)
-        creeps = age_s is None or age_s > STALE_S  # nobody sees where it goes
+        creeps = age_s is None or age_s > PICTURE_STALE_S  # nobody sees where it goes
         return robot.link.heard.gate(now_s, is_arming=robot.is_arming, creeps=creeps)
 
     def _see_to_disarm(self, reason: str, gate: Gate, robot: Actions | None) -> None:

@@ -121,16 +121,6 @@ def contrast(one: QColor, other: QColor) -> float:
     return (bright + 0.05) / (dark + 0.05)
 
 
-def blend(over: QColor, under: QColor) -> QColor:
-    """What is seen where a translucent colour lies over an opaque one."""
-    alpha = over.alphaF()
-    return QColor.fromRgbF(
-        over.redF() * alpha + under.redF() * (1 - alpha),
-        over.greenF() * alpha + under.greenF() * (1 - alpha),
-        over.blueF() * alpha + under.blueF() * (1 - alpha),
-    )
-
-
 def choose_palette(choice: ThemeChoice, system: QPalette) -> Palette:
     """The palette for this setting; SYSTEM asks the desktop's own colours."""
     if choice is ThemeChoice.SYSTEM:

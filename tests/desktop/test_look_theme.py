@@ -10,7 +10,7 @@ from PyQt5.QtGui import QColor, QPalette
 from desktop_app import theme
 from desktop_app.button import DARK_PLATE
 from desktop_app.lettering import FACES, Type, find_face
-from desktop_app.theme import DARK, LIGHT, Palette, ThemeChoice, blend, choose_palette, contrast
+from desktop_app.theme import DARK, LIGHT, Palette, ThemeChoice, choose_palette, contrast
 
 GROUNDS = ("window", "panel", "raised")
 TEXT_ROLES = ("text", "text2", "text3", "accent", "amber", "red")
@@ -24,6 +24,16 @@ WHITE, BLACK = QColor("#FFFFFF"), QColor("#000000")
 
 def worst(palette: Palette, role: str) -> float:
     return min(contrast(getattr(palette, role), getattr(palette, ground)) for ground in GROUNDS)
+
+
+def blend(over: QColor, under: QColor) -> QColor:
+    """What is seen where a translucent colour lies over an opaque one."""
+    alpha = over.alphaF()
+    return QColor.fromRgbF(
+        over.redF() * alpha + under.redF() * (1 - alpha),
+        over.greenF() * alpha + under.greenF() * (1 - alpha),
+        over.blueF() * alpha + under.blueF() * (1 - alpha),
+    )
 
 
 @pytest.mark.parametrize("palette", [DARK, LIGHT], ids=lambda palette: palette.name)
