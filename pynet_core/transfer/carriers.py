@@ -185,7 +185,7 @@ class Carriers:
         for tries in itertools.count(1):
             with self._changed:
                 self._changed.wait_for(lambda: self._opening < AT_ONCE or self._is_over())
-                if self._is_over():
+                if self._is_over() or (self._work is not None and not self._work.has_more(number)):
                     return None
                 self._opening += 1
             began_s = time.monotonic()

@@ -53,12 +53,13 @@ class Open:
 class Work:
     def __init__(self) -> None:
         self.done: set[int] = set()
+        self.is_over = False
 
     def work(self, link: object, number: int) -> None:
         self.done.add(number)
 
     def has_more(self, number: int) -> bool:
-        return True
+        return not self.is_over
 
     def stop(self) -> None: ...
 
@@ -87,4 +88,19 @@ def test_those_that_wait_for_the_door_are_let_go() -> None:
     door.go.set()
     assert carriers.wait(PATIENCE_S)
     assert door.tries == AT_ONCE
+    carriers.join()
+
+
+def test_nobody_waits_for_pairs_that_would_find_nothing_to_do() -> None:
+    door, work = Door(), Work()
+    door.go = threading.Event()
+    carriers = Carriers(door.open_pair)
+    for _ in range(PAIRS - 1):
+        carriers.add()
+    assert door.all_in.wait(PATIENCE_S)
+    carriers.begin(work, Open())  # type: ignore[arg-type]
+    work.is_over = True
+    door.go.set()
+    assert carriers.wait(PATIENCE_S)
+    assert door.tries <= AT_ONCE + 1
     carriers.join()
