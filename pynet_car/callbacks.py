@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -15,11 +16,13 @@ class Callbacks(Generic[_Item]):
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._changing = threading.Lock()
         self._callbacks: tuple[Callable[[_Item], None], ...] = ()
 
     def add(self, callback: Callable[[_Item], None]) -> None:
         """From any thread."""
-        self._callbacks = (*self._callbacks, callback)
+        with self._changing:
+            self._callbacks = (*self._callbacks, callback)
 
     def __call__(self, item: _Item) -> None:
         for callback in self._callbacks:
@@ -27,4 +30,5 @@ class Callbacks(Generic[_Item]):
                 callback(item)
             except Exception:  # not ours
                 _log.exception("a callback of %s failed; it is not called again", self._name)
-                self._callbacks = tuple(each for each in self._callbacks if each is not callback)
+                with self._changing:
+                    self._callbacks = tuple(each for each in self._callbacks if each is not callback)

@@ -52,6 +52,7 @@ class Keeper:
     def __init__(self, controller: Controller, changed: threading.Event) -> None:
         self._controller = controller
         self._changed = changed  # set by lines that went down
+        self._adding = threading.Lock()
         self._lines: tuple[Line, ...] = ()
         self._echoes: tuple[StreamLine, ...] = ()
         self._closing = False
@@ -88,8 +89,9 @@ class Keeper:
                     raise
 
     def add(self, line: Line) -> None:
-        """Keep one more line open."""
-        self._lines = (*self._lines, line)
+        """Keep one more line open; from any thread."""
+        with self._adding:
+            self._lines = (*self._lines, line)
         self._changed.set()
 
     def close(self) -> None:
