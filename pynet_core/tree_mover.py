@@ -146,7 +146,7 @@ class TreeMover:
 
     def remove_files(
         self,
-        paths: Sequence[StrPath],
+        paths: StrPath | Sequence[StrPath],
         folder: StrPath = "",
         *,
         landed: bool = True,
@@ -163,6 +163,7 @@ class TreeMover:
             SubroutineError: The gateway lets nobody do that.
             LinkError: No connection.
         """
-        things = [Doomed(os.fsencode(path)) for path in paths]
+        several = [paths] if isinstance(paths, (str, os.PathLike)) else paths
+        things = [Doomed(os.fsencode(path)) for path in several]
         base = os.fsencode(folder)
         return remove_tree(self._bulk_pair(), things, base, landed=landed, recursive=recursive)

@@ -251,10 +251,12 @@ def get_tree(
     key = b"get\0" + hashlib.sha256(pack_body([tree.sources, tree.files, tree.regex])).digest()
     try:
         ground = Ground(Folder(into or DEFAULT_FOLDER), key, preserve=options.preserve, fsync=options.fsync)
-    except CannotStore as exc:
+    except BaseException as exc:
         carriers.abort()
         client.close()
-        raise FilesError(dict.fromkeys(map(as_text, tree.sources), str(exc))) from exc
+        if isinstance(exc, CannotStore):
+            raise FilesError(dict.fromkeys(map(as_text, tree.sources), str(exc))) from exc
+        raise
     intake = Intake(
         ground,
         checksum=options.checksum,

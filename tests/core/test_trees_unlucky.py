@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import subprocess
@@ -25,7 +26,7 @@ from pynet_core.transfer.options import Options, TreeProgress
 from pynet_core.transfer.tree_part import JOURNAL, claims_of, staged_name
 from pynet_core.wire import Frame, Kind
 from tests.core.file_place import Place, make, place_in
-from tests.core.loopback import FakeGateway, serving
+from tests.core.loopback import FakeGateway, eventually, serving
 
 MOVE = Options(delete_source=True)
 
@@ -97,6 +98,8 @@ def test_folders_may_lie_in_each_other_deeper_than_python_recurses(
             moved = controller.get_files(f"{place.source}/", place.down, options=every)
         else:
             moved = controller.put_files(f"{place.source}/", options=every)
+            with contextlib.suppress(FilesError):  # of Pythons before 3.13: too many folders in each other
+                controller.remove_files("d", recursive=True)
     finally:  # shutil.rmtree, which pytest clears up by, recurses
         subprocess.run(["rm", "-r", *place.source.parent.glob("*/d")], check=True)
     assert (moved.files, moved.folders) == (1, 1100)
@@ -280,3 +283,17 @@ def test_where_small_and_capital_are_one_name_the_second_is_told(tmp_path: Path)
         "/x/A": "has a name that is one with 'a' here",
         "/x/e\u0301": "has a name that is one with 'é' here",
     }
+
+
+def test_one_path_to_remove_is_not_the_paths_of_its_letters(place: Place, controller: Controller) -> None:
+    make(place.up, "log", "l", "o", "g")
+    assert controller.remove_files("log") == 1
+    assert sorted(path.name for path in place.up.iterdir()) == ["g", "l", "o"]
+
+
+def test_a_place_that_cannot_be_keeps_no_pair(place: Place, controller: Controller) -> None:
+    with pytest.raises(ValueError, match="null"):
+        controller.get_files(place.source, f"{place.down}\0", pairs=3)
+    assert eventually(
+        lambda: not [one for one in threading.enumerate() if one.name.startswith("pynet files")]
+    )
