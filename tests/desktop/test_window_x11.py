@@ -143,8 +143,7 @@ def test_a_held_key_drives_steadily_though_x_repeats_it(armed: Rig) -> None:
             duties.add(armed.duty)
             time.sleep(0.002)
         armed.x.release("Up")
-        armed.window.tell("hands")
-        armed.window.wait_for("hands")
+        armed.await_hands()
         return min(duties) == max(duties) == pytest.approx(0.5)
 
     # A window that gets no turn for 0.1 s begins from zero too; one that minds repeats does so each time.

@@ -93,20 +93,21 @@ class Rig:
         self._observer = observer
 
     def arm(self) -> None:
-        for is_last in (False, False, True):
+        for patience_s in (SOON_S / 4, SOON_S / 4, SOON_S):
             self.x.tap("Return")
-            try:
-                self.window.wait_for("state ARMED", SOON_S if is_last else SOON_S / 4)
+            with contextlib.suppress(TimeoutError):  # a window that was stuck just now does not do it
+                self.window.wait_for("state ARMED", patience_s)
                 break
-            except TimeoutError:  # a window that was stuck a moment ago does not do what it is told
-                if is_last:
-                    raise
+        self.await_hands()
+
+    def await_hands(self) -> None:
+        """Until what is held next will drive: neutral was seen while armed."""
         self.window.tell("hands")
         self.window.wait_for("hands")
 
-    def await_speed(self) -> float:
+    def await_speed(self, patience_s: float = SOON_S) -> float:
         """Wait until it drives faster than DRIVING_MPS; returns how fast."""
-        end_s = time.monotonic() + SOON_S
+        end_s = time.monotonic() + patience_s
         while (speed_mps := self.board.read_pose().velocity_mps) < DRIVING_MPS + 0.1:
             if time.monotonic() > end_s:
                 raise TimeoutError(f"the car does not reach {DRIVING_MPS} m/s, it goes {speed_mps:.2f}")
