@@ -15,6 +15,7 @@ import click
 from pynet_core.cli_frame import EXIT_INTERRUPTED, EXIT_SOME_FAILED, printable, tell
 from pynet_core.cli_progress import no_progress, shown_progress
 from pynet_core.cli_wish import Wish
+from pynet_core.controller import Controller
 from pynet_core.errors import FilesCancelled, FilesError, FilesInterrupted
 from pynet_core.transfer.jail import Roots, without_dots
 from pynet_core.transfer.messages import Missed, Tree
@@ -25,6 +26,7 @@ from pynet_core.transfer.walk import Walk, shown
 GO_ON: Final = "the same command goes on from here"
 MAX_SAID: Final = 100  # failures on a terminal; --json has all that are known
 
+StateOf = Callable[[str], tuple[int, int] | None]  # bytes and ns since 1970 of a path as it lands
 Transfer = Callable[[OnTreeProgress | None, threading.Event], Moved]
 
 
@@ -142,18 +144,42 @@ def list_dry(found: Iterable[Found], wish: Wish) -> int:
     return 0
 
 
-def missing(found: Iterable[Found], into: Path, checksum: bool) -> Iterator[Found]:
-    """Of these, what is not in the folder yet; with `checksum` files of the same size and time too."""
+def missing(found: Iterable[Found], state_of: StateOf, options: Options) -> Iterator[Found]:
+    """Of these, what has not arrived yet; with `checksum` files of the same size and time too."""
     for one in found:
+        state = state_of(one.path)
+        if state is None or (one.kind == "file" and (options.checksum or state != (one.size, one.mtime_ns))):
+            yield one
+
+
+def _lands_as(path: str) -> str:
+    return Path(os.fsdecode(without_dots(os.fsencode(path)))).absolute().name
+
+
+def here(into: str) -> StateOf:
+    """What is in that folder of this machine."""
+
+    def state_of(path: str) -> tuple[int, int] | None:
         try:
-            there = (into / one.path).lstat()
+            found = Path(into, path).lstat()
         except OSError:
-            yield one
-            continue
-        if one.kind == "file" and (
-            checksum or (there.st_size, there.st_mtime_ns) != (one.size, one.mtime_ns)
+            return None
+        return found.st_size, found.st_mtime_ns
+
+    return state_of
+
+
+def there(controller: Controller, sources: Sequence[str], into: str) -> StateOf:
+    """What is in that folder below the gateway's download folder, of what these sources would land as."""
+    folder = f"{into.rstrip('/')}/"
+    names = {"" if path.endswith("/") else _lands_as(path) for path in sources}
+    states: dict[str, tuple[int, int]] = {}
+    with contextlib.suppress(FilesError):  # what is not there, or cannot be seen, is missing
+        for one in controller.list_files(
+            [folder + name for name in names], options=Options(symlinks="keep"), landed=True
         ):
-            yield one
+            states[one.path] = one.size, one.mtime_ns
+    return states.get
 
 
 def local(sources: Sequence[str], options: Options) -> Iterator[Found]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from pynet_core.cli_files import carry_out, list_dry, local, missing
+from pynet_core.cli_files import carry_out, here, list_dry, local, missing, there
 from pynet_core.cli_gateway import Remote, asks_gateway
 from pynet_core.cli_wish import Wish, moves_files, named
 
@@ -27,7 +25,7 @@ def get(remote: Remote, sources: tuple[str, ...], into: str, wish: Wish) -> None
     controller, options = remote.controller(), wish.options
     if wish.dry_run:
         found = controller.list_files(sources, options=options)
-        raise SystemExit(list_dry(missing(found, Path(into), options.checksum), wish))
+        raise SystemExit(list_dry(missing(found, here(into), options), wish))
     raise SystemExit(
         carry_out(
             lambda on_progress, cancel: controller.get_files(
@@ -49,9 +47,10 @@ def put(remote: Remote, sources: tuple[str, ...], into: str, wish: Wish) -> None
     `logs` lands as a folder of that name, `logs/` as what is in it.  What is
     there already is not sent again.  Exit code 3 when some did not arrive.
     """
-    if wish.dry_run:
-        raise SystemExit(list_dry(local(sources, wish.options), wish))
     controller = remote.controller()
+    if wish.dry_run:
+        found = missing(local(sources, wish.options), there(controller, sources, into), wish.options)
+        raise SystemExit(list_dry(found, wish))
     raise SystemExit(
         carry_out(
             lambda on_progress, cancel: controller.put_files(

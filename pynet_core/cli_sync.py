@@ -6,12 +6,12 @@ import contextlib
 import dataclasses
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Final
 
 import click
 
-from pynet_core.cli_files import carry_out, list_dry, local, missing
+from pynet_core.cli_files import carry_out, here, list_dry, local, missing, there
 from pynet_core.cli_frame import EXIT_SOME_FAILED, printable, tell
 from pynet_core.cli_gateway import Remote, asks_gateway
 from pynet_core.cli_wish import Wish, moves_files
@@ -48,8 +48,11 @@ def sync(remote: Remote, source: str, into: str, up: bool, deletes: bool, yes: b
     source = f"{source.rstrip('/')}/"
     doomed = _too_many(controller, source, into, wish, up=up) if deletes else []
     if wish.dry_run:
-        found = local((source,), options) if up else controller.list_files(source, options=options)
-        code = list_dry(found if up else missing(found, Path(into), options.checksum), wish)
+        if up:
+            found = missing(local((source,), options), there(controller, (source,), into), options)
+        else:
+            found = missing(controller.list_files(source, options=options), here(into), options)
+        code = list_dry(found, wish)
         for one in doomed:
             tell({"delete": one.path}) if wish.as_json else click.echo(f"delete {printable(one.path)}")
         raise SystemExit(code)

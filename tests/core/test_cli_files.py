@@ -92,13 +92,20 @@ def test_patterns_and_ages_say_what_moves_and_a_dry_run_says_it_before(
     assert tree(target).keys() == {"b.log", "sub/c.log"}
 
 
-def test_a_dry_run_does_not_name_what_is_here_already(place: Place) -> None:
+@pytest.mark.parametrize("verb", ["get", "put", "put folder", "sync --up"])
+def test_a_dry_run_does_not_name_what_has_arrived_already(place: Place, verb: str) -> None:
     make(place.source, *NAMES)
-    pynet_(place, "get", f"{place.source}/", "--into", place.down)
-    (place.down / "b.log").write_bytes(b"other")
-    dry = pynet_(place, "get", f"{place.source}/", "--into", place.down, "-n", "--json")
+    name, target = "b.log", place.down if verb == "get" else place.up / "in"
+    words: list[object] = [f"{place.source}/", "--into", place.down if verb == "get" else "in"]
+    if verb == "put folder":
+        name, words[0] = f"{place.source.name}/b.log", place.source
+    elif verb == "sync --up":
+        words = [place.source, "in", "--up"]
+    assert pynet_(place, verb.split()[0], *words).exit_code == 0
+    (target / name).write_bytes(b"other")
+    dry = pynet_(place, verb.split()[0], *words, "-n", "--json")
     assert [json.loads(line) for line in dry.output.splitlines()] == [
-        {"path": "b.log", "kind": "file", "bytes": 1001}
+        {"path": name, "kind": "file", "bytes": 1001}
     ]
 
 
