@@ -84,11 +84,12 @@ class SettingsFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.trouble = ""
+        self._known: set[tuple[str, int]] = set()  # the robots that this window has had in its list
 
     def load(self) -> Settings:
         """What was remembered; the defaults if there is no such file, or none that can be read."""
         try:
-            return msgspec.json.decode(self.path.read_bytes(), type=Settings)
+            return self._note(msgspec.json.decode(self.path.read_bytes(), type=Settings))
         except (FileNotFoundError, NotADirectoryError):
             return Settings()
         except (OSError, ValueError) as exc:
@@ -99,7 +100,12 @@ class SettingsFile:
             return Settings()
 
     def save(self, settings: Settings) -> bool:
-        """Write them, whole or not at all; False if that is not possible here."""
+        """Write them, whole or not at all; False if that is not possible here.
+
+        Robots that another window has come to know meanwhile stay.
+        """
+        robots = (*self._note(settings).robots, *self._of_others())[:MAX_ROBOTS]
+        settings = msgspec.structs.replace(settings, robots=robots)
         text = msgspec.json.format(msgspec.json.encode(settings), indent=2)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,6 +124,17 @@ class SettingsFile:
             return False
         self.trouble = ""
         return True
+
+    def _note(self, settings: Settings) -> Settings:
+        self._known |= {(robot.host, robot.port) for robot in settings.robots}
+        return settings
+
+    def _of_others(self) -> tuple[Robot, ...]:
+        try:
+            written = msgspec.json.decode(self.path.read_bytes(), type=Settings)
+        except (OSError, ValueError):
+            return ()
+        return tuple(robot for robot in written.robots if (robot.host, robot.port) not in self._known)
 
     def _complain(self, trouble: str) -> None:
         if not self.trouble:

@@ -126,3 +126,16 @@ def test_a_folder_that_cannot_be_written_to_raises(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         save_snapshot(b"", tmp_path / "file" / "Pictures", "rover-7", AT)
+
+
+def test_two_windows_forget_none_of_each_other_s_robots(tmp_path: Path) -> None:
+    """Two programs, one file: who was closed last had the only list, and the other's keys were gone."""
+    one, other = (SettingsFile(tmp_path / "settings.json") for _ in range(2))
+    mine, yours = one.load(), other.load()
+    rover, truck = Robot(host="rover", port=1857, fingerprint="aa"), Robot(host="truck", port=1857)
+    one.save(mine.with_robot(rover))
+    other.save(yours.with_robot(truck))
+    one.save(mine.with_robot(rover))
+    assert set(SettingsFile(one.path).load().robots) == {rover, truck}
+    one.save(mine)  # has forgotten its own
+    assert SettingsFile(one.path).load().robots == (truck,)
