@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Final, Self
 
 from pynet_core.channel import PlainChannel
-from pynet_core.errors import LinkClosed, LocalProtocolError, SubroutineError
+from pynet_core.errors import LinkClosed, LocalProtocolError, PynetError, SubroutineError
 from pynet_core.payload import as_buffer
 from pynet_core.wire import Failure, Frame, Kind, unpack_body
 
 CONTROL_UNSENT_BYTES: Final = 256  # two drive commands: a third would only be older
 SINK_UNSENT_BYTES: Final = 4 * 1024
+LEFT_S: Final = 1.0  # for what was put to be taken when the block has raised; then the pair is closed
 
 
 class Sink:
@@ -20,6 +21,7 @@ class Sink:
 
     It drops rather than queues: a put while the link still holds old ones is
     not sent, so that what arrives is never old.  One thread at a time.
+    When a `with` block raises, what was put has 1 s; then the pair is closed.
     """
 
     def __init__(
@@ -69,6 +71,9 @@ class Sink:
             SubroutineError: The function failed on one of them.
             LinkError: The connection is gone.
         """
+        self._end(self._remaining_s)
+
+    def _end(self, remaining_s: Callable[[], float | None]) -> None:
         if not self._is_open:
             return
         self._is_open = False
@@ -76,7 +81,7 @@ class Sink:
             last = self._channel.poll()
             if last is None:
                 self._channel.send(Frame(Kind.END))
-                last = self._channel.receive(self._remaining_s(), f"the end of sink {self._name!r}")
+                last = self._channel.receive(remaining_s(), f"the end of sink {self._name!r}")
         except BaseException:
             self._drop()
             raise
@@ -86,11 +91,14 @@ class Sink:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
         if exc is None:
             self.close()
+        elif isinstance(exc, Exception):
+            with contextlib.suppress(PynetError):  # what the block has raised says more
+                self._end(lambda: LEFT_S)
+        else:  # Ctrl-C: nobody wants to wait
+            self._drop()
 
     def _failure(self, frame: Frame) -> SubroutineError:
         failure = unpack_body(frame.body, Failure)

@@ -189,8 +189,29 @@ def test_puts_that_cross_the_error_mean_nothing_and_the_pair_goes_on(
 
 def test_a_sink_left_by_an_exception_does_not_hide_it(gateway: Gateway, client: Client) -> None:
     gateway.add_subroutine("take", lambda **_: None)
-    with pytest.raises(KeyError, match="mine"), client.open_buffer("take"):
+    with pytest.raises(KeyError, match="mine"), client.open_buffer("take") as sink:
+        sink.put(b"x")
         raise KeyError("mine")
+    assert client.ping().message == "ping", "the pair is free"
+
+
+def test_a_sink_left_by_an_exception_waits_a_second_for_what_was_put(
+    gateway: Gateway, client: Client
+) -> None:
+    gate = Gate()
+    gateway.add_subroutine("take", gate)
+    with pytest.raises(KeyError, match="mine"), client.open_buffer("take") as sink:
+        sink.put(b"x")
+        raise KeyError("mine")
+    assert not client.connected
+    gate.open()
+
+
+def test_a_sink_left_by_ctrl_c_costs_its_pair_at_once(gateway: Gateway, client: Client) -> None:
+    gateway.add_subroutine("take", lambda **_: None)
+    with pytest.raises(KeyboardInterrupt), client.open_buffer("take"):
+        raise KeyboardInterrupt
+    assert not client.connected
 
 
 def test_a_generator_is_no_sink(gateway: Gateway, client: Client) -> None:
