@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from benchmarks.moving.figures import HEAD, Figure, rows
+from benchmarks.moving.goals import GOALS, goals
+from benchmarks.moving.goals import HEAD as GOAL_HEAD
 from benchmarks.moving.picture import bars, lines
 from benchmarks.moving.workloads import workloads
 
@@ -41,7 +43,7 @@ def drawn(figures: Sequence[Figure], page: str) -> dict[str, str]:
         groups.setdefault(one.workload, []).append(one)
     before, _, rest = page.partition(BEGIN)
     after = rest.partition(END)[2] or "\n"
-    text = [BEGIN, ""]
+    text = [BEGIN, "", "### Goals", "", *_table(GOAL_HEAD, goals(GOALS, figures)), ""]
     for group in groups.values():
         text += [f"### {group[0].title}", "", *_markdown(group), ""]
     return {
@@ -64,12 +66,11 @@ def _by_pairs(group: Sequence[Figure]) -> bool:
 def _markdown(group: Sequence[Figure]) -> list[str]:
     counts = sorted({one.rounds for one in group if not one.problem})
     said = f"{'-'.join(map(str, counts))} rounds" if counts else "nobody did it"
-    cells = [HEAD, tuple("-" * 3 for _ in HEAD), *rows(group)]
-    return [
-        f"{said}, medians; times are those of the whole run.",
-        "",
-        *(f"| {' | '.join(row)} |" for row in cells),
-    ]
+    return [f"{said}, medians; times are those of the whole run.", "", *_table(HEAD, rows(group))]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
 
 
 if __name__ == "__main__":

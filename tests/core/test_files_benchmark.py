@@ -13,7 +13,8 @@ import pytest
 from benchmarks import files
 from benchmarks.moving import workloads as all_workloads
 from benchmarks.moving.common import CP
-from benchmarks.moving.figures import Figure, table
+from benchmarks.moving.figures import BASE, Figure, table
+from benchmarks.moving.goals import GOALS, Goal, goals
 from benchmarks.moving.mover import Mover
 from benchmarks.moving.ours import PYNET, RAW
 from benchmarks.moving.page import FIGURES, FOLDER, drawn, load
@@ -135,3 +136,24 @@ def test_the_page_and_its_pictures_are_what_was_measured() -> None:
         assert (FOLDER / name).read_text() == text, "python -m benchmarks.moving.page"
     known = {one.key for one in all_workloads.workloads(quick=False)}
     assert {one["workload"] for one in json.loads(FIGURES.read_text())} <= known
+
+
+def test_a_goal_is_met_by_what_was_measured_and_by_nothing_else() -> None:
+    figures = [
+        figure(),
+        figure(mover="rsync daemon", took_s=0.75, low_s=0.8),
+        figure(mover="pynet TLS", took_s=1.0, speed=0.75),
+        figure(mover="cp -r", took_s=0.4, low_s=0.4),
+    ]
+    wanted = [Goal("tiny", BASE, 1.5), Goal("tiny", "cp -r", 0.9), Goal("huge", BASE, 1.8)]
+    assert list(goals(wanted, figures)) == [
+        ("some files", "rsync daemon", "1.5", "1.50", "2.00", "0.75", "met"),
+        ("some files", "cp -r", "0.9", "0.80", "1.00", "0.40", "**missed**"),
+        ("huge", "rsync daemon", "1.8", "-", "-", "-", "not measured"),
+    ]
+
+
+def test_every_goal_is_of_a_workload_and_of_those_who_take_part_in_it() -> None:
+    movers = {one.key: {mover.name for mover in one.movers} for one in workloads(quick=False)}
+    for goal in GOALS:
+        assert {goal.mover, goal.other} <= movers[goal.workload]
