@@ -42,6 +42,8 @@ class Keyboard(QObject):
         self._app = app
         app.installEventFilter(self)
         app.focusChanged.connect(self.look_at_focus)
+        sheets.opened.connect(self.look_at_focus)  # whatever has the focus now
+        sheets.closed.connect(self.look_at_focus)
 
     def stop(self) -> None:
         """The window goes.  Idempotent."""

@@ -81,6 +81,7 @@ class SheetBody(Ground):
 class Sheets(Ground):
     """The part of the window that sheets may cover.  Opaque: what lies under it is not painted."""
 
+    opened = pyqtSignal()
     closed = pyqtSignal()
 
     def __init__(self, look: Look, parent: QWidget) -> None:
@@ -108,8 +109,10 @@ class Sheets(Ground):
         self.show()
         self.raise_()
         self._place()
-        first = body.first() or self._close
+        first = body.first()
+        first = first if first is not None and first.isEnabled() else self._close
         first.setFocus(Qt.ShortcutFocusReason)  # with its ring: one sees what Enter would press
+        self.opened.emit()
 
     def close_sheet(self) -> None:
         if self.body is None:

@@ -303,6 +303,18 @@ def test_the_limit_goes_in_steps_of_ten_per_cent_and_stays_in_range(window: Main
         assert told("limit_asked")[-1] == (then,)
 
 
+@pytest.mark.parametrize("deed", [Deed.ROBOTS, Deed.SETTINGS, Deed.HELP, Deed.GAMEPAD])
+def test_under_every_sheet_all_is_neutral_and_behind_it_the_keys_drive_again(
+    window: MainWindow, deed: Deed
+) -> None:
+    """Without a gamepad that sheet had nothing to focus, and the keys drove on under it."""
+    window._do(deed)
+    under = window.focus
+    assert window.sheets.isAncestorOf(window.focusWidget())
+    window.sheets.close_sheet()
+    assert (under, window.focus) == (Focus.AWAY, Focus.DRIVE)
+
+
 def test_escape_disarms_before_it_closes_anything(window: MainWindow, told: Told) -> None:
     window._do(Deed.HELP)
     press(window, Qt.Key_Escape)
