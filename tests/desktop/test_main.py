@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from pynet_car.world import BOARD_FILE
-from pynet_car.world.memory import memory_folder
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -66,17 +65,24 @@ def test_without_a_display_it_says_so_in_one_line(place: dict[str, str], says: s
     assert line.startswith(f"pynet-desktop: there is no display here, {says}")
 
 
+def folders_of(pid: int) -> set[Path]:
+    """Where the cars are that this process has started; other tests have theirs beside them."""
+    pids = [
+        number for path in Path(f"/proc/{pid}/task").glob("*/children") for number in path.read_text().split()
+    ]
+    commands = [Path(f"/proc/{number}/cmdline").read_text().split("\0") for number in pids]
+    return {Path(words[words.index("--runtime-dir") + 1]) for words in commands if "--runtime-dir" in words}
+
+
 @pytest.mark.system
 @pytest.mark.shared
 def test_the_demo_starts_a_car_and_ends_it_with_the_window_or_its_terminal(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    where = memory_folder() or tmp_path
-    others = set(where.glob(f"pynet-car-*/{BOARD_FILE}"))
     program = start(tmp_path, "--demo", "--theme", "light")
     request.addfinalizer(program.terminate)  # its car would drive on
     end_s = time.monotonic() + 30
-    while not (boards := set(where.glob(f"pynet-car-*/{BOARD_FILE}")) - others):
+    while not (folders := [folder for folder in folders_of(program.pid) if (folder / BOARD_FILE).exists()]):
         assert time.monotonic() < end_s
         time.sleep(0.05)
     time.sleep(3.0)
@@ -84,6 +90,6 @@ def test_the_demo_starts_a_car_and_ends_it_with_the_window_or_its_terminal(
     program.send_signal(signal.SIGHUP)
     output, _ = program.communicate(timeout=20)
     assert program.returncode == 0, output
-    assert not any(board.parent.exists() for board in boards), "the car's folder goes with its processes"
+    assert not any(folder.exists() for folder in folders), "the car's folder goes with its processes"
     assert "Traceback" not in output
     assert not list((tmp_path / "data").rglob("crash-*"))
