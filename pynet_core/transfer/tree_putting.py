@@ -8,7 +8,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Final
 
 from pynet_core.channel import PlainChannel
@@ -97,6 +97,7 @@ class Putting:
         self.moved = Moved()
         self._finding = self._found()
         self.is_listed = self.has_ended = False
+        self.is_over = False  # well or not, the first pair has come back
         self.found_files = self.found_bytes = 0
         self.sent_files = 0
         self.pair_bytes: list[int] = []
@@ -119,6 +120,13 @@ class Putting:
 
     def work(self, link: PlainChannel, number: int) -> None:
         """The first pair lists, then brings what is pulled, as all others do."""
+        try:
+            self._work(link, number)
+        finally:
+            if number == 0:
+                self.is_over = True
+
+    def _work(self, link: PlainChannel, number: int) -> None:
         with self._lock:
             pair = self._carriers.setdefault(number, len(self.pair_bytes))
             if pair == len(self.pair_bytes):
@@ -220,8 +228,8 @@ def put_tree(
 
     def tick() -> None:
         nonlocal is_cancelled
-        if putting.has_ended:
-            carriers.abort()  # pairs that came too late
+        if putting.is_over:
+            carriers.abort()  # pairs that came too late, or wait to join what is lost
         if cancel is not None and cancel.is_set() and not is_cancelled:
             is_cancelled = True
             carriers.abort()
@@ -241,11 +249,10 @@ def put_tree(
     if not putting.has_ended:
         if is_cancelled:
             raise cancelled(moved)
-        # What the first pair was told says why the others found nothing to join.
-        for problem in sorted(carriers.problems, key=_is_unknown_transfer):
-            if not isinstance(problem, LinkError):
-                raise problem
-        raise interrupted(moved) from (carriers.problems[0] if carriers.problems else None)
+        why = reason_of(carriers.problems)
+        if why is not None and not isinstance(why, LinkError):
+            raise why
+        raise interrupted(moved) from why
     told = moved.files + moved.same + moved.failed_count
     if told < putting.found_files:
         raise RemoteProtocolError(f"the gateway was offered {putting.found_files} files and tells of {told}")
@@ -257,5 +264,9 @@ def put_tree(
     return moved
 
 
-def _is_unknown_transfer(problem: BaseException) -> bool:
-    return isinstance(problem, SubroutineError) and problem.error == "UnknownTransfer"
+def reason_of(problems: Sequence[BaseException]) -> BaseException | None:
+    """Of what pairs have ended with, what ended the transfer: not that others then found nothing to join."""
+    whys = [
+        one for one in problems if not (isinstance(one, SubroutineError) and one.error == "UnknownTransfer")
+    ]
+    return next((one for one in whys if not isinstance(one, LinkError)), whys[0] if whys else None)

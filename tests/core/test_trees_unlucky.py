@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from pynet_core.controller import Controller
-from pynet_core.errors import FilesError, PynetError
+from pynet_core.errors import FilesError, LinkClosed, PynetError, SubroutineError
 from pynet_core.transfer.digest import HASHERS
 from pynet_core.transfer.folder import Folder
 from pynet_core.transfer.ground import Ground
@@ -24,6 +24,7 @@ from pynet_core.transfer.intake import Intake
 from pynet_core.transfer.messages import FILE, Node, Nodes
 from pynet_core.transfer.options import Options, TreeProgress
 from pynet_core.transfer.tree_part import JOURNAL, claims_of, staged_name
+from pynet_core.transfer.tree_putting import reason_of
 from pynet_core.wire import Frame, Kind
 from tests.core.file_place import Place, make, place_in
 from tests.core.loopback import FakeGateway, eventually, serving
@@ -297,3 +298,11 @@ def test_a_place_that_cannot_be_keeps_no_pair(place: Place, controller: Controll
     assert eventually(
         lambda: not [one for one in threading.enumerate() if one.name.startswith("pynet files")]
     )
+
+
+def test_an_upload_whose_gateway_was_begun_anew_has_lost_its_connection() -> None:
+    lost = LinkClosed("the peer closed the connection")
+    unknown = SubroutineError("put_files", "UnknownTransfer", "there is no such upload")
+    refused = SubroutineError("put_files", "CannotStore", "the disk may only be read")
+    assert reason_of([unknown, lost]) is lost
+    assert reason_of([unknown, lost, refused]) is refused
