@@ -106,6 +106,10 @@ class ConnectSheet(SheetBody):
         self.field.setAccessibleName("Name or address of a robot")
         self.field.setMaxLength(255)
         self.field.returnPressed.connect(self._connect_typed)
+        self._is_typed_in = False
+        self.field.textEdited.connect(lambda: self._note_typing(True))
+        self.connect_asked.connect(lambda: self._note_typing(False))
+        self.pair_asked.connect(lambda: self._note_typing(False))
         self.go = Button(look, "Connect", self, tone=Tone.ACCENT)
         self.go.clicked.connect(self._connect_typed)
         self.pair = Button(look, "Pair…", self, icon=Icon.LOCK)
@@ -138,6 +142,13 @@ class ConnectSheet(SheetBody):
             self._rows.append((row, forget))
             if robot.address == focused:
                 row.setFocus()
+
+    def _note_typing(self, is_typed_in: bool) -> None:
+        self._is_typed_in = is_typed_in
+
+    @property
+    def is_typed_in(self) -> bool:
+        return self._is_typed_in
 
     def first(self) -> QWidget:
         """The robot used last; who has none yet types."""

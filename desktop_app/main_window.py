@@ -162,8 +162,9 @@ class MainWindow(Ground):
             self.picture.forget_picture()
         self.parts.show_view(view)
         came_up = view.connection is Connection.UP and before.connection is not Connection.UP
-        if came_up and self.sheets.body in (self.connect_sheet, self.pair_sheet):
-            self.sheets.close_sheet()
+        for body in (self.connect_sheet, self.pair_sheet):
+            if came_up and self.sheets.body is body and not body.is_typed_in:
+                self.sheets.close_sheet()
         was_refused = view.pairing is not Pairing.NONE and before.pairing is Pairing.NONE
         is_free = self.sheets.body in (None, self.connect_sheet)
         if was_refused and is_free and view.connection is Connection.CONNECTING:

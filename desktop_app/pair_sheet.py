@@ -97,6 +97,10 @@ class PairSheet(SheetBody):
         if self.isVisible():
             self.left.emit()
 
+    @property
+    def is_typed_in(self) -> bool:
+        return bool(self.code.text()) and self._since_s is None
+
     def first(self) -> QWidget:
         return self.leave if self._is_warning else self.code
 

@@ -49,6 +49,11 @@ class SheetBody(Ground):
         """What gets the focus when the sheet opens."""
         return None
 
+    @property
+    def is_typed_in(self) -> bool:
+        """Closing it by itself would send the next keys to the car."""
+        return False
+
     def show_view(self, view: View) -> None:
         self.view = view
 

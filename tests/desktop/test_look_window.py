@@ -303,6 +303,26 @@ def test_the_limit_goes_in_steps_of_ten_per_cent_and_stays_in_range(window: Main
         assert told("limit_asked")[-1] == (then,)
 
 
+@pytest.mark.parametrize("is_pairing", [False, True])
+def test_a_link_that_comes_back_leaves_open_what_is_typed_in(
+    window: MainWindow, told: Told, is_pairing: bool
+) -> None:
+    """Else the rest of the address drives, and its Enter arms."""
+    show(window, views.LOST)
+    if is_pairing:
+        window.open_pairing()
+        field: QWidget = window.pair_sheet.code
+    else:
+        window._do(Deed.ROBOTS)
+        field = window.connect_sheet.field
+    field.setFocus()
+    QTest.keyClicks(field, "12")
+    show(window, views.DISARMED)
+    QTest.keyClicks(window.focusWidget(), "3")
+    press(window, Qt.Key_Return)
+    assert window.sheets.is_open and not told("arm_asked")
+
+
 @pytest.mark.parametrize("deed", [Deed.ROBOTS, Deed.SETTINGS, Deed.HELP, Deed.GAMEPAD])
 def test_under_every_sheet_all_is_neutral_and_behind_it_the_keys_drive_again(
     window: MainWindow, deed: Deed
