@@ -85,10 +85,13 @@ class Gateway:
 
         Raises:
             ValueError: An argument is out of its range, or `host` is open to others and there is no identity.
+            TypeError: `roots` is one folder, and no list of them.
             ConfigError: An identity or a list is not fit for use, or what announces is not installed.
         """
         if not isinstance(port, int) or not 0 <= port <= 65535:
             raise ValueError(f"port must be 0 to 65535, got {port!r}")
+        if isinstance(roots, (str, bytes, os.PathLike)):  # a text would be one root for each letter, '/' too
+            raise TypeError(f"roots is a list of folders, got {roots!r}: write [...] around it")
         if announce and (why := why_not()):
             raise ConfigError(why)
         self.host, credentials = choose_host(host, identity, trust)

@@ -9,6 +9,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -561,3 +562,10 @@ def test_a_frame_out_of_turn_in_an_operation_costs_its_own_connection(
         peer.send(*[illegal] * 20)  # of CREDIT on a newest-only stream the first one was due
         assert peer.hears_the_end()
     assert eventually(lambda: len(gateway.pool.live) == 1)
+
+
+@pytest.mark.parametrize("roots", ["/srv/files", b"/srv", Path("/srv/files")])
+def test_one_root_without_its_list_is_a_type_error_and_opens_no_other(roots: Any) -> None:
+    """Letter by letter '/' would be a root: all that there is."""
+    with pytest.raises(TypeError, match="roots is a list of folders, got"):
+        Gateway(0, roots=roots)
