@@ -17,6 +17,7 @@ from typing import Any, Final, Generic, Self, TypeVar
 from pynet_core.aio_thread import CallThread
 from pynet_core.client import Batch, Client, Pong
 from pynet_core.controller import Controller
+from pynet_core.exchange import listed
 from pynet_core.offering import Offering
 from pynet_core.results import Results, SwarmProgress
 from pynet_core.subscription import StreamStats
@@ -82,14 +83,16 @@ class AsyncClient:
 
     async def get_subroutine_batch(self, name: str, arguments: Iterable[Any] = (), **kwargs: Any) -> Batch:
         """As `Client.get_subroutine_batch`."""
-        return await self._thread.run(self.client.get_subroutine_batch, name, list(arguments), **kwargs)
+        return await self._thread.run(
+            self.client.get_subroutine_batch, name, listed(name, arguments), **kwargs
+        )
 
     async def send_subroutine_batch(
         self, name: str, buffer: Any = None, arguments: Iterable[Any] = (), **kwargs: Any
     ) -> int:
         """As `Client.send_subroutine_batch`."""
         send = self.client.send_subroutine_batch
-        return await self._thread.run(send, name, buffer, list(arguments), **kwargs)
+        return await self._thread.run(send, name, buffer, listed(name, arguments), **kwargs)
 
     async def get_files_from_gateway(self, *arguments: Any, **kwargs: Any) -> Files:
         """As `Client.get_files_from_gateway`."""
@@ -109,7 +112,9 @@ class AsyncClient:
         This pair is the stream's until it ends or is stopped.
         """
         self._streams = [earlier for earlier in self._streams if not earlier.has_ended]
-        self._streams.append(AsyncSubscription(self.client, name, list(arguments), kwargs, self._thread))
+        self._streams.append(
+            AsyncSubscription(self.client, name, listed(name, arguments), kwargs, self._thread)
+        )
         return self._streams[-1]
 
     async def close(self) -> None:
@@ -226,14 +231,14 @@ class AsyncSwarm:
         self, name: str, buffers: Iterable[Any], arguments: Iterable[Any] = (), **options: Any
     ) -> AsyncResults[int]:
         """As `Swarm.send`."""
-        send = functools.partial(self.swarm.send, name, buffers, list(arguments), **options)
+        send = functools.partial(self.swarm.send, name, buffers, listed(name, arguments), **options)
         return AsyncResults(send, self._thread)
 
     def stream(
         self, name: str, arguments: Iterable[Any] = (), **options: Any
     ) -> AsyncResults[tuple[int, bytes]]:
         """As `Swarm.stream`, without a callback."""
-        stream = functools.partial(self.swarm.stream, name, None, list(arguments), **options)
+        stream = functools.partial(self.swarm.stream, name, None, listed(name, arguments), **options)
         return AsyncResults(stream, self._thread)
 
     async def close(self) -> None:

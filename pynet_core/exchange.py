@@ -225,7 +225,7 @@ class Exchange:
         self, kind: Kind, name: str, arguments: list[Any], kwargs: dict[str, Any], buffer: Any
     ) -> Frame:
         if type(arguments) is not list:
-            arguments = _listed(name, arguments)
+            arguments = listed(name, arguments)
         head = None if arguments or kwargs or type(name) is not str else self._bare.get(name)
         if head is None:
             head = pack_call(Call(name=name, arguments=arguments, kwargs=kwargs))
@@ -345,8 +345,12 @@ def check(frame: Frame, name: str) -> None:
         raise SubroutineError(name, failure.error, failure.reason, frame.ident)
 
 
-def _listed(name: str, arguments: Any) -> list[Any]:
-    """Of any iterable but one that is itself an argument: a text would be called with its letters."""
+def listed(name: str, arguments: Any) -> list[Any]:
+    """Of any iterable but one that is itself an argument: a text would be called with its letters.
+
+    Raises:
+        TypeError: It is one, or none.
+    """
     if isinstance(arguments, (str, bytes, bytearray, memoryview, Mapping)) or not isinstance(
         arguments, Iterable
     ):

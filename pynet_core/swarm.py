@@ -23,6 +23,7 @@ from pynet_core.client import Batch, Client, StreamCallback
 from pynet_core.crew import Crew, Task
 from pynet_core.dealing import Calls, Drawing
 from pynet_core.errors import LinkClosed, LinkError, LocalProtocolError, PynetError
+from pynet_core.exchange import listed
 from pynet_core.results import Results
 from pynet_core.shares import MAX_AHEAD
 
@@ -116,8 +117,10 @@ class Swarm:
         All else is as in `map`.  Who does not want the answers calls `.wait()`.
         """
 
+        same = listed(name, arguments)
+
         def call(client: Client, task: Task) -> int:
-            return client.send_subroutine_batch(name, task.value, list(arguments), **kwargs)
+            return client.send_subroutine_batch(name, task.value, same, **kwargs)
 
         return self._calls(call, buffers, unordered=unordered, retry=retry, ahead=ahead)
 
@@ -186,7 +189,7 @@ class Swarm:
         drawing = Drawing(
             alive,
             name,
-            list(arguments),
+            listed(name, arguments),
             kwargs,
             self._claim,
             ordered=ordered,

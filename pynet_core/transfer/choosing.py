@@ -34,7 +34,10 @@ class Choice:
         newer_ns: int | None = None,
         older_ns: int | None = None,
     ) -> None:
-        """Raises ValueError when a pattern is none; it says which."""
+        """Raises ValueError when a pattern is none, TypeError for one without its list; it says which."""
+        for patterns in (include, exclude):
+            if isinstance(patterns, str):  # each letter would be a pattern, and * is all
+                raise TypeError(f"patterns are a list, got {patterns!r}: write [...] around it")
         include = list(include)
         self._include = _compiled(include) if include else None
         self._exclude = _compiled(exclude)

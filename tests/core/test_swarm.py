@@ -470,6 +470,15 @@ def test_a_swarm_does_one_thing_at_a_time_and_says_so(gateway: Gateway, swarm: S
     assert len(list(swarm.map("double", [1]))) == 1
 
 
+def test_one_argument_without_its_list_is_no_list_of_letters(gateway: Gateway, swarm: Swarm) -> None:
+    gateway.add_subroutine("f", lambda *_, **__: 0)
+    for ask in (lambda: swarm.send("f", [b""], "abc"), lambda: swarm.stream("f", arguments="abc")):
+        with pytest.raises(
+            TypeError, match=r"arguments of 'f' are a list, got 'abc': write \[...\] around it"
+        ):
+            ask()
+
+
 def test_of_two_threads_that_begin_at_the_same_instant_one_is_refused(gateway: Gateway, swarm: Swarm) -> None:
     gateway.add_subroutine("double", double)
     both = threading.Barrier(2)

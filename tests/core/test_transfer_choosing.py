@@ -92,6 +92,13 @@ def test_no_wish_chooses_nothing() -> None:
     assert choice((), (), 0, None) is not None
 
 
+def test_one_pattern_without_its_list_is_refused_for_its_star_would_mean_all() -> None:
+    with pytest.raises(TypeError, match=r"patterns are a list, got '\*\.log'"):
+        Choice("*.log")
+    with pytest.raises(TypeError, match=r"patterns are a list, got '\*\.log'"):
+        Choice(exclude="*.log")
+
+
 @pytest.mark.parametrize("pattern", ["!", "[z-a]", "\\"])
 def test_a_pattern_that_is_none_is_named(pattern: str) -> None:
     with pytest.raises(ValueError, match="is no pattern of gitignore's") as raised:
