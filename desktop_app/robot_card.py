@@ -79,12 +79,12 @@ class RobotCard(Card[RobotContent]):
             return
         left = PADDING + 40
         room = rect.width() - left - PADDING
-        ink.icon(content.icon, PADDING, 38, color, 28)
+        ink.icon(content.icon, PADDING, 35, color, 28)
         name = ink.shorten(content.name, READOUT - 2, room, bold=True)
-        ink.text(left, 51, name, READOUT - 2, color, bold=True, room=room)
+        ink.text(left, 48, name, READOUT - 2, color, bold=True, room=room)
         board = ink.shorten(content.board, SECOND, room)
-        ink.text(left, 69, board, SECOND, palette.text2, room=room)
-        y = rect.height() - 30
+        ink.text(left, 65, board, SECOND, palette.text2, room=room)
+        y = rect.height() - 27
         faults = content.faults
         if faults:
             words, more = _health(content)
