@@ -74,6 +74,7 @@ class TreeMover:
             FilesError: Some did not arrive: `.failed` says why, `.moved` counts the others.
             FilesCancelled: `cancel` was set.
             SubroutineError: The gateway refuses, or cannot list the source.
+            PynetError: The tree holds the folder that it would land in.
             LinkError: No connection; if it was lost in the middle, a FilesInterrupted.
             ValueError, TypeError: What is wrong with the arguments, or an option that is not built yet.
         """
