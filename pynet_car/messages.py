@@ -15,7 +15,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 Unit = Annotated[float, Meta(ge=-1.0, le=1.0)]  # dimensionless, [-1, 1]; NaN is refused by `decode` too
-Ns = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # the car's monotonic clock
+MAX_NS: Final = 2**63 - 1
+Ns = Annotated[int, Meta(ge=0, le=MAX_NS)]  # the car's monotonic clock
 Seq = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 DEFAULT_PORT: Final = 1857
@@ -114,6 +115,12 @@ class DrivePath(Struct, frozen=True, kw_only=True, tag=True):
         """Nothing of a path is driven that is not good as a whole."""
         if not 2 <= len(self.points) <= PATH_MAX_POINTS:
             raise ValueError(f"points must be 2 to {PATH_MAX_POINTS}, got {len(self.points)}")
+        # As above: msgspec looks at these when decoding only.
+        if not (0 <= self.t_capture_ns <= MAX_NS and self.answers_ns >= 0):
+            raise ValueError(
+                f"stamps are ns of the car's clock, 0 to 2**63 - 1; got t_capture_ns {self.t_capture_ns}, "
+                f"answers_ns {self.answers_ns}"
+            )
         if self.answers_ns > self.t_capture_ns:
             raise ValueError(
                 f"answers_ns {self.answers_ns} is after t_capture_ns {self.t_capture_ns}: "

@@ -77,9 +77,13 @@ class Operator:
         identity: Identity | None = None,
         trust: TrustStore | None = None,
     ) -> None:
-        """Connect; raises LinkError when there is no car, it is full, or it does not know this device.
+        """Connect.
 
         Without an `identity`: that of PYNET_KEY, else for other machines this device's own.
+
+        Raises:
+            LinkError: There is no car, it is full, or it does not know this device.
+            ValueError: That is no port, or `renew_within_s` no time.
         """
         self._controller = Controller(host, port, name=name, identity=identity, trust=trust)
         self._priority = priority

@@ -37,8 +37,9 @@ class Sender:
     """
 
     def __init__(self, lines: Sequence[DriveLine], *, renew_within_s: float) -> None:
+        """Raises ValueError when that is no time."""
         self._lines = tuple(lines)
-        self._renew_within_s = renew_within_s
+        self._renew_within_s = _as_time(renew_within_s)
         self._seq = itertools.count(step=2)  # each wish has two commands: itself and its neutral
         self._order = threading.Lock()  # who numbers a wish also sends it first: the car drops what is older
         self._wishes: Mailbox[_Wish] = Mailbox()
@@ -112,6 +113,12 @@ class Sender:
                     line.put(command)
             if not renewed:
                 wish = None
+
+
+def _as_time(value: object) -> float:
+    if isinstance(value, numbers.Real) and float(value) > 0.0:  # NaN is not
+        return float(value)
+    raise ValueError(f"renew_within_s must be more than 0 s, got {value!r}")
 
 
 def _as_number(name: str, value: object) -> float:

@@ -89,6 +89,18 @@ def test_a_bad_path_is_refused_whole_and_says_why(points: Points, why: str) -> N
         decode(msgspec.msgpack.encode(raw), DrivePath)
 
 
+@pytest.mark.parametrize(("t_capture_ns", "answers_ns"), [(2**63, 5), (-1, -1), (5, -1)])
+def test_a_path_whose_stamps_are_none_is_refused_where_it_is_made(t_capture_ns: int, answers_ns: int) -> None:
+    with pytest.raises(ValueError, match=r"stamps are ns of the car's clock, 0 to 2\*\*63 - 1; got"):
+        DrivePath(
+            session=1,
+            seq=1,
+            points=(PathPoint(0.5, 0.0, 1.0), PathPoint(1.0, 0.0, 1.0)),
+            t_capture_ns=t_capture_ns,
+            answers_ns=answers_ns,
+        )
+
+
 def test_a_path_whose_oldest_input_is_younger_than_its_picture_is_refused() -> None:
     with pytest.raises(ValueError, match="answers_ns 6 is after t_capture_ns 5"):
         path([(0.5, 0.0, 1.0), (0.9, 0.0, 1.0)], answers_ns=6)

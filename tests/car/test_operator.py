@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -142,6 +144,16 @@ def test_drive_says_so_when_the_car_has_been_silent_for_a_second(car: FakeCar) -
         wait_for(lambda: not operator.is_connected)
         with pytest.raises(LinkClosed, match="no word from this machine"):
             operator.drive(0.5, 0.0)
+
+
+@pytest.mark.parametrize("renew_within_s", [0.0, -1.0, math.nan, None, "soon"])
+def test_a_time_to_renew_within_that_is_none_is_refused_before_anything_is_sent(
+    car: FakeCar, renew_within_s: Any
+) -> None:
+    """Once the thread that sends died of it at the first wish."""
+    with pytest.raises(ValueError, match="renew_within_s must be more than 0 s, got"):
+        Operator(port=car.port, renew_within_s=renew_within_s)
+    assert car.asked == []
 
 
 def test_e_stop_needs_no_lease(car: FakeCar) -> None:
