@@ -20,6 +20,7 @@ FIRST_PAIRS: Final = 2  # one lists while the other brings
 MOST_PAIRS: Final = 8  # 16 were no faster, on any link measured
 STEP_S: Final = 0.4  # a rate is measured for so long, and on a long way
 STEP_OPENINGS: Final = 8  # for so many times what a pair takes to open: each starts slowly
+WORTH_STEPS: Final = 4  # so many must be left: in the first a new pair opens and has begun slowly
 GAIN: Final = 1.15  # another pair must be worth that much
 MOST_LOSSES: Final = 5  # of a pair, one soon after the other: then it stays lost
 AT_ONCE: Final = 2  # opened beside the first: of one address a gateway lets four in that are not proven yet
@@ -60,7 +61,7 @@ class PairTuner:
         if elapsed_s < step_s:
             return 0
         rate = (done_bytes - self._bytes) / elapsed_s
-        is_soon_over = left_bytes is not None and left_bytes < 2 * rate * step_s  # it would begin, no more
+        is_soon_over = left_bytes is not None and left_bytes < WORTH_STEPS * rate * step_s
         if rate < self._rate * GAIN or self.pairs >= MOST_PAIRS or is_soon_over:
             self._has_settled = True
             return 0

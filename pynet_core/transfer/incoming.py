@@ -24,6 +24,7 @@ from pynet_core.transfer.units import Large, Pack, Range, Unit
 from pynet_core.wire import Failure, Frame, Kind, pack_body, unpack_body
 
 PULLS: Final = 3  # out at a time, so that the sender never waits; of files barely large so many more
+RANGES: Final = 2  # of large files, each of which takes its time: what one pair has, no other can bring
 MOST_PULLS: Final = 12
 PULLS_PATH_BYTES: Final = 16 * 1024  # of these: so the requests fit the kernel's smallest buffers
 MAX_RANGE_BYTES: Final = 32 * 1024 * 1024
@@ -66,7 +67,8 @@ class _Asked:
     have: bytes  # the sender was told what stands here already
     hasher: Hasher
     codec: str
-    come: int = 0  # bytes
+    size: int  # bytes
+    come: int = 0  # of these
 
 
 class Incoming:
@@ -82,6 +84,7 @@ class Incoming:
         self._drain = Drain()
         self._hashing = FileHasher()
         self._asked: deque[_Asked] = deque()
+        self._asked_bytes = 0
         self._range_bytes = MIN_RANGE_BYTES
         self._temp = f"small{pair}"
         self._since_s = 0.0
@@ -135,14 +138,21 @@ class Incoming:
         return bool(self._asked)
 
     def _wants_more(self) -> bool:
-        if len(self._asked) < PULLS:
-            return True
+        if len(self._asked) > 1 and self._has_its_share():
+            return False
         ranges = [one.unit for one in self._asked if isinstance(one.unit, Range)]
-        return (
-            len(ranges) == len(self._asked) < MOST_PULLS
+        if len(ranges) < len(self._asked):
+            return len(self._asked) < PULLS
+        return len(ranges) < RANGES or (
+            len(ranges) < MOST_PULLS
             and sum(len(one.large.node.path) for one in ranges) < PULLS_PATH_BYTES
-            and sum(one.length for one in ranges) < PULLS * self._range_bytes
+            and sum(one.length for one in ranges) < RANGES * self._range_bytes
         )
+
+    def _has_its_share(self) -> bool:
+        """Of what is left: in the end no pair has much to bring while others have nothing."""
+        left_bytes = self._intake.amounts()[1]
+        return left_bytes is not None and 2 * self._intake.stock.pairs * self._asked_bytes > left_bytes
 
     def _ask_pack(self, pack: Pack) -> None:
         have = self._intake.wants(pack, self._folders)
@@ -174,7 +184,9 @@ class Incoming:
         codec = self._intake.advisor.codec
         pull = Pull(base=base, digest=digest, bits=bits, packed=packed, codec=codec)
         self._link.send(Frame(Kind.PULL, 0, pack_body(pull)))
-        self._asked.append(_Asked(unit, have, HASHERS[digest](), codec))
+        size = sum(bit.length or bit.size for bit in bits)
+        self._asked.append(_Asked(unit, have, HASHERS[digest](), codec, size))
+        self._asked_bytes += size
 
     # Small files
 
@@ -201,7 +213,7 @@ class Incoming:
             data = memoryview(unpacked(head.codec, data, sum(coming)))
         with self._intake.writing:
             self._write_pack(pack, head, data)
-        self._asked.popleft()
+        self._asked_bytes -= self._asked.popleft().size
         self._intake.stock.done(self._pair, pack)
         self._intake.come(self._pair, pack.nodes[-1].path, sum(coming))
 
@@ -345,7 +357,7 @@ class Incoming:
         self._finish(unit)
 
     def _finish(self, unit: Range) -> None:
-        self._asked.popleft()
+        self._asked_bytes -= self._asked.popleft().size
         intake, large = self._intake, unit.large
         self._adapt(unit.length)
         if not intake.stock.done(self._pair, unit):

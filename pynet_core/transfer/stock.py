@@ -115,6 +115,11 @@ class Stock:
             self._out[pair] = []
             self._sources[pair] = source
 
+    @property
+    def pairs(self) -> int:
+        """How many take units."""
+        return len(self._out)
+
     def needs_lister(self) -> bool:
         """Nobody else brings, and much waits: who lists should bring, and list on then."""
         with self._changed:
