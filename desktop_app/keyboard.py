@@ -124,12 +124,15 @@ class Keyboard(QObject):
         if deed is not None and self.focus is not Focus.DRIVE and (deed is Deed.ARM or _navigates(key)):
             return False  # Enter presses the button that has the focus
         if deed is not None:
-            if not event.isAutoRepeat() and key not in self._deeds:
+            if not event.isAutoRepeat():
                 self._deeds[key] = deed
                 self.asked.emit(deed)
             return True
         if self.focus is not Focus.DRIVE or key in (Qt.Key_Tab, Qt.Key_Backtab):
             return False
+        if key in self._keys and not event.isAutoRepeat():  # it was up meanwhile, and nobody told
+            self._keys.discard(key)
+            self.released.emit(key)
         if key not in self._keys:
             self._keys.add(key)
             (self.held_over if event.isAutoRepeat() else self.pressed).emit(key)

@@ -236,6 +236,17 @@ def test_a_key_that_is_down_when_the_focus_goes_is_forgotten(window: MainWindow,
     assert told("key_released") == [(Qt.Key_W,)]
 
 
+def test_a_key_that_goes_down_twice_was_up_in_between(window: MainWindow, told: Told) -> None:
+    """In a stuck window a release looked like a repeat, as the key was down again; its press was lost."""
+    press(window, Qt.Key_W, repeat=True)  # from before
+    press(window, Qt.Key_W)
+    assert told("key_released") == [(Qt.Key_W,)]
+    assert told("key_pressed") == [(Qt.Key_W,)]
+    press(window, Qt.Key_Space)
+    press(window, Qt.Key_Space)
+    assert len(told("e_stop_pressed")) == 2
+
+
 def test_a_sheet_or_a_text_field_is_away(window: MainWindow, told: Told) -> None:
     window._do(Deed.SETTINGS)
     assert told("focus_changed")[-1] == (Focus.AWAY,)
