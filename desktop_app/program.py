@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from PyQt5.QtCore import QCoreApplication, Qt, QtFatalMsg, qInstallMessageHandler
+from PyQt5.QtCore import QCoreApplication, Qt, QtFatalMsg, QTimer, qInstallMessageHandler
 from PyQt5.QtWidgets import QApplication
 
 from desktop_app.app import App
@@ -53,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         app.start_simulated(cockpit)
     for number in _ENDINGS:
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup: the terminal may go
-            signal.signal(number, lambda *_: app.close())  # runs at the next tick: Python gets its turn there
+            # Python calls it in the middle of a tick, which may hold a lock that closing wants too: so later.
+            signal.signal(number, lambda *_: QTimer.singleShot(0, app.close))
     try:
         return qt.exec_()
     finally:
