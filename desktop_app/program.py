@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from PyQt5.QtCore import QCoreApplication, Qt, QtFatalMsg, QTimer, qInstallMessageHandler
@@ -51,14 +51,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(exc))
     if options.demo:
         app.start_simulated(cockpit)
-    for number in _ENDINGS:
-        if signal.getsignal(number) != signal.SIG_IGN:  # nohup: the terminal may go
-            # Python calls it in the middle of a tick, which may hold a lock that closing wants too: so later.
-            signal.signal(number, lambda *_: QTimer.singleShot(0, app.close))
+    close_at_signals(app.close)
     try:
         return qt.exec_()
     finally:
         app.finish()
+
+
+def close_at_signals(close: Callable[[], None]) -> None:
+    """Close when somebody ends the program, or its terminal."""
+    for number in _ENDINGS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup: the terminal may go
+            # Python calls it in the middle of a tick, which may hold a lock that closing wants too: so later.
+            signal.signal(number, lambda *_: QTimer.singleShot(0, close))
 
 
 def no_display_words(environ: Mapping[str, str], said: str) -> str:
