@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from pytestqt.qtbot import QtBot
 
+from desktop_app.program import close_at_signals
 from pynet_car.world import BOARD_FILE
 
 
@@ -72,6 +74,20 @@ def folders_of(pid: int) -> set[Path]:
     ]
     commands = [Path(f"/proc/{number}/cmdline").read_text().split("\0") for number in pids]
     return {Path(words[words.index("--runtime-dir") + 1]) for words in commands if "--runtime-dir" in words}
+
+
+def test_a_signal_closes_behind_the_tick_that_it_came_in(qtbot: QtBot) -> None:
+    """In the middle of one it asked for a lock that the same thread held, and the window hung for ever."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    closed: list[bool] = []
+    try:
+        close_at_signals(lambda: closed.append(True))
+        signal.raise_signal(signal.SIGTERM)
+        assert not closed
+        qtbot.waitUntil(lambda: closed == [True])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @pytest.mark.system
