@@ -120,7 +120,8 @@ class _Receiving:
 
     def _take(self, name: str, ident: int, buffer: bytes) -> bool:
         """In the subscription's thread."""
-        age_ms = (time.monotonic_ns() + self._client.offset_ns - self._client.stamp_ns) / 1e6
+        # The offset is known to half a round trip: what has just come may seem younger than that.
+        age_ms = max(0, time.monotonic_ns() + self._client.offset_ns - self._client.stamp_ns) / 1e6
         self._taken += 1
         try:
             self._write(self._taken, ident, buffer, age_ms)
