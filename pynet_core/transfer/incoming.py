@@ -19,7 +19,7 @@ from pynet_core.transfer.frames import Link
 from pynet_core.transfer.intake import Intake
 from pynet_core.transfer.messages import LOST, SAME, Bit, Hole, Node, Packed, Pull, unpack_dense
 from pynet_core.transfer.positions import write_at
-from pynet_core.transfer.stock import MIN_RANGE_BYTES
+from pynet_core.transfer.sizes import Sizes
 from pynet_core.transfer.units import Large, Pack, Range, Unit
 from pynet_core.wire import Failure, Frame, Kind, pack_body, unpack_body
 
@@ -27,8 +27,6 @@ PULLS: Final = 3  # out at a time, so that the sender never waits; of files bare
 RANGES: Final = 2  # of large files, each of which takes its time: what one pair has, no other can bring
 MOST_PULLS: Final = 12
 PULLS_PATH_BYTES: Final = 16 * 1024  # of these: so the requests fit the kernel's smallest buffers
-MAX_RANGE_BYTES: Final = 32 * 1024 * 1024
-RANGE_S: Final = 0.25  # a range should take so long: what a dead pair loses, and how even the end is
 
 
 class RawLink(Link, Protocol):
@@ -85,9 +83,8 @@ class Incoming:
         self._hashing = FileHasher()
         self._asked: deque[_Asked] = deque()
         self._asked_bytes = 0
-        self._range_bytes = MIN_RANGE_BYTES
+        self._sizes = Sizes()
         self._temp = f"small{pair}"
-        self._since_s = 0.0
 
     def run(self) -> Frame | None:
         """As `bring`."""
@@ -125,9 +122,13 @@ class Incoming:
         stock = self._intake.stock
         while self._wants_more():
             if not self._asked:
-                self._since_s = 0.0  # what passes until there is work is not the link's
+                self._sizes.pause()
             unit = stock.take(
-                self._pair, wait=not self._asked, range_bytes=self._range_bytes, rests=self._rests
+                self._pair,
+                wait=not self._asked,
+                range_bytes=self._sizes.range_bytes,
+                pack_bytes=self._sizes.pack_bytes,
+                rests=self._rests,
             )
             if unit is None:
                 break
@@ -138,15 +139,16 @@ class Incoming:
         return bool(self._asked)
 
     def _wants_more(self) -> bool:
-        if len(self._asked) > 1 and self._has_its_share():
-            return False
         ranges = [one.unit for one in self._asked if isinstance(one.unit, Range)]
         if len(ranges) < len(self._asked):
-            return len(self._asked) < PULLS
+            return (
+                len(self._asked) < PULLS
+            )  # packs: the last ones are small, and over a long way three are few
         return len(ranges) < RANGES or (
             len(ranges) < MOST_PULLS
+            and not self._has_its_share()
             and sum(len(one.large.node.path) for one in ranges) < PULLS_PATH_BYTES
-            and sum(one.length for one in ranges) < RANGES * self._range_bytes
+            and sum(one.length for one in ranges) < RANGES * self._sizes.range_bytes
         )
 
     def _has_its_share(self) -> bool:
@@ -214,6 +216,7 @@ class Incoming:
         with self._intake.writing:
             self._write_pack(pack, head, data)
         self._asked_bytes -= self._asked.popleft().size
+        self._sizes.done(asked.size, time.monotonic())
         self._intake.stock.done(self._pair, pack)
         self._intake.come(self._pair, pack.nodes[-1].path, sum(coming))
 
@@ -359,7 +362,7 @@ class Incoming:
     def _finish(self, unit: Range) -> None:
         self._asked_bytes -= self._asked.popleft().size
         intake, large = self._intake, unit.large
-        self._adapt(unit.length)
+        self._sizes.done(unit.length, time.monotonic())
         if not intake.stock.done(self._pair, unit):
             return
         if not large.is_whole:
@@ -374,16 +377,6 @@ class Incoming:
             intake.fail(large.base, large.node, str(exc))
             return
         intake.landed(large.base, [large.node])
-
-    def _adapt(self, length: int) -> None:
-        """Ranges that take RANGE_S at the rate of the last one."""
-        now_s = time.monotonic()
-        if self._since_s:
-            wanted = int(length / max(now_s - self._since_s, 1e-6) * RANGE_S)
-            self._range_bytes = max(
-                MIN_RANGE_BYTES, min(wanted, 2 * self._range_bytes, MAX_RANGE_BYTES) >> 20 << 20
-            )
-        self._since_s = now_s
 
     def _expected(self, kind: type[Pack] | type[Range]) -> _Asked:
         if not self._asked or not isinstance(self._asked[0].unit, kind):

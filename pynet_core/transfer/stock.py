@@ -126,9 +126,15 @@ class Stock:
             return not self._out and self._waiting >= self._high_water // 2
 
     def take(
-        self, pair: object, *, wait: bool, range_bytes: int = MIN_RANGE_BYTES, rests: bool = False
+        self,
+        pair: object,
+        *,
+        wait: bool,
+        range_bytes: int = MIN_RANGE_BYTES,
+        pack_bytes: int = MAX_PACK_BYTES,
+        rests: bool = False,
     ) -> Unit | None:
-        """A unit for this pair; None when there is none.
+        """A unit for this pair, of about so many bytes; None when there is none.
 
         With `wait`, None means that all is over: until then another pair may
         die and give back what it holds, or the list go on.  But if the list
@@ -136,7 +142,7 @@ class Stock:
         """
         with self._changed:
             while not self._is_stopped:
-                unit = self._next(pair, wait or self._is_listed, range_bytes)
+                unit = self._next(pair, wait or self._is_listed, range_bytes, pack_bytes)
                 if unit is not None:
                     self._out[pair].append(unit)
                     return unit
@@ -291,26 +297,26 @@ class Stock:
         packs = self._packs or self._open or self._late
         return bool(packs) or any(not large.is_over for _, _, large in self._large)
 
-    def _next(self, pair: object, takes_open: bool, range_bytes: int) -> Unit | None:
+    def _next(self, pair: object, takes_open: bool, range_bytes: int, pack_bytes: int) -> Unit | None:
         others_pack = any(
             isinstance(unit, Pack) for who, units in self._out.items() if who != pair for unit in units
         )
         source = self._sources[pair]
         return (
-            (None if others_pack else self._next_pack(takes_open, source))
+            (None if others_pack else self._next_pack(takes_open, source, pack_bytes))
             or self._next_range(range_bytes, source)
-            or (self._next_pack(takes_open, source) if others_pack else None)
+            or (self._next_pack(takes_open, source, pack_bytes) if others_pack else None)
             or self._next_late(source)
         )
 
-    def _next_pack(self, takes_open: bool, source: int) -> Pack | None:
+    def _next_pack(self, takes_open: bool, source: int, pack_bytes: int = MAX_PACK_BYTES) -> Pack | None:
         if not self._packs and takes_open and self._open is not None:
             self._close_pack()
         mine = (pack for pack in self._packs if pack.source in (None, source))
         pack = next(mine, None)  # nearly always the first
         if pack is None:
             return None
-        if self._is_listed and len(self._packs) <= len(self._out) and (first := self._halved(pack)):
+        if (first := self._beginning(pack, pack_bytes)) is not None:
             pack = first
         else:
             self._packs.remove(pack)
@@ -325,16 +331,19 @@ class Stock:
         self._late.clear()
         return self._next_pack(takes_open=False, source=source)
 
-    def _halved(self, pack: Pack) -> Pack | None:
-        """Of one of the last packs some files, and the rest stays; None when it is small.
+    def _beginning(self, pack: Pack, wanted: int) -> Pack | None:
+        """About so many bytes of it, and the rest stays; None for all of it.
 
         In the end packs get smaller, so that no pair has much to bring while others have nothing.
         """
-        left = sum(node.size for one in self._packs for node in one.nodes)
-        wanted = max(LAST_PACK_BYTES, left // (2 * len(self._out)))
+        if self._is_listed and 1 < len(self._out) >= len(self._packs):
+            left = sum(node.size for one in self._packs for node in one.nodes)
+            wanted = min(wanted, max(LAST_PACK_BYTES, left // (2 * len(self._out))))
+        if wanted >= MAX_PACK_BYTES:
+            return None
         ends = list(itertools.accumulate(node.size for node in pack.nodes))
         count = bisect.bisect_left(ends, wanted) + 1
-        if len(self._out) < 2 or ends[-1] < wanted + wanted // 2 or count >= len(ends):
+        if ends[-1] < wanted + wanted // 2 or count >= len(ends):
             return None
         first = Pack(pack.base, pack.nodes[:count], pack.source, pack.is_again, pack.is_late)
         del pack.nodes[:count]
