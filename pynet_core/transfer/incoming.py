@@ -216,7 +216,7 @@ class Incoming:
         with self._intake.writing:
             self._write_pack(pack, head, data)
         self._asked_bytes -= self._asked.popleft().size
-        self._sizes.done(asked.size, time.monotonic())
+        self._sizes.done(asked.size, time.monotonic(), packed=True)
         self._intake.stock.done(self._pair, pack)
         self._intake.come(self._pair, pack.nodes[-1].path, sum(coming))
 
@@ -362,7 +362,7 @@ class Incoming:
     def _finish(self, unit: Range) -> None:
         self._asked_bytes -= self._asked.popleft().size
         intake, large = self._intake, unit.large
-        self._sizes.done(unit.length, time.monotonic())
+        self._sizes.done(unit.length, time.monotonic(), packed=False)
         if not intake.stock.done(self._pair, unit):
             return
         if not large.is_whole:

@@ -26,11 +26,13 @@ class Sizes:
         """What passes until the next unit is asked for is not the link's."""
         self._since_s = None
 
-    def done(self, size: int, now_s: float) -> None:
-        """A unit of so many bytes has come."""
+    def done(self, size: int, now_s: float, *, packed: bool) -> None:
+        """A pack of so many bytes has come, or a range: that says how large the next of its kind is."""
         if self._since_s is not None:
             wanted = int(size / max(now_s - self._since_s, 1e-6) * UNIT_S)
-            range_bytes = min(wanted, 2 * self.range_bytes, MAX_RANGE_BYTES) >> 20 << 20
-            self.range_bytes = max(MIN_RANGE_BYTES, range_bytes)
-            self.pack_bytes = max(LAST_PACK_BYTES, min(wanted, 2 * self.pack_bytes, MAX_PACK_BYTES))
+            if packed:
+                self.pack_bytes = max(LAST_PACK_BYTES, min(wanted, 2 * self.pack_bytes, MAX_PACK_BYTES))
+            else:
+                range_bytes = min(wanted, 2 * self.range_bytes, MAX_RANGE_BYTES) >> 20 << 20
+                self.range_bytes = max(MIN_RANGE_BYTES, range_bytes)
         self._since_s = now_s

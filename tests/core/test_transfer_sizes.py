@@ -11,7 +11,7 @@ def sizes_after(rate: float, units: int) -> Sizes:
     """So many units of a pack have come, at so many bytes a second."""
     sizes, now_s = Sizes(), 1000.0
     for _ in range(units):
-        sizes.done(sizes.pack_bytes, now_s)
+        sizes.done(sizes.pack_bytes, now_s, packed=True)
         now_s += sizes.pack_bytes / rate
     return sizes
 
@@ -36,7 +36,7 @@ def test_ranges_are_whole_megabytes_and_no_more_than_the_most() -> None:
     sizes, now_s = Sizes(), 1000.0
     seen = []
     for _ in range(8):
-        sizes.done(sizes.range_bytes, now_s)
+        sizes.done(sizes.range_bytes, now_s, packed=False)
         seen.append(sizes.range_bytes)
         now_s += sizes.range_bytes / 1e9
     assert seen[0] == MIN_RANGE_BYTES
@@ -47,5 +47,10 @@ def test_ranges_are_whole_megabytes_and_no_more_than_the_most() -> None:
 def test_a_pause_is_not_taken_for_a_slow_link() -> None:
     sizes = sizes_after(1e9, 9)
     sizes.pause()
-    sizes.done(1000, 9e9)
+    sizes.done(1000, 9e9, packed=True)
     assert sizes.pack_bytes == MAX_PACK_BYTES
+
+
+def test_packs_that_come_fast_make_no_range_larger() -> None:
+    """A range that is cut off is lost: the first of a large file is small, whatever came before it."""
+    assert sizes_after(1e9, 9).range_bytes == MIN_RANGE_BYTES
