@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, get_args
 
 import click
 
 from pynet_core.cli_frame import json_option
 from pynet_core.transfer.choosing import choice, instant_ns
-from pynet_core.transfer.options import MAX_PAIRS, Compress, Options, Select
+from pynet_core.transfer.options import MAX_PAIRS, Compress, Fsync, Options, Select
 
 MAX_RATE: Final = 1e15  # bytes a second; beyond any link, and a float knows them to the byte
 _RATE: Final = re.compile(r"(\d+(?:\.\d+)?)([kmgKMG]?)")
@@ -88,7 +88,7 @@ _OPTIONS: Final = (
     ),
     click.option(
         "--fsync",
-        type=click.Choice(["none", "end", "each"]),
+        type=click.Choice(get_args(Fsync)),
         default="none",
         show_default=True,
         help="outlast a power cut",
@@ -128,7 +128,7 @@ def moves_files(verb: Callable[..., Any]) -> Callable[..., Any]:
         checksum: bool,
         links: bool,
         preserve: bool,
-        fsync: Literal["none", "end", "each"],
+        fsync: Fsync,
         limit: int | None,
         compress: Compress,
         move: bool,

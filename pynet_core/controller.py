@@ -193,8 +193,6 @@ class Controller(TreeMover):
             self._open_pair(gateway, "bulk", pair, CONNECT_TIMEOUT_S, ahead),
             "bulk",
             redial=Redial(functools.partial(self._open_pair, gateway, "bulk", pair), CONNECT_TIMEOUT_S),
-            verbose=self.verbose,
-            download_dir=self.download_dir,
         )
 
     def _is_near(self) -> bool:

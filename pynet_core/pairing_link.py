@@ -32,8 +32,7 @@ PAIRING_PORT: Final = 1858
 OPEN_S: Final = 120.0
 TALK_S: Final = 5.0  # four messages, and SPAKE2 in Python at both ends: 20 ms here, 0.5 s on a Pi Zero
 MAX_GUESSES: Final = 3  # wrong codes, each wrong for a new one, before the door is locked
-
-AGAIN_S: Final = 0.05
+AGAIN_S: Final = 0.05  # until the next try where there is no descriptor left
 
 _LENGTH: Final = struct.Struct(">H")
 
@@ -146,9 +145,7 @@ def _accept(listener: socket.socket, deadline: Deadline) -> socket.socket:
             return listener.accept()[0]
         except TimeoutError:  # which the deadline says
             continue
-        except (
-            OSError
-        ):  # the peer has given up already; or too many files are open, and later there may be fewer
+        except OSError:  # the peer has given up; or too many files are open, and later there may be fewer
             time.sleep(AGAIN_S)
 
 

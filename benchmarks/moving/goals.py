@@ -42,16 +42,16 @@ def goals(wanted: Sequence[Goal], figures: Sequence[Figure]) -> Iterator[tuple[s
     known = {(one.workload, one.mover): one for one in figures if not one.problem}
     for goal in wanted:
         ours, theirs = known.get((goal.workload, goal.mover)), known.get((goal.workload, goal.other))
-        said = (f"{goal.least:g}",)
+        least = f"{goal.least:g}"
         if ours is None or theirs is None:
-            yield goal.workload, goal.other, *said, "-", "-", "-", "not measured"
+            yield goal.workload, goal.other, least, "-", "-", "-", "not measured"
             continue
         sealed = known.get((goal.workload, TLS)) if goal.mover == "pynet" else ours
         value = _times(ours, theirs)
         yield (
             f"{ours.title}, {goal.mover.removeprefix('pynet ')}" if sealed is ours else ours.title,
             goal.other,
-            *said,
+            least,
             f"{value:.2f}",
             f"{theirs.low_s / ours.low_s:.2f}",
             "as said" if sealed is ours else f"{_times(sealed, theirs):.2f}" if sealed else "-",

@@ -10,12 +10,13 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from pynet_core.transfer.folder import CannotStore, Folder, cannot, storing
 from pynet_core.transfer.folders import FOLDER_FLAGS, Folders, split
 from pynet_core.transfer.jail import NOFOLLOW, OPEN_FLAGS, PART_SUFFIX
 from pynet_core.transfer.messages import Node
+from pynet_core.transfer.options import Fsync
 from pynet_core.transfer.tree_part import TreePart, claims_of
 
 if sys.platform != "win32":
@@ -25,8 +26,6 @@ LOCK_WAIT_S: Final = 5.0  # TCP tells within 4 s that a peer has gone
 LOCK_POLL_S: Final = 0.05
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NOFOLLOW | OPEN_FLAGS
 _HERE: Final = "cannot be stored here"
-
-Fsync = Literal["none", "end", "each"]
 
 
 def staging_name(key: bytes) -> str:

@@ -140,10 +140,8 @@ class Incoming:
 
     def _wants_more(self) -> bool:
         ranges = [one.unit for one in self._asked if isinstance(one.unit, Range)]
-        if len(ranges) < len(self._asked):
-            return (
-                len(self._asked) < PULLS
-            )  # packs: the last ones are small, and over a long way three are few
+        if len(ranges) < len(self._asked):  # packs: the last are small, and over a long way three are few
+            return len(self._asked) < PULLS
         return len(ranges) < RANGES or (
             len(ranges) < MOST_PULLS
             and not self._has_its_share()

@@ -11,6 +11,8 @@ from typing import Final, Literal, Protocol, get_args
 _log = logging.getLogger(__name__)
 
 Compress = Literal["auto", "never", "always"]
+Fsync = Literal["none", "end", "each"]
+Symlinks = Literal["skip", "keep"]
 FileKind = Literal["file", "folder", "link"]
 MAX_PAIRS: Final = 64
 MAX_NAMED: Final = 100_000  # failures, and skips, of a tree that are kept by name: 30 MB; more go to the log
@@ -40,10 +42,10 @@ class Options:
 
     recursive: bool = True  # folders in a folder too, empty ones as well
     select: Select | None = None  # None: everything
-    symlinks: Literal["skip", "keep"] = "skip"  # keep: as links; what they lead to is never followed
+    symlinks: Symlinks = "skip"  # keep: as links; what they lead to is never followed
     preserve: bool = True  # permission bits; times are always kept, to the ns
     sparse: bool = True  # holes stay holes
-    fsync: Literal["none", "end", "each"] = "none"  # outlasts a power cut: never, when all is here, each file
+    fsync: Fsync = "none"  # outlasts a power cut: never, when all is here, each file
     checksum: bool = False  # compare contents; else a file of the same size and time counts as the same
     limit_bytes_per_s: int | None = None  # of all pairs together
     # auto: what shrinks, and not to this machine nor where the link is fast.
@@ -55,8 +57,8 @@ class Options:
         ValueError: One has a value that it cannot have.
         """
         for name, known in (
-            ("symlinks", ("skip", "keep")),
-            ("fsync", ("none", "end", "each")),
+            ("symlinks", get_args(Symlinks)),
+            ("fsync", get_args(Fsync)),
             ("compress", get_args(Compress)),
         ):
             if (said := getattr(self, name)) not in known:

@@ -16,7 +16,7 @@ from pynet_core.transfer.flat import Flat
 from pynet_core.transfer.folder import Folder
 from pynet_core.transfer.found import unpack_found
 from pynet_core.transfer.frames import send_reports
-from pynet_core.transfer.ground import Fsync, Ground
+from pynet_core.transfer.ground import Ground
 from pynet_core.transfer.incoming import RawLink as ReceivingLink
 from pynet_core.transfer.incoming import bring
 from pynet_core.transfer.intake import Intake
@@ -24,7 +24,7 @@ from pynet_core.transfer.jail import PathRefused, folder_parts
 from pynet_core.transfer.landing import Landing
 from pynet_core.transfer.listing import MAX_LIST_BYTES
 from pynet_core.transfer.messages import Join, Missed, Report, Store
-from pynet_core.transfer.options import MAX_NAMED, Compress
+from pynet_core.transfer.options import MAX_NAMED, Compress, Fsync
 from pynet_core.transfer.sender import RawLink as SendingLink
 from pynet_core.wire import Frame, Kind, pack_body
 

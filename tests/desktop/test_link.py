@@ -300,31 +300,29 @@ def test_a_second_press_of_arm_changes_nothing(qtbot: QtBot, rig: Rig, robot: Fa
     assert robot.asked == ["lease", "arm"]
 
 
-def test_an_arm_that_fails_because_of_a_disarm_is_no_error(qtbot: QtBot, rig: Rig, robot: FakeRobot) -> None:
-    robot.arms_at_once = False
+def outcomes_of_a_disarm(qtbot: QtBot, rig: Rig, robot: FakeRobot, *, after: str) -> list[Outcome]:
+    """Of an Arm, and of the disarm that comes once the robot has been asked for this."""
     link = rig.link(robot.port)
     qtbot.waitUntil(is_up(link), timeout=SOON_MS)
     actions = Actions(link)
     outcomes: list[Outcome] = []
     actions.finished.connect(outcomes.append)
     actions.arm()
-    qtbot.waitUntil(lambda: "arm" in robot.asked, timeout=SOON_MS)
+    qtbot.waitUntil(lambda: after in robot.asked, timeout=SOON_MS)
     actions.disarm()
     qtbot.waitUntil(lambda: len(outcomes) == 2, timeout=SOON_MS)
+    return outcomes
+
+
+def test_an_arm_that_fails_because_of_a_disarm_is_no_error(qtbot: QtBot, rig: Rig, robot: FakeRobot) -> None:
+    robot.arms_at_once = False
+    outcomes = outcomes_of_a_disarm(qtbot, rig, robot, after="arm")
     assert {outcome.error for outcome in outcomes} == {""}
 
 
 def test_a_disarm_between_the_lease_and_the_arm_wins(qtbot: QtBot, rig: Rig, robot: FakeRobot) -> None:
     robot.lease_takes_s = 0.1
-    link = rig.link(robot.port)
-    qtbot.waitUntil(is_up(link), timeout=SOON_MS)
-    actions = Actions(link)
-    outcomes: list[Outcome] = []
-    actions.finished.connect(outcomes.append)
-    actions.arm()
-    qtbot.waitUntil(lambda: "lease" in robot.asked, timeout=SOON_MS)
-    actions.disarm()
-    qtbot.waitUntil(lambda: len(outcomes) == 2, timeout=SOON_MS)
+    outcomes_of_a_disarm(qtbot, rig, robot, after="lease")
     assert robot.asked[-1] == "disarm"
     assert robot.status.state is State.DISARMED
 
